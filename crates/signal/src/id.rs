@@ -98,10 +98,7 @@ mod tests {
 
     #[test]
     fn ids_refuse_what_the_standard_calls_invalid() {
-        assert_eq!(
-            "00".repeat(16).parse::<TraceId>(),
-            Err(InvalidId::AllZeros)
-        );
+        assert_eq!("00".repeat(16).parse::<TraceId>(), Err(InvalidId::AllZeros));
         assert_eq!("zz".repeat(8).parse::<SpanId>(), Err(InvalidId::NotHex));
         assert_eq!("ab".parse::<SpanId>(), Err(InvalidId::Length { expected: 8, actual: 1 }));
     }
@@ -112,7 +109,12 @@ mod tests {
             TraceId::from_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
         assert_eq!(trace.to_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(span.to_hex(), "00f067aa0ba902b7");
-        for bad in ["", "00", "00-xyz-00f067aa0ba902b7-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"] {
+        for bad in [
+            "",
+            "00",
+            "00-xyz-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
             assert!(TraceId::from_traceparent(bad).is_none(), "{bad}");
         }
     }

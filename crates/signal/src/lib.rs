@@ -15,7 +15,7 @@ mod traffic;
 
 pub use attributes::{Attributes, Resource, Scope, Value};
 pub use batch::{Batch, Grouped, Signal};
-pub use delivery::{Delivery, DeliveryError, Receipt, RefusedRows, Refusal, Sink, SourceId};
+pub use delivery::{Delivery, DeliveryError, Receipt, Refusal, RefusedRows, Sink, SourceId};
 pub use id::{InvalidId, SpanId, TraceId};
 pub use log::{LogRecord, SeverityNumber};
 pub use metric::{Metric, MetricData, Number, Point, PointValue, Temporality};
