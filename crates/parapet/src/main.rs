@@ -1,1 +1,13 @@
-fn main() {}
+//! The binary: arguments, configuration, wiring. Everything else it delegates to the crates that know it.
+
+mod cli;
+mod config;
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::Arguments::parse().run().unwrap_or_else(|failure| failure.report())
+}
