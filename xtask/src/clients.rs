@@ -1,0 +1,79 @@
+//! Steps that drive a running server from outside, through the driver in `bench/`.
+
+use anyhow::Result;
+
+use crate::counts::Counts;
+use crate::process::Step;
+use crate::server;
+use crate::tools::{self, Tool};
+use crate::workspace::Workspace;
+
+/// The OpenTelemetry SDK for Python with both exporters, as its users install it.
+const PYTHON_SDK: &[&str] = &[
+    "opentelemetry-sdk>=1.30,<2",
+    "opentelemetry-exporter-otlp-proto-grpc>=1.30,<2",
+    "opentelemetry-exporter-otlp-proto-http>=1.30,<2",
+];
+/// DuckDB, the peer of the page bench.
+const DUCKDB: &[&str] = &["duckdb>=1.1,<2"];
+
+/// Kills the server again and again; counts the checks that held.
+pub(crate) fn crash(workspace: &Workspace, profile: &str, cycles: u32, seed: Option<u64>) -> Result<Counts> {
+    let driver = driver(workspace, profile)?;
+    let mut step = driver.arg("crash").arg("--cycles").arg(cycles.to_string());
+    if let Some(seed) = seed {
+        step = step.arg("--seed").arg(seed.to_string());
+    }
+    step.run_counted()
+}
+
+/// Runs a bench.
+pub(crate) fn bench(
+    workspace: &Workspace,
+    what: &str,
+    profile: &str,
+    json: bool,
+    args: &[String],
+) -> Result<()> {
+    let mut step = driver(workspace, profile)?.arg("bench").arg(what);
+    match what {
+        "tail" if !Tool::Rsyslog.is_there(workspace) => optional(Tool::Rsyslog.ensure(workspace)),
+        "page" => match tools::python_with(workspace, "duckdb", DUCKDB) {
+            Ok(python) => step = step.arg("--duckdb-python").arg(python),
+            Err(error) => optional(Err(error)),
+        },
+        _ => {}
+    }
+    if json {
+        step = step.arg("--json");
+    }
+    for arg in args {
+        step = step.arg(arg);
+    }
+    step.run()
+}
+
+/// Sends with other people's clients and looks for what they sent.
+pub(crate) fn sdk(workspace: &Workspace) -> Result<Counts> {
+    Tool::Curl.ensure(workspace)?;
+    let node_client = workspace.root.join("tests/sdk/node");
+    tools::npm_ci(workspace, &node_client)?;
+    let python = tools::python_with(workspace, "sdk", PYTHON_SDK)?;
+    let step = driver(workspace, "dev")?.arg("sdk").arg("--python").arg(python);
+    step.arg("--scripts").arg(workspace.root.join("tests/sdk")).run_counted()
+}
+
+/// The driver, ready to take its command, with the server's binary built beside it.
+fn driver(workspace: &Workspace, profile: &str) -> Result<Step> {
+    let parapet = server::build(workspace, profile)?;
+    Step::cargo(workspace, ["build", "--locked", "-p", "parapet-bench", "--profile", profile]).run()?;
+    let driver = server::own_copy(workspace, profile, "parapet-bench")?;
+    Ok(Step::new(driver, ["--parapet"], &workspace.root).arg(parapet).arg("--cache").arg(&workspace.cache))
+}
+
+/// A peer that can't be had leaves a visible line, and the bench goes on without it.
+fn optional(outcome: Result<()>) {
+    if let Err(error) = outcome {
+        eprintln!("peer: not available ({error:#})");
+    }
+}

@@ -1,0 +1,40 @@
+//! Every test there is, and one summary.
+
+use anyhow::{Result, bail};
+
+use crate::process::Step;
+use crate::summary::Summary;
+use crate::tools::Tool;
+use crate::workspace::Workspace;
+use crate::{clients, console};
+
+/// How often the server is killed in a test run.
+const CRASH_CYCLES: u32 = 25;
+
+/// Runs every test, all of them even when one fails, and prints the table and the line `N passed, N failed`.
+pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
+    let mut summary = Summary::default();
+    let needed: &[Tool] =
+        if fast { &[Tool::Node] } else { &[Tool::Node, Tool::Chromium, Tool::Python, Tool::Curl] };
+    summary.step("tools", || {
+        needed.iter().try_for_each(|tool| tool.ensure(workspace)).map(|()| Default::default())
+    });
+    // The binary holds the console, so this comes first.
+    summary.step("console: build", || console::build_if_changed(workspace).map(|()| Default::default()));
+    summary.step("console: unit tests", || console::unit_tests(workspace));
+    summary.step("cargo test", || {
+        Step::cargo(workspace, ["test", "--workspace", "--locked", "--no-fail-fast"]).run_counted()
+    });
+    if fast {
+        println!("\nleft out by --fast: real clients, browser, crash cycles");
+    } else {
+        summary.step("real clients", || clients::sdk(workspace));
+        summary.step("browser", || console::e2e(workspace));
+        summary.step("crash cycles", || clients::crash(workspace, "dev", CRASH_CYCLES, None));
+    }
+    println!("\n{summary}");
+    match summary.failed() {
+        0 => Ok(()),
+        failed => bail!("{failed} tests or steps failed"),
+    }
+}
