@@ -351,9 +351,7 @@ fn series() -> impl Strategy<Value = Vec<Point>> {
     })
 }
 
-fn grouped<T: fmt::Debug>(
-    records: impl Strategy<Value = Vec<T>>,
-) -> impl Strategy<Value = Vec<Grouped<T>>> {
+fn grouped<T: fmt::Debug>(records: impl Strategy<Value = Vec<T>>) -> impl Strategy<Value = Vec<Grouped<T>>> {
     let scope = ("[a-z]{0,3}", "[0-9]{0,2}", attributes())
         .prop_map(|(name, version, attributes)| Arc::new(Scope { name, version, attributes }));
     let resource = attributes().prop_map(|attributes| Arc::new(Resource { attributes }));

@@ -48,7 +48,7 @@ pub(super) fn points(proto: ProtoMetric, now: UnixNanos, records: &mut Vec<Point
         Data::Sum(sum) => sum.data_points.into_iter().for_each(|p| number(p, &mut keep)),
         Data::Histogram(data) => data.data_points.into_iter().for_each(|p| histogram(p, &mut keep)),
         Data::ExponentialHistogram(data) => {
-            data.data_points.into_iter().for_each(|p| exponential(p, &mut keep))
+            data.data_points.into_iter().for_each(|p| exponential(p, &mut keep));
         }
         Data::Summary(data) => data.data_points.into_iter().for_each(|p| summary(p, &mut keep)),
     }
