@@ -80,9 +80,4 @@ impl Metrics {
     pub(crate) fn lost_so_far(&self, loss: Loss) -> u64 {
         self.lost.get_or_create(&[("reason", loss.reason())]).get()
     }
-
-    #[cfg(test)]
-    pub(crate) fn failures_so_far(&self, reason: &'static str) -> u64 {
-        self.failures.get_or_create(&[("reason", reason)]).get()
-    }
 }

@@ -48,7 +48,8 @@ pub(crate) async fn muted<F: Future>(delivery: F) -> F::Output {
 pub(crate) fn may_record(metadata: &Metadata<'_>) -> bool {
     let inside_delivery = DELIVERING.try_with(|()| ()).is_ok();
     !inside_delivery
-        && (*metadata.level() <= Level::INFO || !of(&INGEST_PATH, metadata.target()) && !of(&TRANSPORTS, metadata.target()))
+        && (*metadata.level() <= Level::INFO
+            || !of(&INGEST_PATH, metadata.target()) && !of(&TRANSPORTS, metadata.target()))
 }
 
 /// Whether rule F3 applies to the target.

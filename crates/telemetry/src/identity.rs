@@ -51,7 +51,11 @@ impl Identity {
     }
 
     pub(crate) fn scope(&self) -> Scope {
-        Scope { name: "parapet_telemetry".to_owned(), version: self.version.clone(), attributes: Attributes::new() }
+        Scope {
+            name: "parapet_telemetry".to_owned(),
+            version: self.version.clone(),
+            attributes: Attributes::new(),
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::{EnvFilter, Layer as _};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::counters::Metrics;
 use crate::{Identity, Recorder, system_clock};
@@ -50,7 +50,9 @@ impl Style {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The level is none.
-    #[error("invalid log level `{level}`: expected error, warn, info, debug, trace, or module=level directives")]
+    #[error(
+        "invalid log level `{level}`: expected error, warn, info, debug, trace, or module=level directives"
+    )]
     Level {
         /// What was given.
         level: String,

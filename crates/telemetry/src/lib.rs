@@ -15,7 +15,7 @@ mod recorder;
 mod spans;
 mod visit;
 
+pub use counters::Metrics;
 pub use identity::{Clock, Identity, system_clock};
 pub use init::{InitError, Options, Style, init};
-pub use counters::Metrics;
 pub use recorder::Recorder;

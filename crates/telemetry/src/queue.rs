@@ -55,14 +55,15 @@ impl Queue {
         items.drain(..count).collect()
     }
 
-    /// Whether a whole batch waits.
-    pub(crate) fn has_batch(&self) -> bool {
-        self.items.lock().expect("nothing panics while holding the lock").len() >= self.batch
+    /// Resolves when a whole batch waits.
+    pub(crate) async fn batch_waits(&self) {
+        while !self.has_batch() {
+            self.full_batch.notified().await;
+        }
     }
 
-    /// Resolves when a whole batch waits, or did a moment ago.
-    pub(crate) async fn batch_waits(&self) {
-        self.full_batch.notified().await;
+    fn has_batch(&self) -> bool {
+        self.items.lock().expect("nothing panics while holding the lock").len() >= self.batch
     }
 }
 

@@ -66,12 +66,11 @@ impl Recorder {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut failing = false;
         'run: loop {
-            if !self.0.queue.has_batch() {
-                tokio::select! {
-                    () = &mut shutdown => break 'run,
-                    () = self.0.queue.batch_waits() => {}
-                    () = tokio::time::sleep(BATCH_DELAY) => {}
-                }
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break 'run,
+                () = self.0.queue.batch_waits() => {}
+                () = tokio::time::sleep(BATCH_DELAY) => {}
             }
             for batch in self.0.batches(self.0.queue.take()) {
                 while let Err(error) = self.0.deliver(&*sink, batch.clone()).await {
