@@ -1,0 +1,5 @@
+//! The log on a disk that fails: see each module.
+
+mod support;
+
+mod basics;
