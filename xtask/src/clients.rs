@@ -8,15 +8,6 @@ use crate::server;
 use crate::tools::{self, Tool};
 use crate::workspace::Workspace;
 
-/// The OpenTelemetry SDK for Python with both exporters, as its users install it.
-const PYTHON_SDK: &[&str] = &[
-    "opentelemetry-sdk>=1.30,<2",
-    "opentelemetry-exporter-otlp-proto-grpc>=1.30,<2",
-    "opentelemetry-exporter-otlp-proto-http>=1.30,<2",
-];
-/// DuckDB, the peer of the page bench.
-const DUCKDB: &[&str] = &["duckdb>=1.1,<2"];
-
 /// Kills the server again and again; counts the checks that held.
 pub(crate) fn crash(workspace: &Workspace, profile: &str, cycles: u32, seed: Option<u64>) -> Result<Counts> {
     let driver = driver(workspace, profile)?;
@@ -38,7 +29,7 @@ pub(crate) fn bench(
     let mut step = driver(workspace, profile)?.arg("bench").arg(what);
     match what {
         "tail" if !Tool::Rsyslog.is_there(workspace) => optional(Tool::Rsyslog.ensure(workspace)),
-        "page" => match tools::python_with(workspace, "duckdb", DUCKDB) {
+        "page" => match tools::python_with(workspace, "duckdb", "bench/peers/duckdb/requirements.txt") {
             Ok(python) => step = step.arg("--duckdb-python").arg(python),
             Err(error) => optional(Err(error)),
         },
@@ -58,7 +49,7 @@ pub(crate) fn sdk(workspace: &Workspace) -> Result<Counts> {
     Tool::Curl.ensure(workspace)?;
     let node_client = workspace.root.join("tests/sdk/node");
     tools::npm_ci(workspace, &node_client)?;
-    let python = tools::python_with(workspace, "sdk", PYTHON_SDK)?;
+    let python = tools::python_with(workspace, "sdk", "tests/sdk/python/requirements.txt")?;
     let step = driver(workspace, "dev")?.arg("sdk").arg("--python").arg(python);
     step.arg("--scripts").arg(workspace.root.join("tests/sdk")).run_counted()
 }

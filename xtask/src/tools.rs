@@ -1,6 +1,7 @@
 //! The programs that steps need: found, installed by package name where that is allowed, or named with the exact command.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -114,38 +115,41 @@ pub(crate) fn chromium(workspace: &Workspace) -> Option<PathBuf> {
     })
 }
 
-/// A Python environment in the cache that holds `requirements`, made or completed as needed; the path of its `python`.
-pub(crate) fn python_with(workspace: &Workspace, name: &str, requirements: &[&str]) -> Result<PathBuf> {
+/// A Python environment in the cache that holds what a requirements file of the repository lists, made again when that
+/// changed; the path of its `python`.
+pub(crate) fn python_with(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf> {
     Tool::Python.ensure(workspace)?;
     let home = workspace.cache.join("python").join(name);
-    let python = home.join("bin/python");
-    let stamp = home.join("installed.txt");
-    let wanted = requirements.join("\n");
-    if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+    let (python, stamp) = (home.join("bin/python"), home.join("installed.txt"));
+    let requirements = workspace.root.join(requirements);
+    let wanted =
+        fs::read(&requirements).with_context(|| format!("failed to read {}", requirements.display()))?;
+    if python.exists() && fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
     Step::new("python3", ["-m", "venv", "--clear"], &workspace.root).arg(&home).run()?;
-    Step::new(&python, ["-m", "pip", "install", "--quiet"].iter().chain(requirements), &workspace.root)
+    Step::new(&python, ["-m", "pip", "install", "--quiet", "-r"], &workspace.root)
+        .arg(&requirements)
         .run()?;
-    std::fs::write(&stamp, wanted).with_context(|| format!("failed to write {}", stamp.display()))?;
+    fs::write(&stamp, wanted).with_context(|| format!("failed to write {}", stamp.display()))?;
     Ok(python)
 }
 
 /// Runs `npm ci` in `dir` if its lock file changed since the last time.
-pub(crate) fn npm_ci(workspace: &Workspace, dir: &std::path::Path) -> Result<()> {
+pub(crate) fn npm_ci(workspace: &Workspace, dir: &Path) -> Result<()> {
     Tool::Node.ensure(workspace)?;
     let lock = dir.join("package-lock.json");
-    let locked = std::fs::read(&lock).with_context(|| format!("failed to read {}", lock.display()))?;
+    let locked = fs::read(&lock).with_context(|| format!("failed to read {}", lock.display()))?;
     // Beside what it describes: whoever removes node_modules removes the stamp.
     let stamp = dir.join("node_modules/.installed-from-lock.json");
-    if std::fs::read(&stamp).is_ok_and(|installed| installed == locked) {
+    if fs::read(&stamp).is_ok_and(|installed| installed == locked) {
         return Ok(());
     }
     Step::new("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], dir)
         .env("PUPPETEER_SKIP_DOWNLOAD", "1")
         .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
         .run()?;
-    std::fs::write(&stamp, locked).with_context(|| format!("failed to write {}", stamp.display()))
+    fs::write(&stamp, locked).with_context(|| format!("failed to write {}", stamp.display()))
 }
 
 fn may_install(workspace: &Workspace) -> bool {

@@ -1,0 +1,45 @@
+//! Other systems that do a part of the same work, measured in the same run; each may be missing, and then says so.
+
+pub mod duckdb;
+pub mod loki;
+pub mod rsyslog;
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::{Child, Command};
+
+/// What a peer's files in the repository say, compiled in.
+pub(crate) fn fill_in(template: &str, values: &[(&str, &Path)]) -> String {
+    values
+        .iter()
+        .fold(template.to_owned(), |text, (key, path)| text.replace(key, &path.display().to_string()))
+}
+
+/// Runs a step of building or preparing a peer; its output is only shown when it fails.
+pub(crate) async fn prepare(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .with_context(|| format!("failed to start {command:?}"))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let last: Vec<&str> = errors.lines().rev().take(5).collect();
+        bail!("{command:?} failed: {}", last.into_iter().rev().collect::<Vec<_>>().join(" / "));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Starts a peer whose output goes to a log file; it ends with ours.
+pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Child> {
+    let log = std::fs::File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().context("failed to share the log file")?)
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("failed to start {command:?}"))
+}
