@@ -43,7 +43,8 @@ export interface Page<Row> {
 
 export interface LogHistogram {
   interval_seconds: number;
-  series: { name: string }[];
+  /** Severities that occur, most severe first. */
+  series: string[];
   buckets: { ts: string; counts: Record<string, number> }[];
 }
 

@@ -109,7 +109,7 @@ function Histogram({ asked, refetchInterval, onZoom }: HistogramProps): JSX.Elem
   const chart = useMemo(() => {
     if (!query.data) return null;
     // The most severe come last: on top of the stack, and so at the eye's first stop.
-    const names = query.data.series.map((series) => (typeof series === 'string' ? series : series.name)).reverse();
+    const names = [...query.data.series].reverse();
     return {
       times: query.data.buckets.map((bucket) => Date.parse(bucket.ts)),
       series: names.map((name) => ({ name, color: severityColor(name), values: query.data.buckets.map((bucket) => bucket.counts[name] ?? 0) })),

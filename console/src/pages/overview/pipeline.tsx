@@ -1,0 +1,239 @@
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { JSX, ReactNode } from 'react';
+import type { Status } from '../../api/types';
+import { bytes, count, dateTime, exact, seconds } from '../../lib/format';
+import { useNow } from '../../lib/hooks';
+import { dot } from '../../lib/palette';
+import { Empty, Loaded, Panel } from '../../ui/panel';
+
+interface Props {
+  status: UseQueryResult<Status>;
+  className: string;
+}
+
+const LATE_SECONDS = 10;
+
+/** Files that are read, and how far behind. */
+export function Sources({ status, className }: Props): JSX.Element {
+  return (
+    <Panel title="Sources" sub="files that are followed; lag is what was written and not yet stored" className={className} flush>
+      <Loaded query={status} isEmpty={(data) => data.sources.length === 0} empty={<Empty title="No files are followed yet">Container logs below /var/log/pods, --logs and --open-traffic files appear here once they exist.</Empty>}>
+        {(data) => (
+          <div className="scroll-x capped">
+            <table className="table">
+              <thead>
+                <tr>
+                  <th scope="col">File</th>
+                  <th scope="col">Kind</th>
+                  <th scope="col">State</th>
+                  <th scope="col" className="right">Lag</th>
+                  <th scope="col" className="right">Oldest unread</th>
+                </tr>
+              </thead>
+              <tbody>
+                {[...data.sources]
+                  .sort((a, b) => b.lag_bytes - a.lag_bytes)
+                  .map((source) => {
+                    const age = source.oldest_unread_age_seconds ?? 0;
+                    return (
+                      <tr key={`${source.kind} ${source.path}`}>
+                        <td className="path-cell truncate mono" title={source.path}>
+                          <bdi>{source.path}</bdi>
+                        </td>
+                        <td className="muted">{words(source.kind)}</td>
+                        <td>
+                          <span className="row">
+                            <i className="dot" style={dot(stateColor(source.state))} /> {words(source.state)}
+                          </span>
+                        </td>
+                        <td className={source.lag_bytes > 0 ? 'right' : 'right faint'}>{bytes(source.lag_bytes)}</td>
+                        <td className={age > LATE_SECONDS ? 'right bad' : age > 0 ? 'right' : 'right faint'}>{age > 0 ? seconds(age) : 'none'}</td>
+                      </tr>
+                    );
+                  })}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
+
+function stateColor(state: string): string {
+  if (/fail|error|unread/i.test(state)) return 'var(--data-5xx)';
+  if (/gone|closed|vanish|idle/i.test(state)) return 'var(--data-other)';
+  return 'var(--data-2xx)';
+}
+
+/** Everything that was not kept, and why. */
+export function Losses({ status, className }: Props): JSX.Element {
+  return (
+    <Panel title="Losses by reason" className={className} flush>
+      <Loaded query={status}>
+        {(data) => {
+          const losses = [
+            ...data.signals.flatMap((signal) => signal.refused.map(({ reason, rows }) => ({ where: signal.signal, reason, amount: rows }))),
+            ...data.receivers.flatMap((receiver) => receiver.refused.map(({ reason, count: amount }) => ({ where: receiver.name, reason, amount }))),
+          ].filter((loss) => loss.amount > 0);
+          if (losses.length === 0) return <Empty icon="check" title="Nothing was lost">Refusals are counted here by reason: too old, too large, no token.</Empty>;
+          return (
+            <table className="table">
+              <thead>
+                <tr>
+                  <th scope="col">Reason</th>
+                  <th scope="col">Where</th>
+                  <th scope="col" className="right">Count</th>
+                </tr>
+              </thead>
+              <tbody>
+                {losses
+                  .sort((a, b) => b.amount - a.amount)
+                  .map((loss) => (
+                    <tr key={`${loss.where} ${loss.reason}`}>
+                      <td>{words(loss.reason)}</td>
+                      <td className="muted">{loss.where}</td>
+                      <td className="right warn" title={exact(loss.amount)}>
+                        {count(loss.amount)}
+                      </td>
+                    </tr>
+                  ))}
+              </tbody>
+            </table>
+          );
+        }}
+      </Loaded>
+    </Panel>
+  );
+}
+
+/** What listens, and how much it took. */
+export function Receivers({ status, className }: Props): JSX.Element {
+  return (
+    <Panel title="Receivers" className={className} flush>
+      <Loaded query={status} isEmpty={(data) => data.receivers.length === 0} empty={<Empty title="Nothing listens for data">OTLP receivers appear here when they are on.</Empty>}>
+        {(data) => (
+          <div className="scroll-x">
+            <table className="table">
+              <thead>
+                <tr>
+                  <th scope="col">Name</th>
+                  <th scope="col">Kind</th>
+                  <th scope="col">Address</th>
+                  <th scope="col" className="right">Accepted</th>
+                  <th scope="col" className="right">Refused</th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.receivers.map((receiver) => {
+                  const refused = receiver.refused.reduce((sum, item) => sum + item.count, 0);
+                  return (
+                    <tr key={receiver.name}>
+                      <td>{receiver.name}</td>
+                      <td className="muted">{words(receiver.kind)}</td>
+                      <td className="mono">{receiver.address}</td>
+                      <td className="right" title={exact(receiver.accepted_total)}>
+                        {count(receiver.accepted_total)}
+                      </td>
+                      <td className={refused > 0 ? 'right warn' : 'right faint'} title={receiver.refused.map((item) => `${words(item.reason)}: ${item.count}`).join('\n')}>
+                        {count(refused)}
+                      </td>
+                    </tr>
+                  );
+                })}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
+
+const SOON_DAYS = 14;
+
+export function Certificates({ status, className }: Props): JSX.Element {
+  const now = useNow(60_000);
+  return (
+    <Panel title="Certificates" className={className} flush>
+      <Loaded query={status} isEmpty={(data) => data.certificates.length === 0} empty={<Empty title="No certificates yet">They are made at the first start.</Empty>}>
+        {(data) => (
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col" className="right">Valid for</th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.certificates.map((certificate) => {
+                const left = (Date.parse(certificate.not_after) - now) / 1000;
+                return (
+                  <tr key={certificate.name}>
+                    <td>{certificate.name}</td>
+                    <td className={left < SOON_DAYS * 86_400 ? 'right bad' : 'right'} title={dateTime(certificate.not_after)}>
+                      {left > 0 ? seconds(left) : 'expired'}
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
+
+/** What is kept, and the room that is left. */
+export function Storage({ status, className }: Props): JSX.Element {
+  return (
+    <Panel title="Storage" className={className}>
+      <Loaded query={status}>
+        {({ store, recovery }) => {
+          const whole = store.disk_bytes + store.disk_free_bytes || 1;
+          return (
+            <>
+              <div className="meter" role="img" aria-label={`${bytes(store.disk_bytes)} used, ${bytes(store.disk_free_bytes)} free`}>
+                <i style={{ ...dot('var(--accent)'), width: `${Math.max((100 * store.disk_bytes) / whole, 0.5)}%` }} />
+              </div>
+              <div className="facts-row">
+                <Fact name="On disk" note={`${bytes(store.disk_free_bytes)} free`}>{bytes(store.disk_bytes)}</Fact>
+                <Fact name="Write-ahead log">{bytes(store.wal_bytes)}</Fact>
+                <Fact name="In memory">{bytes(store.memtable_bytes)}</Fact>
+                <Fact name="Segments">{count(store.segments)}</Fact>
+                <Fact name="Rows">{count(store.rows)}</Fact>
+                <Fact name="Oldest">{dateTime(store.oldest_ts)}</Fact>
+                <Fact name="Retention">{store.retention.map(({ signal, days }) => `${signal} ${days} d`).join(', ') || '–'}</Fact>
+                {recovery && Object.keys(recovery).length > 0 && (
+                  <Fact name="Last start">
+                    {Object.entries(recovery)
+                      .filter(([, value]) => typeof value === 'number' || typeof value === 'string')
+                      .map(([key, value]) => `${words(key)} ${typeof value === 'number' ? exact(value) : String(value as string)}`)
+                      .join(', ')}
+                  </Fact>
+                )}
+              </div>
+            </>
+          );
+        }}
+      </Loaded>
+    </Panel>
+  );
+}
+
+function Fact({ name, note, children }: { name: string; note?: string; children: ReactNode }): JSX.Element {
+  return (
+    <div className="fact">
+      <div className="name">{name}</div>
+      <div className="num">
+        {children} {note && <span className="faint">{note}</span>}
+      </div>
+    </div>
+  );
+}
+
+/** `open_traffic` → `open traffic`. */
+function words(name: string): string {
+  return name.replaceAll('_', ' ');
+}
