@@ -4,7 +4,7 @@
 //! # What is kept
 //!
 //! One JSON file, replaced whole ([`parapet_fs::replace`]) before a change takes effect, so a change that was answered with
-//! success is still there after a crash, and one that failed to be written did not happen. Of secrets it holds only what
+//! success is still there after a crash; one that failed is as if it had not been asked for, until a restart finds either. Of secrets it holds only what
 //! verifies them: argon2id strings of passwords, SHA-256 of session ids and of token secrets (both have 256 random bits,
 //! so a fast hash is enough). When a token or session was last used is coarse, and may be lost in a crash.
 

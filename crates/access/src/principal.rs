@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a caller may do. Scopes do not contain each other: a token with `admin` alone cannot read telemetry.
+/// What a caller may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -10,7 +10,7 @@ pub enum Scope {
     Ingest,
     /// Read telemetry and status.
     Read,
-    /// Manage tokens.
+    /// Manage tokens, and with that everything: who makes tokens can make one with any scope.
     Admin,
 }
 
@@ -46,9 +46,9 @@ pub struct UnknownScope;
 pub struct Scopes(std::collections::BTreeSet<Scope>);
 
 impl Scopes {
-    /// Whether `scope` is among them.
-    pub fn contains(&self, scope: Scope) -> bool {
-        self.0.contains(&scope)
+    /// Whether they suffice for what needs `scope`.
+    pub fn allow(&self, scope: Scope) -> bool {
+        self.0.contains(&scope) || self.0.contains(&Scope::Admin)
     }
 
     /// Whether there are none.
@@ -87,12 +87,13 @@ impl Role {
         }
     }
 
-    /// What a session of such a user may do. Nobody sends telemetry with a browser session.
+    /// What a session of such a user may do.
     pub fn scopes(self) -> Scopes {
-        match self {
-            Self::Admin => [Scope::Read, Scope::Admin].into_iter().collect(),
-            Self::Viewer => [Scope::Read].into_iter().collect(),
-        }
+        let scope = match self {
+            Self::Admin => Scope::Admin,
+            Self::Viewer => Scope::Read,
+        };
+        [scope].into_iter().collect()
     }
 }
 

@@ -101,11 +101,7 @@ impl Accounts {
     /// Takes microseconds and does not touch the disk.
     pub fn authenticate_bearer(&self, header: Option<&str>, needed: Scope) -> Result<Principal, Denied> {
         let principal = self.find_token(header).map_err(|denied| self.deny(denied))?;
-        if principal.scopes.contains(needed) {
-            Ok(principal)
-        } else {
-            Err(self.deny(Denied::Scope { needed }))
-        }
+        if principal.scopes.allow(needed) { Ok(principal) } else { Err(self.deny(Denied::Scope { needed })) }
     }
 
     fn find_token(&self, header: Option<&str>) -> Result<Principal, Denied> {
