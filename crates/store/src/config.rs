@@ -61,17 +61,17 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             retention_days: RetentionDays::default(),
-            rollup_retention_days: 400,       // a year, and the same weeks of the year before
-            flush_bytes: 64 << 20,            // some 200 k log lines: a segment of one or two row groups
-            flush_age_seconds: 300,           // bounds what a start has to replay
-            memory_bytes: 256 << 20,          // four tables at their flush size
-            wal_bytes: 512 << 20,             // about 3 M rows at 130 to 300 B; a few seconds of replay
-            disk_reserve_bytes: 512 << 20,    // the memory budget as segments, twice, and the manifest
+            rollup_retention_days: 400, // a year, and the same weeks of the year before
+            flush_bytes: 64 << 20,      // some 200 k log lines: a segment of one or two row groups
+            flush_age_seconds: 300,     // bounds what a start has to replay
+            memory_bytes: 256 << 20,    // four tables at their flush size
+            wal_bytes: 512 << 20,       // about 3 M rows at 130 to 300 B; a few seconds of replay
+            disk_reserve_bytes: 512 << 20, // the memory budget as segments, twice, and the manifest
             row_bytes: 1 << 20,
             compaction_segments: 8,
             compaction_max_bytes: 128 << 20,
             rollup_merge_files: 8,
-            sources: 100_000,                 // 24 B each
+            sources: 100_000, // 24 B each
             source_days: 60,
         }
     }
@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
         let error = serde_json::from_str::<Config>(r#"{"flush_byte": 1}"#).unwrap_err().to_string();
         assert!(error.contains("flush_byte"), "{error}");
-        let error = serde_json::from_str::<Config>(r#"{"retention_days": {"log": 1}}"#).unwrap_err().to_string();
+        let error =
+            serde_json::from_str::<Config>(r#"{"retention_days": {"log": 1}}"#).unwrap_err().to_string();
         assert!(error.contains("log"), "{error}");
     }
 

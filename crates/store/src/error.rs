@@ -62,6 +62,9 @@ pub enum StoreError {
     /// An entry of the manifest that is not what this version writes.
     #[error("manifest entry: {0}")]
     ManifestEntry(String),
+    /// The write-ahead log failed.
+    #[error("write-ahead log")]
+    Wal(#[from] parapet_wal::WalError),
     /// An earlier failure left it open what is on disk; a restart finds out.
     #[error("the store failed earlier and has to be restarted: {0}")]
     Failed(String),
@@ -86,8 +89,10 @@ impl StoreError {
         match self {
             Self::Config(_) | Self::NewerFormat { .. } => Remedy::Reconfigure,
             Self::InUse { .. } | Self::Io { .. } => Remedy::Retry,
-            Self::Damaged { .. } | Self::Parquet { .. } | Self::Arrow(_) | Self::ManifestEntry(_) => Remedy::Inspect,
-            Self::Manifest(_) | Self::Failed(_) => Remedy::Restart,
+            Self::Damaged { .. } | Self::Parquet { .. } | Self::Arrow(_) | Self::ManifestEntry(_) => {
+                Remedy::Inspect
+            }
+            Self::Manifest(_) | Self::Wal(_) | Self::Failed(_) => Remedy::Restart,
         }
     }
 

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parapet_signal::Signal;
 
 /// Version of the column lists, kept in every WAL frame and segment.
-pub const SCHEMA_ID: u8 = 1;
+pub(crate) const SCHEMA_ID: u8 = 1;
 
 /// Event time, first column of every table.
 pub const TS: &str = "ts";
@@ -150,15 +150,16 @@ pub fn schema(signal: Signal) -> SchemaRef {
                 Field::new(SEQ, DataType::UInt64, false),
                 Field::new(INGEST_TS, micros(), false),
             ];
-            fields.extend(columns(signal).iter().map(|(name, kind)| Field::new(*name, data_type(*kind), true)));
+            fields
+                .extend(columns(signal).iter().map(|(name, kind)| Field::new(*name, data_type(*kind), true)));
             Arc::new(Schema::new(fields))
         })
     });
     Arc::clone(&SCHEMAS[index(signal)])
 }
 
-/// A table's number in WAL frames and in memory; part of the disk format.
-pub(crate) fn index(signal: Signal) -> usize {
+/// A table's number in WAL frames and the manifest; part of the disk format.
+pub(crate) fn number(signal: Signal) -> u16 {
     match signal {
         Signal::Logs => 0,
         Signal::Spans => 1,
@@ -167,16 +168,22 @@ pub(crate) fn index(signal: Signal) -> usize {
     }
 }
 
+/// A table's place in arrays with one entry a table.
+pub(crate) fn index(signal: Signal) -> usize {
+    usize::from(number(signal))
+}
+
 /// The table with that number, if there is one.
-pub(crate) fn signal(index: u16) -> Option<Signal> {
-    Signal::ALL.into_iter().find(|signal| self::index(*signal) == usize::from(index))
+pub(crate) fn signal(number: u16) -> Option<Signal> {
+    Signal::ALL.into_iter().find(|signal| self::number(*signal) == number)
 }
 
 /// The schema of rows that have no `seq` yet: what a WAL frame holds.
 pub(crate) fn unnumbered_schema(signal: Signal) -> SchemaRef {
     static SCHEMAS: LazyLock<[SchemaRef; 4]> = LazyLock::new(|| {
         Signal::ALL.map(|signal| {
-            let fields: Vec<_> = schema(signal).fields().iter().filter(|f| f.name() != SEQ).cloned().collect();
+            let fields: Vec<_> =
+                schema(signal).fields().iter().filter(|f| f.name() != SEQ).cloned().collect();
             Arc::new(Schema::new(fields))
         })
     });
@@ -225,7 +232,7 @@ mod tests {
         for signal in Signal::ALL {
             let names: Vec<_> = schema(signal).fields().iter().take(3).map(|f| f.name().clone()).collect();
             assert_eq!(names, [TS, SEQ, INGEST_TS]);
-            assert_eq!(self::signal(index(signal) as u16), Some(signal));
+            assert_eq!(self::signal(number(signal)), Some(signal));
             assert_eq!(unnumbered_schema(signal).fields().len() + 1, schema(signal).fields().len());
         }
         assert_eq!(self::signal(4), None);

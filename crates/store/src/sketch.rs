@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 /// Names the bucket layout in files that hold sketches; a different γ is a different name.
-pub const SKETCH_LAYOUT: &str = "log-buckets-1/0.01";
+pub(crate) const SKETCH_LAYOUT: &str = "log-buckets-1/0.01";
 
 /// Relative error of every quantile.
 pub const RELATIVE_ERROR: f64 = 0.01;

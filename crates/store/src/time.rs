@@ -79,16 +79,26 @@ impl fmt::Display for Hour {
 pub struct Day(pub i64);
 
 impl Day {
-    /// Its last hour.
-    pub fn last_hour(self) -> Hour {
-        Hour(self.0.saturating_mul(24).saturating_add(23))
+    /// Its first instant.
+    pub fn start(self) -> UnixNanos {
+        Hour(self.0.saturating_mul(24)).start()
+    }
+
+    /// The first instant after it.
+    pub fn end(self) -> UnixNanos {
+        Self(self.0.saturating_add(1)).start()
+    }
+
+    /// Whether it ended `keep` or longer before `now`.
+    pub(crate) fn expired(self, now: UnixNanos, keep: Duration) -> bool {
+        self.end() <= now.saturating_sub(keep)
     }
 }
 
 impl fmt::Display for Day {
     /// `2026-11-21`, as folders are named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match timestamp(Hour(self.0.saturating_mul(24)).start()) {
+        match timestamp(self.start()) {
             Some(at) => write!(f, "{}", at.strftime("%Y-%m-%d")),
             None => write!(f, "d{}", self.0),
         }

@@ -122,11 +122,6 @@ impl States {
         }
     }
 
-    /// The state of `key`, empty if it is new.
-    pub(crate) fn entry(&mut self, key: TrafficKey) -> &mut TrafficHour {
-        self.0.entry(key).or_insert_with_key(|key| TrafficHour::empty(key.clone()))
-    }
-
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
