@@ -1,5 +1,10 @@
 //! The command line: what can be said, and which module answers it.
 
+mod completions;
+mod doctor;
+mod logs;
+mod sql;
+mod token;
 pub(crate) mod up;
 
 use std::process::ExitCode;
@@ -25,13 +30,35 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Collect, keep and show everything on this machine, in one process.
-    Up(up::UpArguments),
+    Up(Box<up::UpArguments>),
+    /// Print the newest log lines that match, or follow them.
+    Logs(logs::LogsArguments),
+    /// Run one read-only SQL query.
+    Sql(sql::SqlArguments),
+    /// Make, list and revoke tokens for OTLP senders and API clients.
+    Token(token::TokenArguments),
+    /// Verify a data folder: every checksum, every invariant. Changes nothing.
+    Doctor(doctor::DoctorArguments),
+    /// Print a shell's completion script.
+    Completions(completions::CompletionsArguments),
 }
 
 impl Arguments {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        match self.command {
-            Command::Up(_) => Ok(ExitCode::SUCCESS),
-        }
+        let done = match self.command {
+            Command::Up(arguments) => crate::up::run(*arguments),
+            Command::Logs(arguments) => wait_for(arguments.run()),
+            Command::Sql(arguments) => wait_for(arguments.run()),
+            Command::Token(arguments) => wait_for(arguments.run()),
+            Command::Doctor(arguments) => arguments.run(),
+            Command::Completions(arguments) => arguments.run(),
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
+}
+
+/// Runs a command that asks the server: one thread is enough.
+fn wait_for(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    runtime.block_on(command)
 }

@@ -4,14 +4,11 @@
 
 pub(crate) mod file;
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use parapet_signal::Signal;
-
 use crate::cli::up::UpArguments;
 use file::File;
 
@@ -33,7 +30,7 @@ pub(crate) struct Config {
     pub(crate) demo: bool,
     pub(crate) listen: Listen,
     pub(crate) collect: Collect,
-    pub(crate) store: Store,
+    pub(crate) store: parapet_store::Config,
     pub(crate) log_level: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) reset_admin_password: bool,
@@ -63,13 +60,6 @@ pub(crate) struct Collect {
     pub(crate) host: bool,
     pub(crate) own: bool,
     pub(crate) measure_every: Duration,
-}
-
-/// How it keeps things.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Store {
-    pub(crate) retention: BTreeMap<&'static str, Duration>,
-    pub(crate) flush_age: Option<Duration>,
 }
 
 impl Config {
@@ -158,7 +148,7 @@ impl Config {
                 own: one.of("collect.self", "--no-self", off(no_self), own)?.unwrap_or(true),
                 measure_every,
             },
-            store: Store::from_file(store)?,
+            store: store_config(store)?,
             log_level: one
                 .of("log.level", "--log-level", log_level, log.level)?
                 .unwrap_or_else(|| "info".to_owned()),
@@ -182,23 +172,36 @@ impl Listen {
     }
 }
 
-impl Store {
-    fn from_file(file: file::Store) -> anyhow::Result<Self> {
-        let file::Store { retention, flush_age } = file;
-        let mut days = BTreeMap::new();
-        for (signal, keep) in retention {
-            let known = Signal::ALL.iter().find(|known| known.name() == signal).ok_or_else(|| {
-                let names: Vec<_> = Signal::ALL.iter().map(|known| known.name()).collect();
-                anyhow!("store.retention.{signal}: no such signal; expected one of {}", names.join(", "))
-            })?;
-            ensure!(
-                keep.0 >= Duration::from_secs(3600),
-                "store.retention.{signal}: expected 1h or more; data is dropped by whole hours"
-            );
-            days.insert(known.name(), keep.0);
-        }
-        Ok(Self { retention: days, flush_age: flush_age.map(|age| age.0) })
+fn store_config(file: file::Store) -> anyhow::Result<parapet_store::Config> {
+    let file::Store { retention, flush_age } = file;
+    let mut config = parapet_store::Config::default();
+    for (table, keep) in retention {
+        let days = match table.as_str() {
+            "logs" => &mut config.retention_days.logs,
+            "spans" => &mut config.retention_days.spans,
+            "metrics" => &mut config.retention_days.metrics,
+            "traffic" => &mut config.retention_days.traffic,
+            "trafficHourly" => &mut config.rollup_retention_days,
+            _ => bail!(
+                "store.retention.{table}: no such table; expected one of logs, spans, metrics, traffic, trafficHourly"
+            ),
+        };
+        *days = whole_days(keep.0)
+            .ok_or_else(|| anyhow!("store.retention.{table}: expected whole days, such as 30d; got {:?}", keep.0))?;
     }
+    if let Some(age) = flush_age {
+        ensure!(age.0 >= Duration::from_secs(1), "store.flushAge: expected 1s or more, got {:?}", age.0);
+        config.flush_age_seconds = age.0.as_secs();
+    }
+    Ok(config)
+}
+
+fn whole_days(duration: Duration) -> Option<u32> {
+    const DAY: u64 = 86_400;
+    let seconds = duration.as_secs();
+    (duration.subsec_nanos() == 0 && seconds >= DAY && seconds % DAY == 0)
+        .then(|| u32::try_from(seconds / DAY).ok())
+        .flatten()
 }
 
 /// `$XDG_DATA_HOME/parapet`, or `~/.local/share/parapet`.
@@ -276,6 +279,7 @@ mod tests {
         refused(&[], "store:\n  flushAge: soon\n", &["parapet.yaml:2", "store.flushAge", "duration such as 5m"]);
         refused(&[], "listen:\n  console: here\n", &["parapet.yaml:2", "listen.console", "socket address"]);
         refused(&[], "store:\n  retention:\n    lugs: 3d\n", &["store.retention.lugs", "logs"]);
+        refused(&[], "store:\n  retention:\n    logs: 3h\n", &["store.retention.logs", "whole days"]);
         refused(&[], "demo: true\ndemo: false\n", &["parapet.yaml:2", "demo"]);
     }
 
@@ -293,7 +297,7 @@ mod tests {
     #[test]
     fn file_values_are_used() {
         let config = resolve(&[], "store: {retention: {logs: 3days}}\ncollect: {logs: [/a/*.log]}").unwrap();
-        assert_eq!(config.store.retention["logs"], Duration::from_secs(3 * 86_400));
+        assert_eq!(config.store.retention_days.logs, 3);
         assert_eq!(config.collect.logs, ["/a/*.log"]);
     }
 }

@@ -2,7 +2,13 @@
 
 mod cli;
 mod config;
+mod credentials;
+mod client;
 mod exit;
+mod gate;
+#[cfg(test)]
+mod reference;
+mod up;
 
 use std::process::ExitCode;
 

@@ -6,55 +6,86 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-/// The whole file; every key is optional.
-#[derive(Debug, Default, Deserialize)]
+/// Configuration of `parapet up`. Every key is optional; a key is set here or by its flag, not by both.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct File {
+    /// Folder of all data. Flag `--data`; default `$XDG_DATA_HOME/parapet` or `~/.local/share/parapet`.
     pub(crate) data: Option<PathBuf>,
+    /// Whether to add a small live system to look at. Flag `--demo`; default false.
     pub(crate) demo: Option<bool>,
+    /// Where it listens.
     pub(crate) listen: Listen,
+    /// What it observes.
     pub(crate) collect: Collect,
+    /// How it keeps what it observed.
     pub(crate) store: Store,
+    /// What it says of itself.
     pub(crate) log: Log,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Where it listens; TLS and authentication are always on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Listen {
+    /// Console and API. Flag `--console-listen`; default 127.0.0.1:8443.
+    #[schemars(with = "Option<String>")]
     pub(crate) console: Option<SocketAddr>,
+    /// OTLP over gRPC. Flag `--otlp-grpc-listen`; default 127.0.0.1:4317.
+    #[schemars(with = "Option<String>")]
     pub(crate) otlp_grpc: Option<SocketAddr>,
+    /// OTLP over HTTP. Flag `--otlp-http-listen`; default 127.0.0.1:4318.
+    #[schemars(with = "Option<String>")]
     pub(crate) otlp_http: Option<SocketAddr>,
+    /// Names and addresses in the certificate besides localhost. Flag `--tls-name`.
     pub(crate) names: Option<Vec<String>>,
+    /// Accept addresses that other machines can reach. Flag `--allow-remote`; default false.
     pub(crate) allow_remote: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What it observes besides what arrives by OTLP.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Collect {
+    /// Read /var/log/pods. Flag `--no-pod-logs`; default true.
     pub(crate) pod_logs: Option<bool>,
+    /// More log files, as globs. Flag `--logs`.
     pub(crate) logs: Option<Vec<String>>,
+    /// API-gateway open-traffic event logs, as globs. Flag `--open-traffic`.
     pub(crate) open_traffic: Option<Vec<String>>,
+    /// Name of the gateway whose event logs are read. Default `API-Gateway`.
     pub(crate) gateway_name: Option<String>,
+    /// Region of that gateway. Default none.
     pub(crate) gateway_region: Option<String>,
+    /// Regular expression of a record's first line: lines that don't match are joined to the one before. Default off.
     pub(crate) multiline_first_line: Option<String>,
+    /// Measure this host. Flag `--no-host`; default true.
     pub(crate) host: Option<bool>,
+    /// Keep this process's own logs, traces and metrics. Flag `--no-self`; default true.
     #[serde(rename = "self")]
     pub(crate) own: Option<bool>,
+    /// How often the host and the process are measured. Default 10s.
     pub(crate) measure_every: Option<Span>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How it keeps what it observed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Store {
+    /// Whole days that each table keeps its rows, by table: logs 30d, spans 14d, metrics 30d, traffic 30d, trafficHourly 400d.
     pub(crate) retention: BTreeMap<String, Span>,
+    /// Rows in memory become files at this age (they are durable before). Default 5m.
     pub(crate) flush_age: Option<Span>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What it says of itself on standard error.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Log {
+    /// error, warn, info, debug, trace, or per target. Flag `--log-level`; default info.
     pub(crate) level: Option<String>,
 }
 
@@ -68,6 +99,16 @@ impl<'de> Deserialize<'de> for Span {
         humantime::parse_duration(&text)
             .map(Self)
             .map_err(|error| serde::de::Error::custom(format!("expected a duration such as 5m, got {text:?}: {error}")))
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "a duration with its unit, such as 90s, 5m, 12h, 30d" })
     }
 }
 

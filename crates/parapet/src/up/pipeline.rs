@@ -1,0 +1,81 @@
+//! What the status page shows of receivers, sources and certificates, asked of those who know.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parapet_collect::files::SourceState;
+use parapet_collect::otlp::Receiver;
+use parapet_server::{CertificateStatus, PipelineStatus, ReceiverStatus, RefusedCount, SourceStatus};
+
+use super::certificates::Certificates;
+use super::collectors::FilesStatus;
+
+pub(crate) struct Pipeline {
+    receivers: [Receiver; 2],
+    files: FilesStatus,
+    certificates: Certificates,
+    ready: AtomicBool,
+}
+
+impl Pipeline {
+    pub(crate) fn new(receivers: [Receiver; 2], files: FilesStatus, certificates: Certificates) -> Self {
+        Self { receivers, files, certificates, ready: AtomicBool::new(false) }
+    }
+
+    /// Everything that was configured runs.
+    pub(crate) fn set_ready(self: &Arc<Self>) {
+        self.ready.store(true, Ordering::Release);
+    }
+}
+
+impl PipelineStatus for Pipeline {
+    fn receivers(&self) -> Vec<ReceiverStatus> {
+        let of = |receiver: &Receiver| {
+            let status = receiver.status();
+            let refused = status.refused.into_iter();
+            ReceiverStatus {
+                name: status.name.to_owned(),
+                kind: status.kind.to_owned(),
+                address: status.address,
+                accepted_total: status.accepted_total,
+                refused: refused
+                    .map(|refused| RefusedCount { reason: refused.reason.to_owned(), count: refused.count })
+                    .collect(),
+            }
+        };
+        self.receivers.iter().map(of).collect()
+    }
+
+    fn sources(&self) -> Vec<SourceStatus> {
+        let of = |status: parapet_collect::files::SourceStatus| SourceStatus {
+            kind: status.kind.to_owned(),
+            path: status.path,
+            lag_bytes: status.lag_bytes,
+            oldest_unread_age_seconds: status.oldest_unread_age_seconds.unwrap_or(0.0),
+            state: state(status.state).to_owned(),
+        };
+        self.files.now().into_iter().map(of).collect()
+    }
+
+    fn certificates(&self) -> Vec<CertificateStatus> {
+        let of = |(name, ends): (&str, jiff::Timestamp)| CertificateStatus {
+            name: name.to_owned(),
+            not_after: ends.to_string(),
+        };
+        self.certificates.expiries().into_iter().map(of).collect()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+fn state(state: SourceState) -> &'static str {
+    match state {
+        SourceState::Idle => "idle",
+        SourceState::Reading => "reading",
+        SourceState::Waiting => "waiting",
+        SourceState::Draining => "draining",
+        SourceState::Failing => "failing",
+    }
+}
