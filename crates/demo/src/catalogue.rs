@@ -127,7 +127,13 @@ pub(crate) const OPERATIONS: [Operation; 10] = [
 
 pub(crate) const APPLICATIONS: [Application; 6] = [
     application("0d5b9a6e-3f51-4b0e-9a40-6f2c1de40001", "Web Shop", "Retail", "web-shop/4.2", 40),
-    application("0d5b9a6e-3f51-4b0e-9a40-6f2c1de40002", "Mobile App", "Retail", "mobile-app/7.0 (Android)", 30),
+    application(
+        "0d5b9a6e-3f51-4b0e-9a40-6f2c1de40002",
+        "Mobile App",
+        "Retail",
+        "mobile-app/7.0 (Android)",
+        30,
+    ),
     application("0d5b9a6e-3f51-4b0e-9a40-6f2c1de40003", "Partner Sync", "Partners", "partner-sync/1.9", 12),
     application("0d5b9a6e-3f51-4b0e-9a40-6f2c1de40004", "Price Comparison", "Partners", "price-bot/0.8", 8),
     application("0d5b9a6e-3f51-4b0e-9a40-6f2c1de40005", "Back Office", "Internal", "back-office/2.1", 7),

@@ -88,7 +88,8 @@ impl Component {
     /// Writes a log entry in the component's form.
     pub(crate) fn say(&self, call: Option<&Call>, level: &str, message: &str, fields: &[(&str, Value)]) {
         let now = Timestamp::now();
-        let mut entry: Map<String, Value> = fields.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        let mut entry: Map<String, Value> =
+            fields.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
         if let Some(call) = call {
             let span = call.context.span();
             let ids = span.span_context();
@@ -113,11 +114,18 @@ impl Component {
 
     /// Writes lines as they are, such as a stack trace.
     pub(crate) fn print(&self, stream: Stream, text: &str) {
-        let written =
-            self.log.lock().expect("nothing panics while holding the lock").print(stream, text, Timestamp::now());
+        let written = self.log.lock().expect("nothing panics while holding the lock").print(
+            stream,
+            text,
+            Timestamp::now(),
+        );
         let failed_before = self.log_failed.swap(written.is_err(), Ordering::Relaxed);
         if let (Err(error), false) = (written, failed_before) {
-            tracing::warn!(component = self.name, error = &error as &dyn std::error::Error, "demo log not written");
+            tracing::warn!(
+                component = self.name,
+                error = &error as &dyn std::error::Error,
+                "demo log not written"
+            );
         }
     }
 
@@ -128,7 +136,10 @@ impl Component {
             .tracer
             .span_builder(name)
             .with_kind(SpanKind::Client)
-            .with_attributes([KeyValue::new("db.system.name", "postgresql"), KeyValue::new("db.operation.name", name)])
+            .with_attributes([
+                KeyValue::new("db.system.name", "postgresql"),
+                KeyValue::new("db.operation.name", name),
+            ])
             .start_with_context(&self.otel.tracer, &call.context);
         tokio::time::sleep(self.chance.latency(median)).await;
         drop(span);
@@ -175,11 +186,18 @@ impl Component {
         let answer = send(&self.client, method.clone(), &url, headers.clone(), body).await;
         let (status, response_headers, body) = match answer {
             Ok((status, headers, body)) => {
-                context.span().set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+                context
+                    .span()
+                    .set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
                 (status, headers, body)
             }
             Err(failure) => {
-                self.say(Some(call), "error", "call failed", &[("peer", peer.name.into()), ("reason", failure.into())]);
+                self.say(
+                    Some(call),
+                    "error",
+                    "call failed",
+                    &[("peer", peer.name.into()), ("reason", failure.into())],
+                );
                 context.span().set_attribute(KeyValue::new("error.type", failure));
                 (StatusCode::BAD_GATEWAY, HeaderMap::new(), Bytes::new())
             }
@@ -227,8 +245,20 @@ pub(crate) async fn send(
 
 /// The pods of the demo. Their uids stay the same, so that a second start goes on with the same files.
 pub(crate) const PODS: [Pod; 4] = [
-    Pod { name: "toy-gateway-7c9d5f8b6-x2k4q", uid: "8f1a6c1e-2a7b-4c43-9d0f-5e0c51de0001", container: "gateway" },
+    Pod {
+        name: "toy-gateway-7c9d5f8b6-x2k4q",
+        uid: "8f1a6c1e-2a7b-4c43-9d0f-5e0c51de0001",
+        container: "gateway",
+    },
     Pod { name: "orders-6d5f7c9b8-m4v7z", uid: "8f1a6c1e-2a7b-4c43-9d0f-5e0c51de0002", container: "orders" },
-    Pod { name: "payments-5b8c6d7f9-q9w2t", uid: "8f1a6c1e-2a7b-4c43-9d0f-5e0c51de0003", container: "payments" },
-    Pod { name: "inventory-74f6b9c5d-h8r3n", uid: "8f1a6c1e-2a7b-4c43-9d0f-5e0c51de0004", container: "inventory" },
+    Pod {
+        name: "payments-5b8c6d7f9-q9w2t",
+        uid: "8f1a6c1e-2a7b-4c43-9d0f-5e0c51de0003",
+        container: "payments",
+    },
+    Pod {
+        name: "inventory-74f6b9c5d-h8r3n",
+        uid: "8f1a6c1e-2a7b-4c43-9d0f-5e0c51de0004",
+        container: "inventory",
+    },
 ];

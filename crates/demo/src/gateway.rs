@@ -79,7 +79,8 @@ impl Gateway {
     ) -> Response {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let (head, body) = request.into_parts();
-        let name = operation.map_or("unknown API".to_owned(), |operation| format!("{} {}", head.method, operation.path));
+        let name = operation
+            .map_or("unknown API".to_owned(), |operation| format!("{} {}", head.method, operation.path));
         // The gateway is the edge: traces start here.
         let span = self
             .component
@@ -105,7 +106,9 @@ impl Gateway {
             (None, ..) => refused(StatusCode::NOT_FOUND, "no such API"),
             (_, None, _) => refused(StatusCode::UNAUTHORIZED, "no valid API key"),
             (.., Err(_)) => refused(StatusCode::PAYLOAD_TOO_LARGE, "too large"),
-            (Some(operation), Some(_), Ok(body)) => self.forward(operation, id.as_deref(), &call, &body).await,
+            (Some(operation), Some(_), Ok(body)) => {
+                self.forward(operation, id.as_deref(), &call, &body).await
+            }
         };
 
         let mut headers = HeaderMap::new();
@@ -200,7 +203,10 @@ impl Gateway {
 
     fn application(&self, headers: &HeaderMap) -> Option<&'static Application> {
         let given = headers.get(KEY)?.as_bytes();
-        self.keys.iter().find(|(key, _)| bool::from(key.as_bytes().ct_eq(given))).map(|(_, application)| *application)
+        self.keys
+            .iter()
+            .find(|(key, _)| bool::from(key.as_bytes().ct_eq(given)))
+            .map(|(_, application)| *application)
     }
 
     /// 24 hexadecimal digits: the second, a number, and chance; so a second start with the same seed has other ids.

@@ -71,7 +71,10 @@ pub struct Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("dir", &self.dir).field("otlp_endpoint", &self.otlp_endpoint).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("dir", &self.dir)
+            .field("otlp_endpoint", &self.otlp_endpoint)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,9 +114,12 @@ impl Demo {
             servers.serve(listener, routes);
             Ok::<_, DemoError>(Peer { name: component.name, address, bearer: bearer.clone() })
         };
-        let inventory = service(&inventory_component, inventory::routes(Arc::clone(&inventory_component))).await?;
-        let payments = service(&payments_component, payments::routes(Arc::clone(&payments_component))).await?;
-        let orders_routes = orders::routes(Arc::clone(&orders_component), inventory.clone(), payments.clone());
+        let inventory =
+            service(&inventory_component, inventory::routes(Arc::clone(&inventory_component))).await?;
+        let payments =
+            service(&payments_component, payments::routes(Arc::clone(&payments_component))).await?;
+        let orders_routes =
+            orders::routes(Arc::clone(&orders_component), inventory.clone(), payments.clone());
         let orders = service(&orders_component, orders_routes).await?;
 
         let keys = APPLICATIONS
@@ -235,8 +241,8 @@ fn component(
 fn secret(prefix: &str) -> Result<HeaderValue, DemoError> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes).map_err(DemoError::Random)?;
-    let mut value =
-        HeaderValue::from_str(&format!("{prefix}{}", hex::encode(bytes))).expect("hexadecimal digits are a header value");
+    let mut value = HeaderValue::from_str(&format!("{prefix}{}", hex::encode(bytes)))
+        .expect("hexadecimal digits are a header value");
     value.set_sensitive(true);
     Ok(value)
 }

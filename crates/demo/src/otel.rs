@@ -79,9 +79,13 @@ impl Otel {
     pub(crate) fn new(endpoint: &Endpoint, service: &'static str, pod: &Pod) -> Result<Self, DemoError> {
         let resource = resource(service, pod);
         let spans = BatchSpanProcessor::builder(endpoint.of(SpanExporter::builder().with_tonic()).build()?)
-            .with_batch_config(trace::BatchConfigBuilder::default().with_scheduled_delay(BATCH_DELAY).build());
-        let traces =
-            SdkTracerProvider::builder().with_resource(resource.clone()).with_span_processor(spans.build()).build();
+            .with_batch_config(
+                trace::BatchConfigBuilder::default().with_scheduled_delay(BATCH_DELAY).build(),
+            );
+        let traces = SdkTracerProvider::builder()
+            .with_resource(resource.clone())
+            .with_span_processor(spans.build())
+            .build();
         let reader = PeriodicReader::builder(endpoint.of(MetricExporter::builder().with_tonic()).build()?)
             .with_interval(METRIC_INTERVAL);
         let metrics =

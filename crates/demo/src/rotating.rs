@@ -103,7 +103,10 @@ mod tests {
         for n in 0..5 {
             log.append(&format!("line {n}\n"), Timestamp::from_second(n).unwrap()).unwrap();
         }
-        assert_eq!(names(dir.path()), ["0.log", "0.log.19700101-000003-000000", "0.log.19700101-000004-000000"]);
+        assert_eq!(
+            names(dir.path()),
+            ["0.log", "0.log.19700101-000003-000000", "0.log.19700101-000004-000000"]
+        );
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("0.log"), "line 4\n");
         assert_eq!(read("0.log.19700101-000004-000000"), "line 3\n");
@@ -112,7 +115,8 @@ mod tests {
     #[test]
     fn a_second_start_goes_on_with_the_file() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Rotating::open(dir.path(), "a_traffic.log", ("a_traffic_", ".log"), Bounds::USUAL).unwrap();
+        let open =
+            || Rotating::open(dir.path(), "a_traffic.log", ("a_traffic_", ".log"), Bounds::USUAL).unwrap();
         open().append("one\n", Timestamp::UNIX_EPOCH).unwrap();
         open().append("two\n", Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(std::fs::read_to_string(dir.path().join("a_traffic.log")).unwrap(), "one\ntwo\n");

@@ -48,7 +48,8 @@ async fn surround(State(around): State<Arc<Surroundings>>, mut request: Request,
             KeyValue::new("url.path", request.uri().path().to_owned()),
         ])
         .start_with_context(&component.otel.tracer, &parent);
-    let correlation_id = request.headers().get(CORRELATION).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let correlation_id =
+        request.headers().get(CORRELATION).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let call = Call { context: parent.with_span(span), correlation_id: correlation_id.to_owned() };
 
     let given = request.headers().get(http::header::AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);

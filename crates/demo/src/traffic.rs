@@ -79,7 +79,8 @@ impl Traffic {
         }
         let operation = self.chance.one_of(&OPERATIONS, |operation| operation.weight);
         let id = match operation.api {
-            "Inventory" => ["kettle", "lamp", "desk", "chair", "shelf", "clock", "sofa"][self.chance.below(7) as usize]
+            "Inventory" => ["kettle", "lamp", "desk", "chair", "shelf", "clock", "sofa"]
+                [self.chance.below(7) as usize]
                 .to_owned(),
             "Payments" => format!("p-{}", 1000 + self.chance.below(9000)),
             _ => format!("o-{}", 1000 + self.chance.below(9000)),
@@ -89,11 +90,8 @@ impl Traffic {
         if operation.name == "searchItems" {
             path.push_str("?q=home");
         }
-        let body = if method == Method::POST {
-            Bytes::from(r#"{"sku":"lamp","quantity":1}"#)
-        } else {
-            Bytes::new()
-        };
+        let body =
+            if method == Method::POST { Bytes::from(r#"{"sku":"lamp","quantity":1}"#) } else { Bytes::new() };
         (method, path, body)
     }
 }
@@ -115,6 +113,8 @@ mod tests {
     fn there_is_more_to_do_at_noon_than_at_night() {
         let at = |hour: i64| day(Timestamp::from_second(hour * 3600).unwrap());
         assert!(at(13) > 1.25 && at(1) < 0.75, "{} {}", at(13), at(1));
-        assert!((0..86_400).step_by(60).all(|s| (0.5..1.6).contains(&day(Timestamp::from_second(s).unwrap()))));
+        assert!(
+            (0..86_400).step_by(60).all(|s| (0.5..1.6).contains(&day(Timestamp::from_second(s).unwrap())))
+        );
     }
 }

@@ -48,7 +48,8 @@ impl Transaction {
     /// The client's leg, one for each call behind the gateway, the circuit path, and the summary: in the order that they ended.
     pub(crate) fn lines(&self) -> Vec<Line<'_>> {
         let end = self.started.as_millisecond() + millis(self.took);
-        let mut lines = vec![self.line(self.started.as_millisecond(), Event::TransactionElement(self.client_leg()))];
+        let mut lines =
+            vec![self.line(self.started.as_millisecond(), Event::TransactionElement(self.client_leg()))];
         for (n, call) in self.calls.iter().enumerate() {
             let leg = self.call_leg(n + 1, call);
             lines.push(self.line(call.started.as_millisecond(), Event::TransactionElement(leg)));
@@ -96,7 +97,8 @@ impl Transaction {
     }
 
     fn call_leg<'a>(&'a self, leg: usize, call: &'a Exchange) -> Leg<'a> {
-        let sent_header = header_text(&format!("{} {} HTTP/1.1", call.method, call.path), &call.request_headers);
+        let sent_header =
+            header_text(&format!("{} {} HTTP/1.1", call.method, call.path), &call.request_headers);
         let received_header = header_text(&status_line(call.status), &call.headers);
         Leg {
             leg,
@@ -150,13 +152,29 @@ impl Transaction {
         if found {
             let known = self.application.is_some();
             let unknown = (!known).then(|| "no application has this key".to_owned());
-            filters.push(filter("Check API key", "ApiKeyFilter", "toy.gateway.ApiKeyFilter", known, unknown, at, 0));
+            filters.push(filter(
+                "Check API key",
+                "ApiKeyFilter",
+                "toy.gateway.ApiKeyFilter",
+                known,
+                unknown,
+                at,
+                0,
+            ));
         }
         for call in &self.calls {
             let answered = !call.status.is_server_error();
             let failed = (!answered).then(|| format!("{} answered {}", call.peer, call.status));
             let (at, took) = (call.started.as_millisecond(), call.took.as_millis() as u64);
-            filters.push(filter("Call back end", "ConnectFilter", "toy.gateway.ConnectFilter", answered, failed, at, took));
+            filters.push(filter(
+                "Call back end",
+                "ConnectFilter",
+                "toy.gateway.ConnectFilter",
+                answered,
+                failed,
+                at,
+                took,
+            ));
         }
         Policy { policy: "API Broker", exec_time: self.took.as_millis() as u64, filters }
     }

@@ -41,7 +41,8 @@ pub(crate) fn routes(component: Arc<Component>) -> Router {
 async fn search(State(inventory): State<Inventory>, Extension(call): Extension<Call>) -> Json<Value> {
     let component = &inventory.component;
     component.work(&call, "SELECT items", Duration::from_millis(9)).await;
-    let items: Vec<_> = SKUS.iter().map(|sku| json!({ "sku": sku, "stock": component.chance.below(80) })).collect();
+    let items: Vec<_> =
+        SKUS.iter().map(|sku| json!({ "sku": sku, "stock": component.chance.below(80) })).collect();
     if component.chance.happens(0.002) {
         // Longer than a runtime's line: arrives in parts.
         let rows: String = (0..600).map(|n| format!("[row {n} sku={}] ", SKUS[n % SKUS.len()])).collect();

@@ -81,7 +81,8 @@ async fn cancel(
     Path(id): Path<String>,
 ) -> Response {
     let component = &orders.component;
-    let refund = component.call(&orders.payments, &call, Method::POST, &format!("/payments/{id}/refunds"), None).await;
+    let refund =
+        component.call(&orders.payments, &call, Method::POST, &format!("/payments/{id}/refunds"), None).await;
     if !refund.status.is_success() {
         return refusal(refund.status, "the payment cannot be refunded");
     }

@@ -58,7 +58,12 @@ async fn charge(State(component): State<Arc<Component>>, Extension(call): Extens
     let amount = 10 + component.chance.below(190);
     component.work(&call, "authorise", Duration::from_millis(35)).await;
     if component.chance.happens(0.025) {
-        component.say(Some(&call), "error", "charge failed: acquirer timed out", &[("amount", amount.into())]);
+        component.say(
+            Some(&call),
+            "error",
+            "charge failed: acquirer timed out",
+            &[("amount", amount.into())],
+        );
         component.print(Stream::Stderr, STACK_TRACE);
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "the bank does not answer");
     }

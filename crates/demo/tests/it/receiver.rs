@@ -11,8 +11,12 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -46,7 +50,11 @@ impl Received {
     fn admit<T>(&self, request: Request<T>) -> Result<T, Status> {
         let expected = format!("Bearer {TOKEN}");
         let given = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        if given == Some(expected.as_str()) { Ok(request.into_inner()) } else { Err(Status::unauthenticated("token")) }
+        if given == Some(expected.as_str()) {
+            Ok(request.into_inner())
+        } else {
+            Err(Status::unauthenticated("token"))
+        }
     }
 
     /// Its service's name; notes a resource that is not labelled as demo.
@@ -68,8 +76,8 @@ pub(crate) async fn start(identity: &Identity) -> (SocketAddr, Received) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let received = Received::default();
-    let tls = ServerTlsConfig::new()
-        .identity(TlsIdentity::from_pem(&identity.certificate_pem, &identity.key_pem));
+    let tls =
+        ServerTlsConfig::new().identity(TlsIdentity::from_pem(&identity.certificate_pem, &identity.key_pem));
     let server = Server::builder()
         .tls_config(tls)
         .unwrap()
@@ -92,7 +100,7 @@ impl TraceService for Received {
             let spans = group.scope_spans.into_iter().flat_map(|scope| scope.spans);
             self.0.lock().unwrap().spans.extend(spans.map(|span| (service.clone(), span)));
         }
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 }
 
@@ -107,7 +115,7 @@ impl LogsService for Received {
             let logs = group.scope_logs.into_iter().flat_map(|scope| scope.log_records);
             self.0.lock().unwrap().logs.extend(logs.map(|log| (service.clone(), log)));
         }
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 }
 
@@ -122,6 +130,6 @@ impl MetricsService for Received {
             let metrics = group.scope_metrics.into_iter().flat_map(|scope| scope.metrics);
             self.0.lock().unwrap().metrics.extend(metrics.map(|metric| (service.clone(), metric.name)));
         }
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 }

@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use parapet_demo::{Demo, Options};
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::pem::PemObject;
 
 use crate::formats::{FinalStatus, Line, Status, container_log, header, traffic};
 use crate::identity::{Identity, identity};
@@ -60,7 +66,9 @@ async fn one_trace_goes_from_the_event_log_through_spans_and_container_logs() {
         .iter()
         .filter_map(|line| Some((line, line.leg.as_ref()?)))
         .find(|(_, leg)| {
-            leg.leg == 0 && leg.operation.as_deref() == Some("createOrder") && leg.protocol_info.http.status == 201
+            leg.leg == 0
+                && leg.operation.as_deref() == Some("createOrder")
+                && leg.protocol_info.http.status == 201
         })
         .unwrap();
     let trace = trace_id(order.1.protocol_info.sent_header.as_deref().unwrap()).unwrap();
@@ -73,7 +81,8 @@ async fn one_trace_goes_from_the_event_log_through_spans_and_container_logs() {
         .unwrap();
     assert_eq!(trace_id(behind.protocol_info.sent_header.as_deref().unwrap()), Some(trace.clone()));
 
-    let spans: Vec<_> = received.spans.iter().filter(|(_, span)| hex::encode(&span.trace_id) == trace).collect();
+    let spans: Vec<_> =
+        received.spans.iter().filter(|(_, span)| hex::encode(&span.trace_id) == trace).collect();
     let services: BTreeSet<_> = spans.iter().map(|(service, _)| service.as_str()).collect();
     assert_eq!(services, BTreeSet::from(["inventory", "orders", "payments", "toy-gateway"]));
     let ids: BTreeSet<_> = spans.iter().map(|(_, span)| span.span_id.clone()).collect();
@@ -98,7 +107,8 @@ async fn one_trace_goes_from_the_event_log_through_spans_and_container_logs() {
     let sent = received.logs.iter().find(|(_, log)| hex::encode(&log.trace_id) == trace).unwrap();
     assert_eq!((sent.0.as_str(), sent.1.event_name.as_str()), ("payments", "payment.captured"));
 
-    let metrics: BTreeSet<_> = received.metrics.iter().map(|(service, name)| (service.as_str(), name.as_str())).collect();
+    let metrics: BTreeSet<_> =
+        received.metrics.iter().map(|(service, name)| (service.as_str(), name.as_str())).collect();
     for service in ["inventory", "orders", "payments", "toy-gateway"] {
         assert!(metrics.contains(&(service, "http.server.request.duration")), "{metrics:?}");
     }
@@ -119,9 +129,13 @@ async fn each_transaction_has_its_legs_circuit_path_and_summary() {
     let mut statuses = BTreeSet::new();
     let mut applications = BTreeSet::new();
     for (correlation_id, lines) in transactions {
-        assert!(correlation_id.len() == 24 && correlation_id.bytes().all(|b| b.is_ascii_hexdigit()), "{correlation_id}");
+        assert!(
+            correlation_id.len() == 24 && correlation_id.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{correlation_id}"
+        );
         let legs: Vec<_> = lines.iter().filter_map(|line| line.leg.as_ref()).collect();
-        let [summary] = lines.iter().filter_map(|line| line.summary.as_ref()).collect::<Vec<_>>().try_into().unwrap();
+        let [summary] =
+            lines.iter().filter_map(|line| line.summary.as_ref()).collect::<Vec<_>>().try_into().unwrap();
         assert_eq!(lines.iter().filter(|line| line.circuit_path.is_some()).count(), 1);
         assert_eq!(lines.len(), legs.len() + 2);
         assert!(legs.iter().enumerate().all(|(n, leg)| leg.leg as usize == n), "{legs:?}");
@@ -136,7 +150,10 @@ async fn each_transaction_has_its_legs_circuit_path_and_summary() {
         assert_eq!((summary.status, client.final_status.unwrap()), expected);
         assert!(summary.path.is_some() && summary.protocol.as_deref() == Some("https"));
         assert!(http.remote_addr == "127.0.0.1" && http.remote_port.parse::<u16>().is_ok());
-        assert!(http.bytes_sent > 0 && client.duration >= legs.iter().skip(1).map(|leg| leg.duration).max().unwrap_or(0));
+        assert!(
+            http.bytes_sent > 0
+                && client.duration >= legs.iter().skip(1).map(|leg| leg.duration).max().unwrap_or(0)
+        );
         for leg in &legs {
             let recorded = format!("{:?}", leg.protocol_info);
             assert!(!recorded.contains("Bearer"), "{recorded}");
@@ -165,10 +182,13 @@ async fn without_an_otlp_endpoint_it_lives_and_stops_and_a_second_start_goes_on(
     options.seed = 2;
     run(options).await;
     let both = traffic(dir.path());
-    assert_eq!(both[..first.len()].iter().map(|line| &line.correlation_id).collect::<Vec<_>>(),
-        first.iter().map(|line| &line.correlation_id).collect::<Vec<_>>());
+    assert_eq!(
+        both[..first.len()].iter().map(|line| &line.correlation_id).collect::<Vec<_>>(),
+        first.iter().map(|line| &line.correlation_id).collect::<Vec<_>>()
+    );
     assert!(by_transaction(&both).len() >= 20);
-    let starts = container_log(dir.path(), "orders").iter().filter(|(_, text)| text.contains("started")).count();
+    let starts =
+        container_log(dir.path(), "orders").iter().filter(|(_, text)| text.contains("started")).count();
     assert_eq!(starts, 2);
 }
 
@@ -178,20 +198,15 @@ async fn the_gateway_takes_neither_strangers_nor_clear_text() {
     let (otlp, _) = receiver::start(&identity).await;
     let dir = tempfile::tempdir().unwrap();
     let demo = Demo::start(options(dir.path(), &identity, otlp, 0)).await.unwrap();
-    let connector = |builder: hyper_rustls::HttpsConnectorBuilder| {
-        let mut roots = rustls::RootCertStore::empty();
-        let pem = rustls_pki_types::pem::PemObject::from_pem_slice(identity.ca_pem.as_bytes()).unwrap();
-        roots.add(pem).unwrap();
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        builder.with_tls_config(tls).https_or_http().enable_http1().build()
-    };
-    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-        .build::<_, Full<Bytes>>(connector(hyper_rustls::HttpsConnectorBuilder::new()));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(PemObject::from_pem_slice(identity.ca_pem.as_bytes()).unwrap()).unwrap();
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+    let client = Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(connector);
     let url = |scheme: &str| format!("{scheme}://{}/orders/v1", demo.gateway()).parse().unwrap();
     let refused = client.get(url("https")).await.unwrap();
     assert_eq!(refused.status(), 401);
