@@ -1,5 +1,8 @@
 //! What can go wrong with a query, and whose fault it is.
 
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
 /// Who can do something about a failed query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -65,4 +68,64 @@ impl QueryError {
     ) -> Self {
         Self::Internal { step, source: source.into() }
     }
+
+    /// From DataFusion, for a query that we built: it plans, so what fails is a limit or the server.
+    pub(crate) fn of_ours(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(reason) => Self::out_of_memory(reason),
+            _ => Self::Internal { step: "the query", source: Box::new(error) },
+        }
+    }
+
+    /// From DataFusion, for SQL that a user wrote: what does not plan or compute is theirs to correct.
+    pub(crate) fn of_theirs(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(reason) => Self::out_of_memory(reason),
+            DataFusionError::SQL(..)
+            | DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::Configuration(_)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Diagnostic(..)
+            | DataFusionError::Collection(_)
+            | DataFusionError::Execution(_) => Self::BadRequest(error.strip_backtrace()),
+            DataFusionError::ArrowError(arrow, _) if is_computation(arrow) => {
+                Self::BadRequest(error.strip_backtrace())
+            }
+            DataFusionError::ArrowError(..)
+            | DataFusionError::ParquetError(_)
+            | DataFusionError::ObjectStore(_)
+            | DataFusionError::IoError(_)
+            | DataFusionError::Internal(_)
+            | DataFusionError::ExecutionJoin(_)
+            | DataFusionError::External(_)
+            | DataFusionError::Context(..)
+            | DataFusionError::Substrait(_)
+            | DataFusionError::Shared(_)
+            | DataFusionError::Ffi(_) => Self::Internal { step: "the query", source: Box::new(error) },
+        }
+    }
+
+    fn out_of_memory(reason: &str) -> Self {
+        tracing::debug!(reason, "query ran out of memory");
+        Self::TooExpensive(
+            "the query needs more memory than one query may have; narrow its time range or group by less"
+                .into(),
+        )
+    }
+}
+
+/// Whether values, rather than the machine, made it fail.
+fn is_computation(error: &ArrowError) -> bool {
+    matches!(
+        error,
+        ArrowError::DivideByZero
+            | ArrowError::ArithmeticOverflow(_)
+            | ArrowError::CastError(_)
+            | ArrowError::ParseError(_)
+            | ArrowError::ComputeError(_)
+            | ArrowError::InvalidArgumentError(_)
+            | ArrowError::NotYetImplemented(_)
+            | ArrowError::OffsetOverflowError(_)
+    )
 }

@@ -2,14 +2,19 @@
 //!
 //! It does not know HTTP, users or how rows came into the store; DataFusion is behind this crate and nowhere else.
 
+mod cells;
+mod cursor;
 mod engine;
 mod error;
 mod filter;
 mod logs;
 mod metrics;
 mod page;
+mod scan;
 mod series;
+mod session;
 mod sql;
+mod time;
 mod traces;
 mod traffic;
 

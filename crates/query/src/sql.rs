@@ -1,5 +1,7 @@
 //! SQL: one read-only statement, within limits.
 
+pub(crate) mod functions;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -1,12 +1,16 @@
 //! API traffic: overview, pages of requests, one transaction.
 
+mod cube;
+mod events;
+mod overview;
+
 use std::collections::BTreeMap;
 
 use parapet_store::TimeRange;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Engine, Filter, Page, QueryError};
+use crate::Filter;
 
 /// What an overview is of.
 #[derive(Clone, Debug, PartialEq)]
@@ -279,27 +283,4 @@ pub struct TrafficLeg {
     /// The line as logged.
     #[schema(value_type = Object)]
     pub event: serde_json::Value,
-}
-
-impl Engine {
-    /// Rates, errors and latency over time, and what the most of it went to.
-    pub async fn traffic_overview(&self, query: TrafficOverviewQuery) -> Result<TrafficOverview, QueryError> {
-        let _ = query;
-        Err(QueryError::BadRequest("not answered yet".into()))
-    }
-
-    /// One page of requests, newest first.
-    pub async fn traffic_page(&self, query: TrafficQuery) -> Result<Page<TrafficRow>, QueryError> {
-        let _ = query;
-        Err(QueryError::BadRequest("not answered yet".into()))
-    }
-
-    /// One transaction; `None` if no line of it is stored.
-    pub async fn traffic_transaction(
-        &self,
-        correlation_id: &str,
-    ) -> Result<Option<TrafficTransaction>, QueryError> {
-        let _ = correlation_id;
-        Err(QueryError::BadRequest("not answered yet".into()))
-    }
 }
