@@ -4,7 +4,11 @@
 //! the sink has acknowledged. It opens no sockets; receivers are routers that someone else serves.
 
 mod clock;
+pub mod container;
+pub mod files;
+pub mod host;
 mod metrics;
+pub mod opentraffic;
 pub mod otlp;
 
 pub use clock::{Clock, SystemClock};
