@@ -84,7 +84,8 @@ async fn connections_beyond_the_bound_are_refused_until_one_ends() {
 
 #[tokio::test]
 async fn headers_that_dribble_are_given_up() {
-    let world = World::serve(Limits { header_timeout: SOON, ..patient() }, hello()).await;
+    let world =
+        World::serve(Limits { header_timeout: SOON, shutdown_grace: SOON, ..patient() }, hello()).await;
     let mut slow = world.tls(&["http/1.1"]).await;
     slow.write_all(b"GET / HTTP/1.1\r\nHost: loc").await.unwrap();
     drop(rest(&mut slow).await);
@@ -92,9 +93,8 @@ async fn headers_that_dribble_are_given_up() {
     drop(rest(&mut silent).await);
     let mut silent = world.tls(&["h2"]).await;
     // Not even the preface: the listener says goodbye, waits its grace, and closes.
-    let mut first = [0; 9];
-    drop(silent.read(&mut first).await);
-    world.drained().await;
+    drop(rest(&mut silent).await);
+    world.until("parapet_listen_open_connections{listener=\"test\"}", 0).await;
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use axum::body::{Body, Bytes};
-use axum::http::HeaderMap;
 use axum::routing::{get as on_get, post};
 use axum::{Extension, Router};
+use http::HeaderMap;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 
@@ -47,8 +47,8 @@ async fn http2_serves_streams_side_by_side_with_bodies_and_trailers() {
     let body = vec![7u8; 1 << 20];
     let request = get("/echo").map(|_| Body::from(body.clone()));
     let (mut parts, request_body) = request.into_parts();
-    parts.method = axum::http::Method::POST;
-    let echo = client.send_request(axum::http::Request::from_parts(parts, request_body));
+    parts.method = http::Method::POST;
+    let echo = client.send_request(http::Request::from_parts(parts, request_body));
     let trailers = client.send_request(get("/trailers"));
     let collected = trailers.await.unwrap().into_body().collect().await.unwrap();
     assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");

@@ -1,0 +1,14 @@
+//! The API over real TLS, with a real store, engine and accounts in a temporary folder.
+
+mod bodies;
+mod follow;
+mod headers;
+mod health;
+mod openapi;
+mod parameters;
+mod reading;
+mod scopes;
+mod session;
+mod sql;
+mod tokens;
+mod world;
