@@ -70,7 +70,7 @@ export function request(ms) {
       at += took + random();
     }
     const ids = { trace_id: trace.trace_id, span_id: serve.span_id };
-    log(ms + 3, api.upstream, 9, 'INFO', `${method} ${path} started`, ids);
+    log(ms + 3, api.upstream, 9, 'INFO', JSON.stringify({ level: 'info', msg: `${method} ${path} started`, queue_ms: 1, trace_id: ids.trace_id }), ids);
     if (random() < 0.3) log(ms + 4, api.upstream, 5, 'DEBUG', `cache miss key=item:${path.split('/').pop()} ttl=300`, ids);
     if (duration > typical * 2.2) log(ms + duration, api.upstream, 13, 'WARN', `slow query took=${duration.toFixed(1)}ms threshold=${typical * 2}ms`, { ...ids, attributes: { 'db.query.ms': Number(duration.toFixed(1)), slow: true } });
     if (bad) log(ms + duration, api.upstream, 17, 'ERROR', `request failed: pool timed out while waiting for an open connection method=${method} path=${path} status=${status}`, { ...ids, attributes: { 'exception.type': 'PoolTimedOut', 'http.response.status_code': status } });
@@ -105,8 +105,8 @@ export function fill(hours = 2, perSecond = 1.6) {
 export function criLine(line) {
   const [, ts, , , body] = /^(\S+) (stdout|stderr) ([FP]) (.*)$/.exec(line) ?? [];
   if (!ts) return;
-  const traceId = /trace_id[=": ]+([0-9a-f]{32})/.exec(body)?.[1] ?? null;
-  log(Date.parse(ts), 'orders', null, null, body, { trace_id: traceId });
+  const fields = body.startsWith('{') ? JSON.parse(body) : {};
+  log(Date.parse(ts), 'e2e', fields.level ? 9 : null, fields.level ?? null, body, { trace_id: fields.trace_id ?? null });
 }
 
 export { iso, hex };

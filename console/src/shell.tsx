@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useState, type JSX, type ReactNode } from 'react';
 import { NavLink, useNavigate } from 'react-router';
-import { del, rememberSession } from './api/client';
-import { SESSION_KEY, statusQuery } from './api/queries';
+import { del, messageOf } from './api/client';
+import { statusQuery } from './api/queries';
 import type { Session } from './api/types';
 import { useShortcut, useUrl } from './lib/hooks';
 import { setTheme, useTheme, type Theme } from './lib/theme';
@@ -27,22 +27,21 @@ export function Shell({ session, children }: { session: Session; children: React
   const { link } = useUrl();
   const { theme } = useTheme();
   const [help, setHelp] = useState(false);
-  const status = useQuery({ ...statusQuery, refetchInterval: 15_000 });
   const client = useQueryClient();
   const signOut = useMutation({
     mutationFn: () => del('/session'),
-    onSettled: () => {
-      rememberSession(null);
-      client.clear();
-      client.setQueryData(SESSION_KEY, null);
-    },
+    // Loading afresh leaves nothing of the session in memory.
+    onSuccess: () => window.location.assign('/'),
   });
+  const leaving = signOut.isPending || signOut.isSuccess;
+  const status = useQuery({ ...statusQuery, refetchInterval: 15_000, enabled: !leaving });
 
   useShortcut('?', useCallback(() => setHelp(true), []));
   useShortcut('r', useCallback(() => void client.invalidateQueries(), [client]));
   useShortcut('/', focusSearch);
   useGoto();
 
+  if (leaving) return <div className="boot" aria-label="Signing out" />;
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -78,6 +77,7 @@ export function Shell({ session, children }: { session: Session; children: React
             <Icon name="help" /> <span className="label">Keyboard</span>
           </button>
         </div>
+        {signOut.error && <div className="badge bad" role="alert" title={messageOf(signOut.error)}>Not signed out</div>}
         <div className="account">
           <div className="avatar" aria-hidden="true">
             {session.user.name.slice(0, 1)}

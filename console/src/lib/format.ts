@@ -57,7 +57,8 @@ export function seconds(value: number | null | undefined): string {
   if (value < 60) return `${value < 10 && value > 0 ? Number(value.toFixed(1)) : Math.round(value)} s`;
   const whole = Math.round(value);
   const parts: [number, string][] = [
-    [Math.floor(whole / 86_400), 'd'],
+    [Math.floor(whole / 31_536_000), 'y'],
+    [Math.floor((whole % 31_536_000) / 86_400), 'd'],
     [Math.floor((whole % 86_400) / 3600), 'h'],
     [Math.floor((whole % 3600) / 60), 'm'],
     [whole % 60, 's'],

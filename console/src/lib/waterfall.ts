@@ -116,12 +116,18 @@ export function ticks(durationUs: number, most: number): number[] {
 }
 
 function countDescendants(rows: WaterfallRow[]): void {
-  const open: WaterfallRow[] = [];
-  for (const row of rows) {
-    while (open.length > row.depth) open.pop();
-    for (const ancestor of open) ancestor.descendants += 1;
-    open.push(row);
-  }
+  const open: { row: WaterfallRow; index: number }[] = [];
+  const close = (depth: number, end: number): void => {
+    for (let last = open.at(-1); last && last.row.depth >= depth; last = open.at(-1)) {
+      last.row.descendants = end - last.index - 1;
+      open.pop();
+    }
+  };
+  rows.forEach((row, index) => {
+    close(row.depth, index);
+    open.push({ row, index });
+  });
+  close(0, rows.length);
 }
 
 /** How much of `span` its children cover, overlaps counted once; `children` are sorted by start. */

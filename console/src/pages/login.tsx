@@ -16,6 +16,8 @@ export function Login(): JSX.Element {
     mutationFn: () => post<Session>('/session', { username, password }),
     onSuccess: (session) => {
       rememberSession(session);
+      // What somebody else has seen before is not for this user.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION_KEY[0] });
       client.setQueryData(SESSION_KEY, session);
     },
     onError: () => setPassword(''),

@@ -31,6 +31,7 @@ export function VirtualList<Row>(props: VirtualListProps<Row>): JSX.Element {
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan: 16,
+    scrollPaddingStart: header ? 34 : 0,
     getItemKey: (index) => {
       const row = rows[index];
       return row === undefined ? index : rowKey(row);
@@ -49,9 +50,13 @@ export function VirtualList<Row>(props: VirtualListProps<Row>): JSX.Element {
       const at = focused && scroller.current?.contains(focused) ? Number(focused.dataset.index) : (step > 0 ? -1 : 1);
       const next = Math.max(0, Math.min(rows.length - 1, at + step));
       virtual.scrollToIndex(next, { align: 'auto' });
-      requestAnimationFrame(() => {
-        scroller.current?.querySelector<HTMLElement>(`[data-index="${next}"] [data-open]`)?.focus({ preventScroll: true });
-      });
+      const focus = (): boolean => {
+        const target = scroller.current?.querySelector<HTMLElement>(`[data-index="${next}"] [data-open]`);
+        target?.focus({ preventScroll: true });
+        return target !== undefined && target !== null;
+      };
+      // A row that only now scrolls into sight is there a frame later.
+      if (!focus()) requestAnimationFrame(focus);
     },
     [rows.length, virtual],
   );
@@ -60,8 +65,8 @@ export function VirtualList<Row>(props: VirtualListProps<Row>): JSX.Element {
 
   return (
     <div className={`vlist ${className}`}>
-      {header}
       <div className="vlist-scroll" ref={scroller} tabIndex={-1} onScroll={(event) => onTop?.(event.currentTarget.scrollTop < 24)}>
+        {header && <div className="vlist-head">{header}</div>}
         <div className="vlist-inner" role="list" aria-label={label} style={{ height: virtual.getTotalSize() }}>
           {items.map((item) => {
             const row = rows[item.index];

@@ -5,6 +5,7 @@ import type { LogHistogram, LogRow, Page as PageOf } from '../../api/types';
 import { conditionsOf, formatCondition, withCondition, type Condition } from '../../lib/conditions';
 import { count, dateTime } from '../../lib/format';
 import { useNow, useRange, useUrl } from '../../lib/hooks';
+import { searchedFor } from '../../lib/log-body';
 import { severityColor } from '../../lib/palette';
 import { absolute } from '../../lib/time-range';
 import { Icon } from '../../ui/icons';
@@ -26,6 +27,8 @@ export default function Logs(): JSX.Element {
   const { range, refetchInterval } = useRange();
   const live = params.get('live') === '1';
   const wrap = params.get('wrap') === '1';
+  const q = params.get('q') ?? '';
+  const searched = useMemo(() => searchedFor(q), [q]);
   const asked = useMemo(() => logParams(params, range), [params, range]);
 
   const filter = useCallback(
@@ -42,7 +45,7 @@ export default function Logs(): JSX.Element {
     <Page title="Logs" fixed>
       <div className="row wrap-row">
         <SearchBox
-          value={params.get('q') ?? ''}
+          value={q}
           placeholder='Search lines: timeout "connection reset" -healthz'
           hint='Words that a line must all have, in any case. "Words in quotes" must follow each other; -word must be absent.'
           onChange={(q) => set({ q }, { replace: true })}
@@ -68,7 +71,7 @@ export default function Logs(): JSX.Element {
       <Panel className="histogram">
         <Histogram asked={asked} refetchInterval={refetchInterval} onZoom={(from, to) => set({ ...absolute(from, to), live: null })} />
       </Panel>
-      <Lines key={live ? 'live' : 'still'} asked={asked} refetchInterval={live ? false : refetchInterval} live={live} wrap={wrap} filtered={isFiltered(params)} onFilter={filter} />
+      <Lines key={live ? 'live' : 'still'} asked={asked} refetchInterval={live ? false : refetchInterval} live={live} wrap={wrap} searched={searched} filtered={isFiltered(params)} onFilter={filter} />
     </Page>
   );
 }
@@ -139,11 +142,12 @@ interface LinesProps {
   refetchInterval: number | false;
   live: boolean;
   wrap: boolean;
+  searched: RegExp | null;
   filtered: boolean;
   onFilter: (condition: Condition) => void;
 }
 
-function Lines({ asked, refetchInterval, live, wrap, filtered, onFilter }: LinesProps): JSX.Element {
+function Lines({ asked, refetchInterval, live, wrap, searched, filtered, onFilter }: LinesProps): JSX.Element {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const [atTop, setAtTop] = useState(true);
   const nowMs = useNow(60_000);
@@ -211,7 +215,7 @@ function Lines({ asked, refetchInterval, live, wrap, filtered, onFilter }: Lines
           label="Log lines, newest first"
           onEnd={more}
           onTop={setAtTop}
-          render={(row) => <LogLine row={row} open={open.has(rowKey(row))} wrap={wrap} nowMs={nowMs} onToggle={toggle} onFilter={onFilter} />}
+          render={(row) => <LogLine row={row} open={open.has(rowKey(row))} wrap={wrap} nowMs={nowMs} searched={searched} onToggle={toggle} onFilter={onFilter} />}
           footer={
             <p className="list-note" role="status">
               {pages.error ? messageOf(pages.error) : pages.isFetchingNextPage ? 'Loading older lines…' : hasNextPage ? '' : `All ${count(rows.length)} lines of this range`}

@@ -1,8 +1,9 @@
-import { memo, type JSX } from 'react';
+import { memo, useMemo, type JSX, type ReactNode } from 'react';
 import { Link } from 'react-router';
 import type { LogRow } from '../../api/types';
 import { clock, dateTime } from '../../lib/format';
 import type { Condition } from '../../lib/conditions';
+import { prettyBody, viewBody } from '../../lib/log-body';
 import { dot, severityColor, severityOf } from '../../lib/palette';
 import { around } from '../../lib/time-range';
 import { linkTo } from '../../lib/url-state';
@@ -14,13 +15,16 @@ interface LineProps {
   open: boolean;
   wrap: boolean;
   nowMs: number;
+  /** What was searched for, to be marked. */
+  searched?: RegExp | null;
   onToggle: (row: LogRow) => void;
   onFilter?: ((condition: Condition) => void) | undefined;
 }
 
 /** One log line; opened, everything that is known about it. */
-export const LogLine = memo(function LogLine({ row, open, wrap, nowMs, onToggle, onFilter }: LineProps): JSX.Element {
+export const LogLine = memo(function LogLine({ row, open, wrap, nowMs, searched = null, onToggle, onFilter }: LineProps): JSX.Element {
   const severity = severityOf(row.severity_number);
+  const view = useMemo(() => viewBody(row.body), [row.body]);
   return (
     <div className={`line ${open ? 'open' : ''}`} style={dot(severityColor(severity))}>
       <div className="line-head" onClick={() => onToggle(row)}>
@@ -31,7 +35,16 @@ export const LogLine = memo(function LogLine({ row, open, wrap, nowMs, onToggle,
         <span className="line-service truncate" title={row.service_name ?? ''}>
           {row.service_name ?? row.k8s_container_name ?? row.host_name ?? ''}
         </span>
-        <span className={wrap ? 'line-body wrap' : 'line-body'}>{row.body || <i className="faint">empty line</i>}</span>
+        <span className={wrap ? 'line-body wrap' : 'line-body'}>
+          {view.message === '' ? <i className="faint">empty line</i> : marked(view.message, searched)}
+          {view.fields.map(([name, value]) => (
+            <span key={name} className="line-field">
+              {' '}
+              <span className="faint">{name}=</span>
+              {marked(value, searched)}
+            </span>
+          ))}
+        </span>
         {row.trace_id && <span className="line-mark" title="Belongs to a trace"><Icon name="traces" size={13} /></span>}
       </div>
       {open && <Details row={row} onFilter={onFilter} />}
@@ -39,13 +52,19 @@ export const LogLine = memo(function LogLine({ row, open, wrap, nowMs, onToggle,
   );
 });
 
+/** `text` with what was searched for standing out. */
+function marked(text: string, searched: RegExp | null): ReactNode {
+  if (!searched) return text;
+  return text.split(searched).map((part, i) => (i % 2 === 1 ? <mark key={i}>{part}</mark> : part));
+}
+
 function Details({ row, onFilter }: { row: LogRow; onFilter: LineProps['onFilter'] }): JSX.Element {
   const near = around(row.ts, 15 * 60_000);
   const context = around(row.ts, 30_000);
   const place = { service: row.k8s_pod_name ? null : row.service_name, pod: row.k8s_pod_name, container: row.k8s_container_name };
   return (
     <div className="line-details">
-      <pre className="line-full">{row.body}</pre>
+      <pre className="line-full">{prettyBody(row.body)}</pre>
       <div className="row wrap-row">
         {row.trace_id && (
           <Link className="button small" to={linkTo(`/traces/${row.trace_id}`, new URLSearchParams(), { ...near, span: row.span_id })}>

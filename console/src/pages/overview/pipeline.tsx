@@ -40,7 +40,7 @@ export function Sources({ status, className }: Props): JSX.Element {
                         <td className="path-cell truncate mono" title={source.path}>
                           <bdi>{source.path}</bdi>
                         </td>
-                        <td className="muted">{words(source.kind)}</td>
+                        <td className="muted nowrap">{words(source.kind)}</td>
                         <td>
                           <span className="row">
                             <i className="dot" style={dot(stateColor(source.state))} /> {words(source.state)}
@@ -61,9 +61,17 @@ export function Sources({ status, className }: Props): JSX.Element {
 }
 
 function stateColor(state: string): string {
-  if (/fail|error|unread/i.test(state)) return 'var(--data-5xx)';
-  if (/gone|closed|vanish|idle/i.test(state)) return 'var(--data-other)';
-  return 'var(--data-2xx)';
+  switch (state) {
+    case 'failing':
+      return 'var(--data-5xx)';
+    case 'waiting':
+      return 'var(--data-4xx)';
+    case 'idle':
+    case 'reading':
+      return 'var(--data-2xx)';
+    default:
+      return 'var(--data-other)';
+  }
 }
 
 /** Everything that was not kept, and why. */

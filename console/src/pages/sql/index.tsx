@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useRef, useState, type JSX } from 'react';
 import { ApiError, messageOf, post } from '../../api/client';
 import type { SqlResult } from '../../api/types';
-import { count, exact, seconds } from '../../lib/format';
+import { count, durationMs, exact } from '../../lib/format';
 import { useUrl } from '../../lib/hooks';
 import { CopyButton } from '../../ui/copy';
 import { Icon } from '../../ui/icons';
@@ -97,7 +97,7 @@ export default function Sql(): JSX.Element {
             {query.data && (
               <>
                 <span className="muted num">
-                  {exact(query.data.rows.length)} rows in {seconds(query.data.elapsed_ms / 1000)}
+                  {exact(query.data.rows.length)} rows in {durationMs(query.data.elapsed_ms)}
                 </span>
                 {query.data.truncated && <span className="badge warn" title={`Only the first ${exact(MAX_ROWS)} rows are fetched; add a LIMIT or group them`}>truncated</span>}
                 <CopyButton text={() => csv(query.data.columns.map((column) => column.name), query.data.rows)} label="Copy CSV" name="Copy the rows as CSV" />

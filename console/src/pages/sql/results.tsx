@@ -7,6 +7,7 @@ const NARROWEST = 70;
 const WIDEST = 420;
 const CHARACTER = 7.4;
 const MEASURED_ROWS = 100;
+const NUMERIC = /^(u?int|float|decimal)/i;
 
 interface Sort {
   column: number;
@@ -37,7 +38,7 @@ export function Results({ result }: { result: SqlResult }): JSX.Element {
           header={
             <div className="result-row head" style={{ gridTemplateColumns: columns }}>
               {result.columns.map((column, i) => (
-                <button key={i} type="button" title={column.type} onClick={() => setSort(sort?.column === i ? (sort.down ? null : { column: i, down: true }) : { column: i, down: false })}>
+                <button key={i} type="button" className={NUMERIC.test(column.type) ? 'right' : ''} title={column.type} onClick={() => setSort(sort?.column === i ? (sort.down ? null : { column: i, down: true }) : { column: i, down: false })}>
                   <span className="truncate">{column.name}</span>
                   {sort?.column === i && <span aria-label={sort.down ? 'descending' : 'ascending'}>{sort.down ? '↓' : '↑'}</span>}
                 </button>
@@ -47,7 +48,7 @@ export function Results({ result }: { result: SqlResult }): JSX.Element {
           render={({ cells }) => (
             <div className="result-row" style={{ gridTemplateColumns: columns }}>
               {cells.map((value, i) => (
-                <span key={i} className={typeof value === 'number' ? 'truncate right num' : 'truncate'} title={cellText(value)}>
+                <span key={i} className={NUMERIC.test(result.columns[i]?.type ?? '') ? 'truncate right num' : 'truncate'} title={cellText(value)}>
                   {value === null ? <i className="faint">null</i> : cellText(value)}
                 </span>
               ))}

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { writeLogLine } from './system';
+import { expect, open, test } from './test';
+
+test('a line written a second ago is found, and followed to its trace', async ({ page }) => {
+  await open(page, '/traces?refresh=5');
+  const first = page.getByRole('list', { name: 'Traces, newest first' }).getByRole('link').first();
+  await expect(first).toBeVisible();
+  const traceId = /[0-9a-f]{32}/.exec((await first.getAttribute('href')) ?? '')?.[0] ?? '';
+  expect(traceId).not.toBe('');
+
+  const marker = `marker-${randomUUID()}`;
+  writeLogLine({ level: 'info', msg: `written just now ${marker}`, trace_id: traceId });
+
+  await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Logs' }).click();
+  await page.keyboard.press('/');
+  await page.keyboard.type(`"just now" ${marker}`);
+  await page.keyboard.press('Enter');
+  const line = page.getByRole('list', { name: 'Log lines, newest first' }).getByRole('listitem').filter({ hasText: marker });
+  await expect(line).toHaveCount(1);
+
+  await line.getByRole('button').first().click();
+  await line.getByRole('link', { name: 'Open trace' }).click();
+  await expect(page).toHaveURL(new RegExp(`/traces/${traceId}`));
+  await expect(page.getByRole('list', { name: 'Spans of this trace' }).getByRole('listitem').first()).toBeVisible();
+  await expect(page.getByRole('list', { name: 'Log lines of this trace' }).getByText(marker)).toBeVisible();
+});
+
+test('new lines appear while following', async ({ page }) => {
+  const marker = `marker-${randomUUID()}`;
+  await open(page, `/logs?q=${marker}`);
+  await page.getByRole('button', { name: 'Follow' }).click();
+  await expect(page.getByText('Following new lines')).toBeVisible();
+  writeLogLine({ level: 'info', msg: `followed ${marker}` });
+  await expect(page.getByRole('list', { name: 'Log lines, newest first' }).getByText(marker)).toBeVisible();
+});
+
+test('the address is the state: filters, range and what was searched survive a reload', async ({ page }) => {
+  await open(page, '/logs');
+  await page.getByRole('button', { name: 'Time range' }).click();
+  await page.getByRole('menuitemradio', { name: 'Last 1 hour' }).click();
+  await page.getByLabel('Least severity').selectOption('Info and above');
+  await page.getByRole('button', { name: 'Filter by service' }).click();
+  const value = page.getByRole('listbox', { name: 'Values' }).getByRole('option').first();
+  const name = (await value.locator('span').first().innerText()).trim();
+  await value.click();
+  await expect(page).toHaveURL((url) => url.searchParams.get('service') === name && url.searchParams.get('from') === 'now-1h' && url.searchParams.get('severity_min') === '9');
+
+  await page.reload();
+  await expect(page.getByRole('button', { name: 'Time range' })).toContainText('Last 1 hour');
+  await expect(page.getByRole('button', { name: 'Filter by service' })).toContainText(name);
+  await expect(page.getByLabel('Least severity')).toHaveValue('9');
+  await expect(page.getByRole('list', { name: 'Log lines, newest first' }).getByRole('listitem').first()).toContainText(name);
+});
+
+test('dragging over the histogram zooms into that time', async ({ page }) => {
+  await open(page, '/logs?from=now-1h');
+  const chart = page.getByRole('img', { name: 'Lines over time by severity' }).locator('.u-over');
+  const box = await chart.boundingBox();
+  if (!box) throw new Error('the histogram is not shown');
+  await page.mouse.move(box.x + box.width * 0.6, box.y + 20);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.95, box.y + 20, { steps: 5 });
+  await page.mouse.up();
+  await expect(page).toHaveURL((url) => /^\d{4}-/.test(url.searchParams.get('from') ?? '') && /^\d{4}-/.test(url.searchParams.get('to') ?? ''));
+});
+
+test('what is empty says what it waits for', async ({ page }) => {
+  await open(page, `/logs?q=${randomUUID()}`);
+  await expect(page.getByText('No line matches')).toBeVisible();
+});

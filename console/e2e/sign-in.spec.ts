@@ -1,0 +1,21 @@
+import { expect, fillIn, open, test } from './test';
+
+test('a wrong password is refused, the right one leads to the page that was asked for', async ({ page }) => {
+  await page.goto('/logs?q=needle&from=now-1h');
+  await fillIn(page, 'not the password');
+  await expect(page.getByRole('alert')).toBeVisible();
+  await expect(page.getByLabel('Password')).toHaveValue('');
+
+  await fillIn(page, process.env.PARAPET_PASSWORD ?? '');
+  await expect(page.getByRole('heading', { name: 'Logs', exact: true })).toBeVisible();
+  await expect(page).toHaveURL(/\/logs\?q=needle&from=now-1h$/);
+  await expect(page.getByLabel('Search')).toHaveValue('needle');
+});
+
+test('signing out ends the session', async ({ page }) => {
+  await open(page, '/overview');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByLabel('Password')).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel('Password')).toBeVisible();
+});
