@@ -39,7 +39,7 @@ pub(crate) struct ProcessInfo {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Event<'a> {
     TransactionSummary(Summary<'a>),
-    TransactionElement(Leg<'a>),
+    TransactionElement(Box<Leg<'a>>),
     CircuitPath(Vec<Policy<'a>>),
 }
 

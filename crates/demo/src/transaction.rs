@@ -49,10 +49,10 @@ impl Transaction {
     pub(crate) fn lines(&self) -> Vec<Line<'_>> {
         let end = self.started.as_millisecond() + millis(self.took);
         let mut lines =
-            vec![self.line(self.started.as_millisecond(), Event::TransactionElement(self.client_leg()))];
+            vec![self.line(self.started.as_millisecond(), Event::TransactionElement(Box::new(self.client_leg())))];
         for (n, call) in self.calls.iter().enumerate() {
             let leg = self.call_leg(n + 1, call);
-            lines.push(self.line(call.started.as_millisecond(), Event::TransactionElement(leg)));
+            lines.push(self.line(call.started.as_millisecond(), Event::TransactionElement(Box::new(leg))));
         }
         lines.push(self.line(end, Event::CircuitPath(vec![self.circuit_path()])));
         lines.push(self.line(end, Event::TransactionSummary(self.summary())));
