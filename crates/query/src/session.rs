@@ -107,11 +107,16 @@ pub(crate) fn within(range: Micros) -> Expr {
     ident(TS).gt_eq(lit(micros(range.from))).and(ident(TS).lt(lit(micros(range.to))))
 }
 
-/// The number of the bucket that `ts` is in, as `bucket`; for rows of the range that the buckets were made for.
+/// The number of the bucket that `ts` is in, as `bucket`; negative before the first.
 pub(crate) fn bucket(buckets: &Buckets) -> Expr {
-    let since = cast(ident(TS), DataType::Int64) - lit(buckets.start);
-    (since / lit(buckets.width)).alias("bucket")
+    // Integer division cuts towards zero: counted from a bucket that is early enough, nothing is negative.
+    let early = buckets.start.saturating_sub(buckets.width.saturating_mul(EARLIER_BUCKETS));
+    let since = cast(ident(TS), DataType::Int64) - lit(early);
+    (since / lit(buckets.width) - lit(EARLIER_BUCKETS)).alias("bucket")
 }
+
+/// More than anyone looks back before a range, in its narrowest buckets of a second.
+const EARLIER_BUCKETS: i64 = 1_000;
 
 /// Where DataFusion looks for object stores: one that is empty, under a name that no file has, and no file system.
 fn nowhere() -> PlanResult<Arc<dyn ObjectStoreRegistry>> {

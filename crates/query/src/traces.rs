@@ -157,7 +157,8 @@ impl Engine {
                 .and_then(|spans| spans.limit(0, Some(MAX_SPANS + 1)))
                 .map_err(QueryError::of_ours)?;
             let batches = session.collect(spans).await?;
-            let mut spans: Vec<_> = batches.iter().flat_map(Row::all).map(|row| SpanRow::of(row.cells())).collect();
+            let mut spans: Vec<_> =
+                batches.iter().flat_map(Row::all).map(|row| SpanRow::of(row.cells())).collect();
             if spans.is_empty() {
                 return Ok(None);
             }
@@ -173,9 +174,11 @@ impl TraceQuery {
     fn predicate(&self) -> Result<Expr, QueryError> {
         let service = filter::equals("service_name", &self.service)?;
         let name = self.name.as_deref().filter(|name| !name.is_empty());
-        let name = name.map(|name| Ok(filter::contains(ident("name"), filter::bounded(name)?))).transpose()?;
+        let name =
+            name.map(|name| Ok(filter::contains(ident("name"), filter::bounded(name)?))).transpose()?;
         let errors = self.errors_only.then(|| ident("status_code").eq(lit("error")));
-        let least = self.min_duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000_000));
+        let least =
+            self.min_duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000_000));
         let duration = least.map(|nanos| ident("duration_ns").gt_eq(lit(nanos)));
         let filter = self.filter.as_ref().map(|filter| filter.to_expr(&schema(Signal::Spans))).transpose()?;
         Ok(filter::all([service, name, errors, duration, filter].into_iter().flatten()))

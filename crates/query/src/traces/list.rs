@@ -104,16 +104,16 @@ impl<'a> Walk<'a> {
                 range.to = range.to.min(cursor.ts.saturating_add(1));
                 cursor.seq_max
             }
-            None => session.rows(Signal::Spans, session.snapshot.hours(Signal::Spans, &range.range())).max_seq(),
+            None => {
+                session.rows(Signal::Spans, session.snapshot.hours(Signal::Spans, &range.range())).max_seq()
+            }
         };
         Self {
             session,
             range,
             condition: search.predicate.clone().and(ident(SEQ).lt_eq(lit(seq_max))),
             seq_max,
-            below: search
-                .cursor
-                .map(|cursor| Place { first: cursor.ts, trace_id: hex(&cursor.trace_id) }),
+            below: search.cursor.map(|cursor| Place { first: cursor.ts, trace_id: hex(&cursor.trace_id) }),
         }
     }
 
@@ -183,9 +183,10 @@ impl<'a> Walk<'a> {
             .and_then(|spans| spans.distinct())
             .map_err(QueryError::of_ours)?;
         let batches = self.session.collect(query).await?;
-        let ids = batches.iter().map(Cells::of).flat_map(|cells| {
-            cells.rows().filter_map(|row| cells.text("trace_id", row)).collect::<Vec<_>>()
-        });
+        let ids = batches
+            .iter()
+            .map(Cells::of)
+            .flat_map(|cells| cells.rows().filter_map(|row| cells.text("trace_id", row)).collect::<Vec<_>>());
         Ok(ids.collect())
     }
 }
@@ -199,9 +200,15 @@ async fn describe(session: &Session, places: Vec<Place>) -> Result<Vec<TraceRow>
     let firsts = || places.iter().map(|place| place.first);
     let (Some(oldest), Some(newest)) = (firsts().min(), firsts().max()) else { return Ok(Vec::new()) };
     let around = Micros { from: oldest, to: newest.saturating_add(1) }.widened(REACH);
-    let is_child = when(ident("parent_span_id").is_null(), lit(0_i64)).otherwise(lit(1_i64)).map_err(QueryError::of_ours)?;
-    let is_error = when(ident("status_code").eq(lit("error")), lit(1_i64)).otherwise(lit(0_i64)).map_err(QueryError::of_ours)?;
-    let rank = || vec![is_child.clone().sort(true, false), ident(TS).sort(true, false), ident(SEQ).sort(true, false)];
+    let is_child = when(ident("parent_span_id").is_null(), lit(0_i64))
+        .otherwise(lit(1_i64))
+        .map_err(QueryError::of_ours)?;
+    let is_error = when(ident("status_code").eq(lit("error")), lit(1_i64))
+        .otherwise(lit(0_i64))
+        .map_err(QueryError::of_ours)?;
+    let rank = || {
+        vec![is_child.clone().sort(true, false), ident(TS).sort(true, false), ident(SEQ).sort(true, false)]
+    };
     let query = session
         .range(Signal::Spans, around)?
         .filter(one_of(&places))
@@ -300,7 +307,8 @@ impl Known {
 
 impl Place {
     fn cursor(&self, seq_max: u64) -> Result<TraceCursor, QueryError> {
-        let id: TraceId = self.trace_id.parse().map_err(|error| QueryError::internal("reading a trace id", error))?;
+        let id: TraceId =
+            self.trace_id.parse().map_err(|error| QueryError::internal("reading a trace id", error))?;
         Ok(TraceCursor { ts: self.first, trace_id: *id.as_bytes(), seq_max })
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use parapet_store::Sketch;
 
-use super::{StatusCount, TopRow, TrafficBucket, TrafficOverview, TrafficPercentiles, TrafficSource, TrafficTotals};
+use super::{
+    StatusCount, TopRow, TrafficBucket, TrafficOverview, TrafficPercentiles, TrafficSource, TrafficTotals,
+};
 use crate::time::Buckets;
 
 /// Entries of a top list.
@@ -85,12 +87,13 @@ impl Cube {
     }
 
     pub(super) fn finish(self, source: TrafficSource) -> TrafficOverview {
-        let buckets = self.by_bucket.into_iter().enumerate().map(|(index, (counts, classes))| TrafficBucket {
-            ts: self.buckets.ts(index),
-            requests: counts.requests,
-            by_class: CLASSES.iter().map(|class| (*class).to_owned()).zip(classes).collect(),
-            percentiles: counts.percentiles(),
-        });
+        let buckets =
+            self.by_bucket.into_iter().enumerate().map(|(index, (counts, classes))| TrafficBucket {
+                ts: self.buckets.ts(index),
+                requests: counts.requests,
+                by_class: CLASSES.iter().map(|class| (*class).to_owned()).zip(classes).collect(),
+                percentiles: counts.percentiles(),
+            });
         TrafficOverview {
             interval_seconds: self.buckets.seconds(),
             source,
@@ -140,7 +143,8 @@ impl Counts {
             self.errors += alike.count;
         }
         self.bytes_sent = self.bytes_sent.saturating_add(u64::try_from(alike.bytes_sent).unwrap_or(0));
-        self.bytes_received = self.bytes_received.saturating_add(u64::try_from(alike.bytes_received).unwrap_or(0));
+        self.bytes_received =
+            self.bytes_received.saturating_add(u64::try_from(alike.bytes_received).unwrap_or(0));
         self.durations.merge(&alike.durations);
     }
 

@@ -78,7 +78,10 @@ impl Engine {
     }
 
     /// One transaction; `None` if no line of it is stored.
-    pub async fn traffic_transaction(&self, correlation_id: &str) -> Result<Option<TrafficTransaction>, QueryError> {
+    pub async fn traffic_transaction(
+        &self,
+        correlation_id: &str,
+    ) -> Result<Option<TrafficTransaction>, QueryError> {
         let condition = ident("correlation_id").eq(lit(filter::bounded(correlation_id)?));
         self.run(Operation::TrafficTransaction, async |session| {
             let hours = session.snapshot.hours(Signal::Traffic, &TimeRange::ALL);
@@ -141,7 +144,8 @@ async fn summaries(session: &Session, rows: &[Row]) -> Result<HashMap<String, Tr
 impl TrafficQuery {
     fn predicate(&self) -> Result<Expr, QueryError> {
         let path = self.path.as_deref().filter(|path| !path.is_empty());
-        let path = path.map(|path| Ok(filter::contains(ident("path"), filter::bounded(path)?))).transpose()?;
+        let path =
+            path.map(|path| Ok(filter::contains(ident("path"), filter::bounded(path)?))).transpose()?;
         let least = self.min_duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
         let conditions = [
             filter::equals("service", &self.service)?,
@@ -221,8 +225,15 @@ impl TrafficTransaction {
         Self {
             correlation_id: correlation_id.to_owned(),
             summary: kind("summary").chain(kind("scheduled_policy")).next().map(TrafficSummary::of),
-            circuit_path: kind("circuit_path").next().map(|(cells, row)| circuit_path(cells.json("event", row, json!([])))),
-            trace_ids: legs.iter().filter_map(|leg| leg.trace_id.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+            circuit_path: kind("circuit_path")
+                .next()
+                .map(|(cells, row)| circuit_path(cells.json("event", row, json!([])))),
+            trace_ids: legs
+                .iter()
+                .filter_map(|leg| leg.trace_id.clone())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
             legs,
         }
     }
@@ -231,7 +242,9 @@ impl TrafficTransaction {
 /// The list itself, whether the stored line is the list or the object that holds it.
 fn circuit_path(event: serde_json::Value) -> serde_json::Value {
     match event {
-        serde_json::Value::Object(mut object) => object.remove("circuitPath").unwrap_or_else(|| json!([object])),
+        serde_json::Value::Object(mut object) => {
+            object.remove("circuitPath").unwrap_or_else(|| json!([object]))
+        }
         list => list,
     }
 }

@@ -87,7 +87,12 @@ impl TrafficOverviewQuery {
     }
 
     /// Counts rows by everything that the overview tells apart, and by duration.
-    async fn count(&self, session: &Session, range: Micros, buckets: &Buckets) -> Result<Vec<RecordBatch>, QueryError> {
+    async fn count(
+        &self,
+        session: &Session,
+        range: Micros,
+        buckets: &Buckets,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
         let mut requests = is_request();
         let mut summaries = is_summary();
         if let Some(app) = &self.app {
@@ -100,7 +105,8 @@ impl TrafficOverviewQuery {
         let conditions = filter::all(conditions);
         let mut batches = Vec::new();
         for which in [requests, summaries] {
-            let groups = ["kind", "service", "operation", "app", "final_status", "http_status", "duration_ms"];
+            let groups =
+                ["kind", "service", "operation", "app", "final_status", "http_status", "duration_ms"];
             let groups = groups.into_iter().map(ident).chain([bucket(buckets)]).collect::<Vec<Expr>>();
             let counts = vec![
                 count_all().alias("n"),
@@ -151,7 +157,8 @@ fn add_rows(cube: &mut Cube, buckets: &Buckets, batch: &RecordBatch) {
             final_status: cells.text("final_status", row),
             http_status: cells.i32("http_status", row),
             count,
-            durations: duration.map_or_else(Sketch::default, |ms| repeated(u64::try_from(ms).unwrap_or(0), count)),
+            durations: duration
+                .map_or_else(Sketch::default, |ms| repeated(u64::try_from(ms).unwrap_or(0), count)),
             bytes_sent: cells.i64("bytes_sent", row).unwrap_or_default(),
             bytes_received: cells.i64("bytes_received", row).unwrap_or_default(),
         });
