@@ -67,9 +67,20 @@ enum Bench {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode> {
-    let Cli { parapet, cache, command } = Cli::parse();
-    let failed = match command {
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command; how many checks failed.
+async fn run(Cli { parapet, cache, command }: Cli) -> Result<u64> {
+    Ok(match command {
         Command::Crash { cycles, seed, keep } => {
             // 32 bits are enough to differ and short enough to type again.
             let seed = seed.unwrap_or_else(|| u64::from(rand::rng().random::<u32>()));
@@ -100,8 +111,7 @@ async fn main() -> Result<ExitCode> {
             println!("{passed} passed, {failed} failed");
             failed
         }
-    };
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 /// Reads `1000000` and `1e6` alike.

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+/// The unit of times in `/proc`: Linux's USER_HZ, 100 on every architecture that Parapet is built for.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// CPU time and memory of a process up to now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usage {
@@ -23,11 +26,11 @@ impl Usage {
             let path = format!("/proc/{pid}/{name}");
             fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))
         };
-        parse(&read("stat")?, &read("status")?, rustix::param::clock_ticks_per_second())
+        parse(&read("stat")?, &read("status")?)
     }
 }
 
-fn parse(stat: &str, status: &str, ticks_per_second: u64) -> Result<Usage> {
+fn parse(stat: &str, status: &str) -> Result<Usage> {
     // The second field is the program's name in brackets, which may hold spaces and brackets itself.
     let after_name = stat.rsplit_once(')').context("/proc/PID/stat has no name")?.1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
@@ -46,7 +49,7 @@ fn parse(stat: &str, status: &str, ticks_per_second: u64) -> Result<Usage> {
     };
     Ok(Usage {
         // utime and stime are fields 14 and 15 of proc(5), 11 and 12 after the name.
-        cpu_seconds: (ticks(11)? + ticks(12)?) as f64 / ticks_per_second as f64,
+        cpu_seconds: (ticks(11)? + ticks(12)?) as f64 / TICKS_PER_SECOND,
         rss_bytes: kilobytes("VmRSS:")? * 1024,
         peak_rss_bytes: kilobytes("VmHWM:")? * 1024,
     })
@@ -73,7 +76,7 @@ mod tests {
     fn a_name_with_brackets_does_not_shift_the_fields() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194304 1 0 0 0 250 50 0 0 20 0 1 0 1 1 1";
         let status = "Name:\ta) b\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
-        let usage = parse(stat, status, 100).unwrap();
+        let usage = parse(stat, status).unwrap();
         assert_eq!(usage, Usage { cpu_seconds: 3.0, rss_bytes: 1 << 20, peak_rss_bytes: 2 << 20 });
     }
 

@@ -57,7 +57,12 @@ pub(crate) fn sdk(workspace: &Workspace) -> Result<Counts> {
 /// The driver, ready to take its command, with the server's binary built beside it.
 fn driver(workspace: &Workspace, profile: &str) -> Result<Step> {
     let parapet = server::build(workspace, profile)?;
-    Step::cargo(workspace, ["build", "--locked", "-p", "parapet-bench", "--profile", profile]).run()?;
+    // Named together: alone, the driver would build half of the dependencies a second time, with fewer features.
+    Step::cargo(
+        workspace,
+        ["build", "--locked", "-p", "parapet", "-p", "parapet-bench", "--profile", profile],
+    )
+    .run()?;
     let driver = server::own_copy(workspace, profile, "parapet-bench")?;
     Ok(Step::new(driver, ["--parapet"], &workspace.root).arg(parapet).arg("--cache").arg(&workspace.cache))
 }

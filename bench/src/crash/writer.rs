@@ -49,7 +49,7 @@ impl Writer {
     pub(super) async fn run(self, mut up: Up, shared: Arc<Shared>) {
         let mut rng = SmallRng::seed_from_u64(self.seed);
         let mut lines = Lines::new(rng.random());
-        let source = rng.random_range(1..u64::MAX).to_string();
+        let source = format!("{:016x}", rng.random_range(1..u64::MAX));
         for position in 1_u64.. {
             let from = self.acknowledged();
             let size = rng.random_range(1..200);
