@@ -23,7 +23,8 @@
 //!   followed by the first frame of a group is damage; one that is followed by none may be a torn write.
 //! - **L-4** A file that is not the last with frames ends in an end frame, which was synced before its successor got a frame.
 //! - **L-5** Nothing is appended to a file of an earlier process.
-//! - **L-6** After a failed write or sync nothing more is written (a second sync may succeed without the bytes).
+//! - **L-6** After a failed write or sync nothing more is written (a second sync may succeed without the bytes). What the
+//!   next start finds of that last group it writes again before it trusts it.
 //!
 //! # Order of writes, and what a crash between each two leaves
 //! A group: 1 write frames → 2 `fdatasync` → 3 apply → 4 acknowledge.
@@ -38,7 +39,8 @@
 //! A release: 1 rename `N.wal` to `N.spare` → 2 sync the folder → 3 the spare may be reused.
 //! - before 2: the file is back; all its rows are below the floor and skipped.
 //!
-//! At start: survey (reading only) → new last file as above → cut the tail by an end frame, sync → replay.
+//! At start: survey (reading only) → new last file as above → write the last group again and an end frame behind it, which
+//! cuts what is torn, sync → replay.
 //! - at any point: the next start finds the same frames.
 //!
 //! A damaged file is never reused: its readable frames are replayed, and on release it moves to the quarantine folder

@@ -58,10 +58,7 @@ pub(crate) fn recover(
         Err(error) => return Err(error),
     };
     if let Some(tail) = judged.tail {
-        let file = fs.open(tail.path, OpenMode::ReadWrite).map_err(WalError::io("open", tail.path))?;
-        let end = encode_end(tail.salt, tail.next_seq);
-        file.write_all_at(&end, tail.at).map_err(WalError::io("cut the tail of", tail.path))?;
-        file.sync_data().map_err(WalError::io("sync", tail.path))?;
+        tail.settle(&**fs).map_err(WalError::io("end", tail.path))?;
     }
     for path in judged.unreadable {
         files.quarantine(path)?;
@@ -102,6 +99,16 @@ enum Content {
     Unreadable,
 }
 
+impl Surveyed {
+    fn base_seq(&self) -> Option<u64> {
+        match &self.content {
+            Content::Below { first_seq, .. } => Some(*first_seq),
+            Content::Scanned(scan) => Some(scan.header.base_seq),
+            Content::Unreadable => None,
+        }
+    }
+}
+
 fn survey(fs: &dyn Fs, dir: &Path, floor: u64) -> Result<Survey, WalError> {
     let (mut logs, mut spares, mut next_no) = (Vec::new(), Vec::new(), 1);
     for entry in fs.list(dir).map_err(WalError::io("list", dir))? {
@@ -136,7 +143,7 @@ fn survey(fs: &dyn Fs, dir: &Path, floor: u64) -> Result<Survey, WalError> {
             }
             _ => match scan(&mut window, Some(file_no)).map_err(WalError::io("read", &path))? {
                 Scanned::File(scan) => Content::Scanned(scan),
-                Scanned::Newer(_) | Scanned::Nothing => Content::Unreadable,
+                Scanned::Newer | Scanned::Nothing => Content::Unreadable,
             },
         };
         files.push(Surveyed { bytes: window.len(), path, content });
@@ -158,12 +165,30 @@ struct Judged<'a> {
     report: Report,
 }
 
-/// Where to end the last file with frames.
+/// The end of the last file with frames.
 struct Tail<'a> {
     path: &'a Path,
     salt: u64,
     next_seq: u64,
-    at: u64,
+    /// Where the last group of rows starts.
+    group: u64,
+    /// Where the end frame goes.
+    end: u64,
+}
+
+impl Tail<'_> {
+    /// Writes the last group again, and an end frame over what follows it. The group may have been read from memory only:
+    /// after a sync that failed, the kernel holds such bytes for clean, and no sync would ever write them.
+    fn settle(&self, fs: &dyn Fs) -> io::Result<()> {
+        let file = fs.open(self.path, OpenMode::ReadWrite)?;
+        let len = usize::try_from(self.end - self.group).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut bytes = vec![0; len];
+        let content = (file.len()?.saturating_sub(self.group)).min(len as u64) as usize;
+        file.read_exact_at(&mut bytes[..content], self.group)?;
+        bytes.extend(encode_end(self.salt, self.next_seq));
+        file.write_all_at(&bytes, self.group)?;
+        file.sync_data()
+    }
 }
 
 fn judge(survey: &Survey, floor: u64) -> Judged<'_> {
@@ -202,19 +227,26 @@ fn judge(survey: &Survey, floor: u64) -> Judged<'_> {
         };
         next_seq = next_seq.max(scan.next_seq);
         if !scan.has_frames() {
-            judged.empty.push(&file.path);
+            if survey.files[index + 1..].iter().any(|later| later.base_seq() > Some(scan.header.base_seq)) {
+                // It had frames.
+                judged.report.quarantined_files += 1;
+                judged.unreadable.push(&file.path);
+            } else {
+                judged.empty.push(&file.path);
+            }
             continue;
         }
         let is_last = Some(index) == last;
         let mut runs = scan.runs.clone();
         let mut damaged = scan.damaged();
-        if !scan.ended && is_last {
+        if is_last {
             judged.report.torn_bytes += scan.torn_bytes();
             judged.tail = Some(Tail {
                 path: &file.path,
                 salt: scan.header.salt,
                 next_seq: scan.next_seq,
-                at: scan.end,
+                group: scan.last_group,
+                end: scan.end,
             });
         } else if !scan.ended {
             // Later files have frames, so these were synced (L-4).

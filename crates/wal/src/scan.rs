@@ -27,7 +27,7 @@ pub fn read_frames(bytes: &[u8]) -> Contents {
     let mut source = bytes;
     let scan = match scan(&mut source, None) {
         Ok(Scanned::File(scan)) => scan,
-        Ok(Scanned::Newer(_) | Scanned::Nothing) | Err(_) => {
+        Ok(Scanned::Newer | Scanned::Nothing) | Err(_) => {
             return Contents { damaged: true, ..Contents::default() };
         }
     };
@@ -73,8 +73,10 @@ pub(crate) struct Scan {
     pub(crate) holes: u64,
     /// An end frame was found.
     pub(crate) ended: bool,
-    /// Behind the last frame of `runs`, where an end frame would go.
+    /// Behind the last frame of `runs`, where an end frame is or would go.
     pub(crate) end: u64,
+    /// Where the last group of rows before `end` starts.
+    pub(crate) last_group: u64,
     /// Behind the last byte that shows that more was written.
     torn_end: u64,
     /// The number that follows all rows in `runs`.
@@ -102,7 +104,7 @@ impl Scan {
 pub(crate) enum Scanned {
     File(Scan),
     /// Of a later format.
-    Newer(u32),
+    Newer,
     /// Neither a header nor a frame can be read.
     Nothing,
 }
@@ -112,7 +114,7 @@ pub(crate) fn scan(source: &mut impl Source, file_no: Option<u64>) -> io::Result
     let decoded = Header::decode(source.get(0, HEADER_LEN as usize)?);
     let (header, header_damaged) = match decoded {
         Ok(header) if file_no.is_none_or(|no| no == header.file_no) => (header, false),
-        Err(BadHeader::Newer(version)) => return Ok(Scanned::Newer(version)),
+        Err(BadHeader::Newer(_)) => return Ok(Scanned::Newer),
         Ok(_) | Err(BadHeader::Unreadable) => match header_from_first_frame(source, file_no)? {
             Some(header) => (header, true),
             None => return Ok(Scanned::Nothing),
@@ -126,6 +128,7 @@ pub(crate) fn scan(source: &mut impl Source, file_no: Option<u64>) -> io::Result
         holes: 0,
         ended: false,
         end: HEADER_LEN,
+        last_group: HEADER_LEN,
         torn_end: HEADER_LEN,
         next_seq: header.base_seq,
     };
@@ -159,20 +162,21 @@ fn frames(source: &mut impl Source, scan: &mut Scan) -> io::Result<()> {
                 }
                 let end = at + head.frame_len();
                 next_seq = head.next_seq();
-                let runs = if hole.is_some() { &mut scan.loose } else { &mut scan.runs };
-                if head.kind == Kind::Rows {
-                    extend(runs, at, end, &head);
+                if head.kind == Kind::End && hole.is_none() {
+                    (scan.end, scan.torn_end, scan.next_seq, scan.ended) = (at, at, next_seq, true);
+                    return Ok(());
                 }
+                if head.first_of_group {
+                    scan.last_group = at;
+                }
+                let runs = if hole.is_some() { &mut scan.loose } else { &mut scan.runs };
+                extend(runs, at, end, &head);
                 if hole.is_none() {
                     (scan.end, scan.torn_end, scan.next_seq) = (end, end, next_seq);
                 } else {
                     scan.torn_end = scan.torn_end.max(end);
                 }
                 at = end;
-                if head.kind == Kind::End && hole.is_none() {
-                    scan.ended = true;
-                    return Ok(());
-                }
             }
             None => {
                 if hole.is_none() {

@@ -28,7 +28,7 @@ impl Name {
         for component in path.components() {
             match component {
                 Component::Normal(part) => {
-                    parts.push(part.to_str().ok_or(io::ErrorKind::InvalidInput)?.to_owned())
+                    parts.push(part.to_str().ok_or(io::ErrorKind::InvalidInput)?.to_owned());
                 }
                 Component::RootDir | Component::CurDir => {}
                 Component::ParentDir | Component::Prefix(_) => return Err(io::ErrorKind::InvalidInput.into()),
