@@ -111,7 +111,7 @@ impl Running {
         let bound = listeners::Bound::bind(&config.listen, &certificates, &metrics.listen).await?;
         let sink: Arc<dyn Sink> = Arc::new(store.clone());
         let (grpc, http) = receivers(&sink, &accounts, &metrics, &bound);
-        let collectors = Collectors::start(config, &fs, &data, &sink, &metrics.collect, &closed)?;
+        let collectors = Collectors::start(config, &fs, &data, &sink, &metrics.collect)?;
         let registry = Arc::new(registry);
         let pipeline = Arc::new(pipeline::Pipeline::new(
             [grpc.0.clone(), http.0.clone()],
@@ -215,7 +215,7 @@ fn open_store(
     let (store, recovery) = Store::open(options, registry)
         .with_context(|| format!("can't open the data folder {}", data.display()))
         .or_exit(Reason::Data)?;
-    store.start_background();
+    store.start_background().or_exit(Reason::Failed)?;
     Ok((store, recovery))
 }
 

@@ -6,13 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use parapet_collect::files::{Files, Input, Pattern, SourceStatus, Tuning};
+use parapet_collect::host::Host;
 use parapet_collect::{container, host, opentraffic};
 use parapet_fs::Fs;
 use parapet_signal::{Attributes, Sink};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-use super::turned;
 use crate::config::{Collect, Config};
 use crate::exit::{Failure, OrExit as _, Reason};
 
@@ -21,7 +19,7 @@ const DEMO_GATEWAY: &str = "toy-gateway";
 
 pub(crate) struct Collectors {
     files: FilesStatus,
-    host: Option<JoinHandle<()>>,
+    host: Option<Host>,
 }
 
 /// The files being followed; empty once they are not any more.
@@ -42,7 +40,6 @@ impl Collectors {
         data: &Path,
         sink: &Arc<dyn Sink>,
         metrics: &parapet_collect::Metrics,
-        closed: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let folder = data.join("collect");
         parapet_fs::ensure_dir(&**fs, &folder).context("can't make the collectors' folder")?;
@@ -57,11 +54,18 @@ impl Collectors {
             tuning: Tuning::default(),
         })
         .or_exit(Reason::Data)?;
-        let host = config.collect.host.then(|| {
-            let measuring =
-                host::run(sink.clone(), config.collect.measure_every, metrics.clone(), turned(closed.clone()));
-            tokio::spawn(measuring)
-        });
+        let host = if config.collect.host {
+            let measured = host::Options {
+                sink: sink.clone(),
+                clock: Arc::new(parapet_collect::SystemClock),
+                metrics: metrics.clone(),
+                resource: Attributes::new(),
+                interval: config.collect.measure_every,
+            };
+            Some(Host::start(measured).or_exit(Reason::Failed)?)
+        } else {
+            None
+        };
         Ok(Self { files: FilesStatus(Arc::new(Mutex::new(Some(files)))), host })
     }
 
@@ -75,11 +79,8 @@ impl Collectors {
         if let Some(files) = files {
             files.stop().await;
         }
-        if let Some(Err(error)) = match self.host {
-            Some(host) => Some(host.await),
-            None => None,
-        } {
-            tracing::error!(%error, "measuring the host failed");
+        if let Some(host) = self.host {
+            host.stop().await;
         }
     }
 }
