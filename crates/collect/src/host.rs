@@ -221,7 +221,7 @@ impl Probe {
             for (metric, received, sent) in figures {
                 for (direction, value) in [("receive", received), ("transmit", sent)] {
                     let attributes = Attributes::new()
-                        .with("network.interface.name", interface.as_str())
+                        .with("network.interface.name", interface.to_string_lossy().into_owned())
                         .with("network.io.direction", direction);
                     points.int(metric, attributes, value);
                 }

@@ -9,7 +9,7 @@
 //! | no or bad token | 401 | `UNAUTHENTICATED` |
 //! | a token that may not send | 403 | `PERMISSION_DENIED` |
 //! | wrong content type or encoding | 415 | 415, `UNIMPLEMENTED` |
-//! | body too large, before or after decompression | 413 | `RESOURCE_EXHAUSTED` without `RetryInfo`: sending it again does not help |
+//! | body too large, before or after decompression, or once decoded | 413 | `RESOURCE_EXHAUSTED` without `RetryInfo`: sending it again does not help |
 //! | truncated, undecodable | 400 | `INVALID_ARGUMENT` |
 //! | too much under way here | 429 with `Retry-After` | `UNAVAILABLE` with `RetryInfo` |
 //! | the sink is busy, closing or failed | 503 with `Retry-After` | `UNAVAILABLE` with `RetryInfo` |
@@ -27,6 +27,7 @@ mod limits;
 mod receiver;
 mod refused;
 mod status;
+mod weigh;
 
 pub use body::{Encoding, decompress};
 pub use gate::{Admitted, Denied, Gate};

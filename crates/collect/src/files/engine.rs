@@ -216,8 +216,10 @@ impl Engine {
             self.count_lost(&tail, lost);
         }
         tracing::debug!(path = %tail.path.display(), "file ended");
-        // A volume that is unmounted looks the same as a deletion.
-        self.known.insert(id, self.entry(&tail));
+        // The volume may only have been unmounted, or the file moved to where nobody looks.
+        if !tail.deleted {
+            self.known.insert(id, self.entry(&tail));
+        }
     }
 
     /// Starts deliveries while there is room. Whether another round finds more to read at once.

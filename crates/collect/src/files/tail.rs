@@ -30,6 +30,8 @@ pub(super) struct Tail {
     pub(super) lag: Lag,
     pub(super) in_flight: bool,
     pub(super) failing: bool,
+    /// It has no name left anywhere.
+    pub(super) deleted: bool,
     /// When it was first not found under any name.
     pub(super) gone_since: Option<Instant>,
     /// When it last grew or was read.
@@ -121,6 +123,7 @@ impl Tail {
             lag: Lag::default(),
             in_flight: false,
             failing: false,
+            deleted: false,
             gone_since: None,
             active_at: Instant::now(),
             mtime: (metadata.mtime(), metadata.mtime_nsec()),
@@ -164,11 +167,13 @@ impl Tail {
                 _ => return Ok(Change::Left),
             },
         };
+        self.deleted = metadata.nlink() == 0;
         let (size, mtime) = (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()));
         if (size, mtime) == (self.size, self.mtime) {
             return Ok(Change::Same);
         }
         self.mtime = mtime;
+        let was_open = self.file.is_some();
         let file = match self.file.take() {
             Some(file) => file,
             None => open(&self.path)?,
@@ -183,7 +188,7 @@ impl Tail {
         } else if self.fingerprint.can_grow(size) {
             self.fingerprint = Fingerprint::read(&file)?;
         }
-        self.file = Some(file);
+        self.file = was_open.then_some(file);
         self.size = size;
         self.tried = None;
         self.active_at = Instant::now();

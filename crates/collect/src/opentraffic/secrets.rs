@@ -74,7 +74,7 @@ fn replace_line(line: &str, is_start: bool, in_secret: &mut bool) -> Option<Stri
     }
     *in_secret = false;
     match line.split_once(':') {
-        Some((name, _)) if is_secret(name) && !name.contains(' ') => {
+        Some((name, _)) if is_secret(name) && !name.trim().contains(' ') => {
             *in_secret = true;
             let end = line.find(['\r', '\n']).unwrap_or(line.len());
             Some(format!("{name}: {MASK}{}", &line[end..]))
@@ -144,6 +144,7 @@ mod tests {
         check("GET / HTTP/1.1\r\nDate: now: then\r\n", "GET / HTTP/1.1\r\nDate: now: then\r\n");
         check(r#"{"orderId":"1","a":{"Password":"s1"}}"#, r#"{"a":{"Password":"***"},"orderId":"1"}"#);
         check("{ password: s1 }", "***");
+        check("Authorization : s1\r\nA: b\r\n", "Authorization : ***\r\nA: b\r\n");
         check("", "");
     }
 

@@ -10,6 +10,8 @@ use parapet_signal::{Signal, UnixNanos};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::weigh::{self, Kind};
+
 /// What the sender is told about an acknowledged request. Rejected 0 with a message is a warning; 0 without one is
 /// full success, and `partial_success` stays unset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ impl Outcome {
 pub(super) trait Export: prost::Message + Default + DeserializeOwned + Send + 'static {
     type Response: prost::Message + Serialize;
     const SIGNAL: Signal;
+    /// The request's shape, for weighing it.
+    fn kind() -> &'static Kind;
     fn decode_records(self, now: UnixNanos) -> Decoded;
     fn response(outcome: Outcome) -> Self::Response;
 }
@@ -36,6 +40,9 @@ pub(super) trait Export: prost::Message + Default + DeserializeOwned + Send + 's
 impl Export for ExportLogsServiceRequest {
     type Response = ExportLogsServiceResponse;
     const SIGNAL: Signal = Signal::Logs;
+    fn kind() -> &'static Kind {
+        &weigh::LOGS
+    }
     fn decode_records(self, now: UnixNanos) -> Decoded {
         decode_logs(self, now)
     }
@@ -50,6 +57,9 @@ impl Export for ExportLogsServiceRequest {
 impl Export for ExportTraceServiceRequest {
     type Response = ExportTraceServiceResponse;
     const SIGNAL: Signal = Signal::Spans;
+    fn kind() -> &'static Kind {
+        &weigh::TRACES
+    }
     fn decode_records(self, now: UnixNanos) -> Decoded {
         decode_spans(self, now)
     }
@@ -65,6 +75,9 @@ impl Export for ExportTraceServiceRequest {
 impl Export for ExportMetricsServiceRequest {
     type Response = ExportMetricsServiceResponse;
     const SIGNAL: Signal = Signal::Metrics;
+    fn kind() -> &'static Kind {
+        &weigh::METRICS
+    }
     fn decode_records(self, now: UnixNanos) -> Decoded {
         decode_metrics(self, now)
     }

@@ -19,6 +19,7 @@ use tonic_types::pb;
 use super::export::{Export, Outcome};
 use super::limits::Charge;
 use super::receiver::{Inner, source};
+use super::weigh::{weigh, weigh_json};
 use super::{Encoding, Options, Receiver, Refused, body, decompress};
 
 impl Receiver {
@@ -92,9 +93,15 @@ async fn receive<E: Export>(
     let body = body::read(body, inner.limits.body_bytes, &mut charge).await?;
     inner.count_bytes(body.len());
     let inline = encoding == Encoding::Identity && body.len() <= INLINE_BYTES;
-    let (limit, now) = (inner.limits.decompressed_bytes, inner.clock.now());
+    let (limits, now) = (inner.limits, inner.clock.now());
     let work = move || -> Result<(Decoded, Charge), Refused> {
-        let body = decompress(body, encoding, limit, |bytes| charge.add(bytes))?;
+        let body = decompress(body, encoding, limits.decompressed_bytes, |bytes| charge.add(bytes))?;
+        let limit = limits.decoded_bytes;
+        let weight = match format {
+            Format::Protobuf => weigh(E::kind(), &body, limit),
+            Format::Json => weigh_json(&body, limit),
+        };
+        charge.add(weight.ok_or(Refused::DecodedTooLarge { limit })?)?;
         Ok((parse::<E>(format, &body)?.decode_records(now), charge))
     };
     let (decoded, _charge) = if inline {

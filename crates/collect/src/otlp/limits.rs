@@ -13,15 +13,23 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Of one body after decompression.
     pub decompressed_bytes: usize,
+    /// Of one request in memory, decoded. A request at the bound above takes two to three times its bytes.
+    pub decoded_bytes: usize,
     /// Requests at a time.
     pub requests: usize,
-    /// Bytes of bodies, as sent and decompressed, at a time.
+    /// Bytes of requests at a time: as sent, decompressed and decoded.
     pub bytes_in_flight: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 16 << 20, decompressed_bytes: 64 << 20, requests: 256, bytes_in_flight: 192 << 20 }
+        Self {
+            body_bytes: 16 << 20,
+            decompressed_bytes: 64 << 20,
+            decoded_bytes: 256 << 20,
+            requests: 256,
+            bytes_in_flight: 384 << 20,
+        }
     }
 }
 

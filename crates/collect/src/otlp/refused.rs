@@ -35,6 +35,12 @@ pub enum Refused {
         /// Bytes allowed.
         limit: usize,
     },
+    /// Would take more memory than allowed once decoded.
+    #[error("the request would take more than {limit} bytes decoded")]
+    DecodedTooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// The compressed data is damaged or truncated.
     #[error("the body cannot be decompressed: {0}")]
     Compression(String),
@@ -75,6 +81,7 @@ impl Refused {
             Self::ContentEncoding => "content_encoding",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::DecompressedTooLarge { .. } => "decompressed_too_large",
+            Self::DecodedTooLarge { .. } => "decoded_too_large",
             Self::Compression(_) => "compression",
             Self::Malformed(_) => "malformed",
             Self::Interrupted => "interrupted",
@@ -95,6 +102,7 @@ impl Refused {
             | Self::ContentEncoding
             | Self::BodyTooLarge { .. }
             | Self::DecompressedTooLarge { .. }
+            | Self::DecodedTooLarge { .. }
             | Self::Compression(_)
             | Self::Malformed(_)
             | Self::Interrupted
@@ -107,7 +115,9 @@ impl Refused {
             Self::Denied(Denied::Missing | Denied::Invalid) => StatusCode::UNAUTHORIZED,
             Self::Denied(Denied::Forbidden) => StatusCode::FORBIDDEN,
             Self::ContentType { .. } | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BodyTooLarge { .. } | Self::DecompressedTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge { .. } | Self::DecompressedTooLarge { .. } | Self::DecodedTooLarge { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::Compression(_) | Self::Malformed(_) | Self::Interrupted | Self::SourceHeaders => {
                 StatusCode::BAD_REQUEST
             }
@@ -121,7 +131,9 @@ impl Refused {
             Self::Denied(Denied::Missing | Denied::Invalid) => Code::Unauthenticated,
             Self::Denied(Denied::Forbidden) => Code::PermissionDenied,
             Self::ContentType { .. } | Self::ContentEncoding => Code::Unimplemented,
-            Self::BodyTooLarge { .. } | Self::DecompressedTooLarge { .. } => Code::ResourceExhausted,
+            Self::BodyTooLarge { .. } | Self::DecompressedTooLarge { .. } | Self::DecodedTooLarge { .. } => {
+                Code::ResourceExhausted
+            }
             Self::Compression(_) | Self::Malformed(_) | Self::Interrupted | Self::SourceHeaders => {
                 Code::InvalidArgument
             }
