@@ -114,7 +114,7 @@ impl Client {
 
     /// Runs a query through the API of the server at `api` (its console's URL).
     pub async fn sql(&self, api: &str, query: &str) -> Result<Table> {
-        let body = json!({"query": query, "max_rows": 10_000, "timeout_ms": 120_000}).to_string();
+        let body = json!({"query": query, "max_rows": 10_000, "timeout_ms": 60_000}).to_string();
         let url = format!("{}/api/v1/sql", api.trim_end_matches('/'));
         let json = [("content-type", "application/json")];
         let answer = self.send(Method::POST, &url, &json, body.into()).await?;

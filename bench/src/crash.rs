@@ -139,6 +139,11 @@ pub async fn run(options: Options) -> Result<Outcome> {
         if verify_now {
             let server = start(&launch, &up_sender).await?;
             let quiet = shared.pause.write().await;
+            if let Some(broken) = shared.broken.lock().await.take() {
+                println!("FAILED: {broken}");
+                outcome.failed += 1;
+                break;
+            }
             let failures = verify::all(&server, &writers, &gateway).await?;
             outcome.passed += verify::CHECKS.saturating_sub(failures.len() as u64);
             outcome.failed += failures.len() as u64;

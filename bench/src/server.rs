@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -14,6 +14,9 @@ use crate::client::Client;
 
 /// How often the ready file and the process are looked at while the server starts.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A server that does not answer for so long hangs: the slowest start, replaying a full log unoptimised, takes seconds.
+const HANGS: Duration = Duration::from_secs(180);
 
 /// How to start it.
 #[derive(Clone, Debug)]
@@ -105,7 +108,11 @@ impl Launch {
 impl Starting {
     /// Waits until it answers; fails if it ends before.
     pub async fn ready(mut self) -> Result<Server> {
+        let started = Instant::now();
         let ready: Ready = loop {
+            if started.elapsed() > HANGS {
+                bail!("the server is not ready after {} s\n{}", HANGS.as_secs(), tail_of(&self.log));
+            }
             if let Some(status) = self.child.try_wait().context("failed to look at the server")? {
                 bail!("the server ended while starting: {status}\n{}", tail_of(&self.log));
             }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::lines::Lines;
 use crate::otlp::{self, Record};
@@ -20,6 +20,8 @@ use super::{Endpoint, Shared, Up};
 pub(super) const SERVICE: &str = "crash-driver";
 /// How long a sender waits when nothing better is known.
 const AGAIN: Duration = Duration::from_millis(20);
+/// A server that takes nothing for so long, kills and starts included, takes nothing any more.
+const HANGS: Duration = Duration::from_secs(120);
 /// Late records reach so far back: into hours whose segments and rollups exist already.
 const LATE_SECONDS: u64 = 3 * 3600;
 
@@ -58,7 +60,10 @@ impl Writer {
             let _writing = shared.pause.read().await;
             let headers =
                 [otlp::PROTOBUF, ("parapet-source", &source), ("parapet-position", &position.to_string())];
-            if let Err(error) = until_acknowledged(&mut up, &shared, &headers, &body).await {
+            let acknowledged = timeout(HANGS, until_acknowledged(&mut up, &shared, &headers, &body)).await;
+            let acknowledged =
+                acknowledged.unwrap_or_else(|_| Err(anyhow!("not acknowledged for {} s", HANGS.as_secs())));
+            if let Err(error) = acknowledged {
                 shared.broken.lock().await.get_or_insert_with(|| format!("writer {}: {error:#}", self.id));
                 return;
             }
