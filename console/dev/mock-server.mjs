@@ -207,6 +207,10 @@ async function api(req, res, url) {
     res.setHeader('set-cookie', `__Host-parapet=${id}; Secure; HttpOnly; SameSite=Strict; Path=/`);
     return one;
   }
+  if (route === 'GET /openapi.json') {
+    const filtered = { get: { parameters: [{ name: 'filter', in: 'query' }] } };
+    return { openapi: '3.1.0', paths: { '/api/v1/logs': filtered, '/api/v1/traffic/events': filtered } };
+  }
   const who = session(req);
   if (!who) throw new Problem(401, 'Not signed in', 'Sign in first.');
   if (req.method !== 'GET' && req.headers['x-csrf-token'] !== who.csrf_token) throw new Problem(403, 'Not allowed', 'the x-csrf-token header is missing or wrong');

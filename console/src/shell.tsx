@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useState, type JSX, type ReactNode } from 'react';
 import { NavLink, useNavigate } from 'react-router';
 import { del, messageOf } from './api/client';
-import { statusQuery } from './api/queries';
+import { refreshAll, statusQuery } from './api/queries';
 import type { Session } from './api/types';
 import { useShortcut, useUrl } from './lib/hooks';
 import { setTheme, useTheme, type Theme } from './lib/theme';
@@ -37,7 +37,7 @@ export function Shell({ session, children }: { session: Session; children: React
   const status = useQuery({ ...statusQuery, refetchInterval: 15_000, enabled: !leaving });
 
   useShortcut('?', useCallback(() => setHelp(true), []));
-  useShortcut('r', useCallback(() => void client.invalidateQueries(), [client]));
+  useShortcut('r', useCallback(() => void refreshAll(client), [client]));
   useShortcut('/', focusSearch);
   useGoto();
 

@@ -1,4 +1,4 @@
-import { QueryCache, QueryClient, queryOptions } from '@tanstack/react-query';
+import { QueryCache, QueryClient, queryOptions, type InfiniteData } from '@tanstack/react-query';
 import { ApiError, get, rememberSession } from './client';
 import type { Session, Status } from './types';
 
@@ -42,6 +42,19 @@ export const sessionQuery = queryOptions({
     }
   },
 });
+
+/** How long a list that was scrolled through waits for whoever left it to come back. */
+export const LIST_KEPT_MS = 30_000;
+
+/** Asks for everything in sight again. Of long lists only the first page: the rest is fetched again when scrolled to. */
+export async function refreshAll(client: QueryClient): Promise<void> {
+  client.setQueriesData<InfiniteData<unknown>>({ predicate: (query) => isInfinite(query.state.data) }, (data) => data && { pages: data.pages.slice(0, 1), pageParams: data.pageParams.slice(0, 1) });
+  await client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== SESSION_KEY[0] });
+}
+
+function isInfinite(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && 'pages' in data && 'pageParams' in data;
+}
 
 export const statusQuery = queryOptions({
   queryKey: ['status'],

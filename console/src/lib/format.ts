@@ -115,6 +115,9 @@ export function withUnit(value: number | null | undefined, unit: string | null):
       return durationNs(value);
     case '%':
       return `${significant(value)} %`;
+    case '1/s':
+    case '/s':
+      return perSecond(value);
     case null:
     case '':
     case '1':

@@ -41,7 +41,7 @@ export function Popover({ label, name, className = 'button', align = 'left', chi
         {label}
       </button>
       {open && (
-        <div id={id} className={`popover ${align}`} role="dialog" aria-label={name}>
+        <div id={id} className={align === 'right' ? 'popover to-left' : 'popover'} role="dialog" aria-label={name}>
           {children(() => setOpen(false))}
         </div>
       )}

@@ -21,12 +21,16 @@ interface TimeChartProps {
   intervalMs: number;
   height: number;
   format: (value: number | null) => string;
+  /** The axis is marked at powers of two, as bytes are counted. */
+  binary?: boolean;
   /** A range was drawn. */
   onZoom?: ((fromMs: number, toMs: number) => void) | undefined;
   /** Charts with one key share their cross-hair. */
   syncKey?: string;
   label: string;
 }
+
+const POWERS_OF_TWO = Array.from({ length: 52 }, (_, i) => 2 ** i);
 
 /** Values over time: hover reads them, dragging zooms. */
 export function TimeChart(props: TimeChartProps): JSX.Element {
@@ -35,7 +39,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
   const { shown } = useTheme();
-  const { shape, height, syncKey } = props;
+  const { shape, height, syncKey, binary = false } = props;
   const identity = props.series.map((s) => `${s.name}\u0000${s.color}`).join('\u0001');
 
   useLayoutEffect(() => {
@@ -54,7 +58,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
       chart.destroy();
       plot.current = null;
     };
-  }, [identity, shape, height, syncKey, shown]);
+  }, [identity, shape, height, syncKey, binary, shown]);
 
   useEffect(() => {
     plot.current?.setData(columns(props));
@@ -132,6 +136,7 @@ function options(
         size: (_u, values) => 14 + Math.max(...(values ?? ['']).map((v) => v.length), 2) * 6.2,
         grid: { stroke: grid, width: 1 },
         ticks: { show: false },
+        ...(latest.current.binary ? { incrs: POWERS_OF_TWO } : {}),
         values: (_u, splits) => splits.map((v) => latest.current.format(v)),
       },
     ],
@@ -224,10 +229,12 @@ function showTip(u: uPlot, tip: HTMLElement, { times, series, format }: TimeChar
 }
 
 function resolved(element: HTMLElement, css: string): string {
-  const before = element.style.color;
-  element.style.color = css;
-  const value = getComputedStyle(element).color;
-  element.style.color = before;
+  // An element of its own: one that was there before might be on its way from its last colour to this one.
+  const probe = document.createElement('span');
+  probe.style.color = css;
+  element.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
   return value;
 }
 

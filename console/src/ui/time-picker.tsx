@@ -1,5 +1,6 @@
 import { useState, type FormEvent, type JSX } from 'react';
 import { useIsFetching, useQueryClient } from '@tanstack/react-query';
+import { refreshAll } from '../api/queries';
 import { useRange, useUrl } from '../lib/hooks';
 import { dateTime } from '../lib/format';
 import { describe, isRelative, normalizeBound, parseBound, PRESETS, problemWith, type TimeRange } from '../lib/time-range';
@@ -59,7 +60,7 @@ export function TimePicker(): JSX.Element {
         )}
       </Popover>
       <div className="row refresh">
-        <button type="button" className="button icon" aria-label="Refresh now" title="Refresh now (r)" onClick={() => void client.invalidateQueries()}>
+        <button type="button" className="button icon" aria-label="Refresh now" title="Refresh now (r)" onClick={() => void refreshAll(client)}>
           <span className={fetching ? 'spinning' : ''}>
             <Icon name="refresh" size={15} />
           </span>

@@ -7,14 +7,24 @@ const KEPT = 2000;
 
 export type FollowState = 'connecting' | 'live' | 'interrupted';
 
+interface Followed {
+  rows: LogRow[];
+  /** Lines that arrived while held. */
+  waiting: number;
+  state: FollowState;
+  /** Why the server ended it, if it said so. */
+  reason: string | null;
+}
+
 /**
  * Lines as they arrive, newest first, from when `on` was set. While `held`, they are counted but not shown, so that what
  * is being read doesn't move. Lines are taken over once a frame however many come.
  */
-export function useFollow(params: Params, on: boolean, held: boolean): { rows: LogRow[]; waiting: number; state: FollowState } {
+export function useFollow(params: Params, on: boolean, held: boolean): Followed {
   const [rows, setRows] = useState<LogRow[]>([]);
   const [waiting, setWaiting] = useState(0);
   const [state, setState] = useState<FollowState>('connecting');
+  const [reason, setReason] = useState<string | null>(null);
   const buffer = useRef<LogRow[]>([]);
   const isHeld = useRef(held);
   const { from: _from, to: _to, ...filters } = params;
@@ -37,7 +47,11 @@ export function useFollow(params: Params, on: boolean, held: boolean): { rows: L
     if (!on) return;
     let frame = 0;
     const source = new EventSource(url);
-    source.addEventListener('open', () => setState('live'));
+    source.addEventListener('open', () => {
+      setState('live');
+      setReason(null);
+    });
+    source.addEventListener('problem', (event: MessageEvent<string>) => setReason(event.data));
     source.addEventListener('error', () => setState('interrupted'));
     source.addEventListener('row', (event: MessageEvent<string>) => {
       buffer.current.push(JSON.parse(event.data) as LogRow);
@@ -58,5 +72,5 @@ export function useFollow(params: Params, on: boolean, held: boolean): { rows: L
     };
   }, [on, url]);
 
-  return { rows, waiting, state };
+  return { rows, waiting, state, reason };
 }

@@ -1,6 +1,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useState, type JSX } from 'react';
 import { get, messageOf, type Params } from '../../api/client';
+import { LIST_KEPT_MS } from '../../api/queries';
 import type { LogHistogram, LogRow, Page as PageOf } from '../../api/types';
 import { conditionsOf, formatCondition, withCondition, type Condition } from '../../lib/conditions';
 import { count, dateTime } from '../../lib/format';
@@ -156,6 +157,8 @@ function Lines({ asked, refetchInterval, live, wrap, searched, filtered, onFilte
     queryFn: ({ signal, pageParam }) => get<PageOf<LogRow>>('/logs', { ...asked, limit: PAGE_ROWS, cursor: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
+    staleTime: Infinity,
+    gcTime: LIST_KEPT_MS,
     // Only the newest page moves, and only for who looks at it: whoever scrolled down is reading.
     refetchInterval: (query) => (atTop && open.size === 0 && (query.state.data?.pages.length ?? 0) <= 1 ? refetchInterval : false),
   });
@@ -192,7 +195,7 @@ function Lines({ asked, refetchInterval, live, wrap, searched, filtered, onFilte
     <Panel className="fill lines" flush>
       {live && (
         <div className={`follow-bar ${follow.state}`} role="status">
-          <i className="dot" /> {follow.state === 'live' ? 'Following new lines' : follow.state === 'connecting' ? 'Connecting…' : 'Connection lost, trying again…'}
+          <i className="dot" /> {follow.state === 'live' ? 'Following new lines' : follow.state === 'connecting' ? 'Connecting…' : `${follow.reason ?? 'Connection lost'}, trying again…`}
           {follow.waiting > 0 && (
             <button type="button" className="button small primary" onClick={() => document.querySelector('.lines .vlist-scroll')?.scrollTo({ top: 0 })}>
               {count(follow.waiting)} new

@@ -3,7 +3,7 @@ import { useMemo, type JSX } from 'react';
 import { get } from '../../api/client';
 import type { MetricName } from '../../api/types';
 import { count } from '../../lib/format';
-import { useUrl } from '../../lib/hooks';
+import { useRange, useUrl } from '../../lib/hooks';
 import { Page } from '../../ui/page';
 import { Empty, Loaded, Panel, Skeleton } from '../../ui/panel';
 import { SearchBox } from '../../ui/search-box';
@@ -15,11 +15,12 @@ const MOST_NAMES = 1000;
 
 export default function Metrics(): JSX.Element {
   const { params, set } = useUrl();
+  const { range } = useRange();
   const q = params.get('q') ?? '';
   const name = params.get('name');
   const names = useQuery({
-    queryKey: ['metric-names', q],
-    queryFn: ({ signal }) => get<{ metrics: MetricName[] }>('/metrics/names', { q, limit: MOST_NAMES }, signal),
+    queryKey: ['metric-names', q, range],
+    queryFn: ({ signal }) => get<{ metrics: MetricName[] }>('/metrics/names', { q, ...range, limit: MOST_NAMES }, signal),
     placeholderData: keepPreviousData,
     staleTime: 30_000,
   });

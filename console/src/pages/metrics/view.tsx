@@ -15,6 +15,15 @@ const HEIGHT = 320;
 /** More lines than this can't be told apart; the table below lists them all. */
 const DRAWN = 24;
 
+/** What a point of the chart is, by the metric's kind. */
+const MEANING: Record<string, string> = {
+  gauge: 'Gauge: its mean in each interval.',
+  sum: 'Sum: its rate per second where it only rises, otherwise its value.',
+  histogram: 'Histogram: the mean of what was measured in each interval.',
+  exponential_histogram: 'Histogram: the mean of what was measured in each interval.',
+  summary: 'Summary: the mean of what was measured in each interval.',
+};
+
 /** One metric over time, split by an attribute if wished. */
 export function MetricView({ name, description }: { name: string; description: string | null }): JSX.Element {
   const { params, set } = useUrl();
@@ -42,8 +51,7 @@ export function MetricView({ name, description }: { name: string; description: s
   const times = useMemo(() => (query.data?.series[0]?.points ?? []).map(([ts]) => Date.parse(ts)), [query.data]);
   const drawn = useMemo(() => all.filter((series) => !hidden.has(series.name)).slice(0, DRAWN), [all, hidden]);
   const unit = query.data?.unit ?? null;
-  const rate = query.data?.kind === 'sum';
-  const format = (value: number | null): string => (rate && unit !== 'By' ? `${withUnit(value, null)}/s` : withUnit(value, rate && unit === 'By' ? 'By/s' : unit));
+  const format = (value: number | null): string => withUnit(value, unit);
 
   return (
     <Panel
@@ -65,7 +73,8 @@ export function MetricView({ name, description }: { name: string; description: s
       >
         {(data) => (
           <>
-            <TimeChart times={times} series={drawn} shape={drawn.length === 1 ? 'area' : 'lines'} intervalMs={data.interval_seconds * 1000} height={HEIGHT} format={format} onZoom={(from, to) => set(absolute(from, to))} label={`${name} over time`} />
+            <TimeChart times={times} series={drawn} shape={drawn.length === 1 ? 'area' : 'lines'} intervalMs={data.interval_seconds * 1000} height={HEIGHT} format={format} binary={unit?.startsWith('By') ?? false} onZoom={(from, to) => set(absolute(from, to))} label={`${name} over time`} />
+            <p className="hint">{MEANING[data.kind ?? ''] ?? ''}</p>
             <div className="metric-legend">
               <table className="table">
                 <thead>
@@ -101,8 +110,11 @@ export function MetricView({ name, description }: { name: string; description: s
   );
 }
 
+/** Known of every point, wherever it comes from. */
+const COLUMNS = ['service_name', 'host_name', 'k8s_namespace_name', 'k8s_pod_name', 'k8s_container_name'];
+
 function GroupBy({ value, keys, onChange }: { value: string | null; keys: string[]; onChange: (value: string | null) => void }): JSX.Element {
-  const choices = value && !keys.includes(value) ? [value, ...keys] : keys;
+  const choices = [...new Set([...(value ? [value] : []), ...keys, ...COLUMNS])];
   return (
     <select className="select" aria-label="Group by" value={value ?? ''} onChange={(event) => onChange(event.target.value)}>
       <option value="">All together</option>

@@ -120,6 +120,9 @@ export default function Sql(): JSX.Element {
                 ))}
               </details>
             ))}
+            <p className="hint">
+              <code>attr(attributes, 'http.route')</code> reads a key of a JSON column.
+            </p>
           </div>
         </Panel>
         <Panel className="lines sql-results" flush>

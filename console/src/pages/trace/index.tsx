@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useCallback, useMemo, useState, type JSX } from 'react';
+import { useCallback, useMemo, useState, type CSSProperties, type JSX } from 'react';
 import { Link, useParams } from 'react-router';
 import { ApiError, get } from '../../api/client';
 import type { LogRow, Page as PageOf, Trace } from '../../api/types';
@@ -66,6 +66,8 @@ export default function TraceDetail(): JSX.Element {
   );
 }
 
+const SPAN_HEIGHT = 28;
+
 function TraceView({ trace, waterfall }: { trace: Trace; waterfall: Waterfall }): JSX.Element {
   const { params, set } = useUrl();
   const [collapsed, setCollapsed] = useState<ReadonlySet<string>>(new Set());
@@ -99,12 +101,12 @@ function TraceView({ trace, waterfall }: { trace: Trace; waterfall: Waterfall })
           </span>
         ))}
       </div>
-      <div className={selected ? 'fill trace-layout with-details' : 'fill trace-layout'}>
+      <div className={selected ? 'fill trace-layout with-details' : 'fill trace-layout'} style={{ '--spans': `${rows.length * SPAN_HEIGHT + 34}px` } as CSSProperties}>
         <Panel className="lines waterfall" flush>
           <VirtualList
             rows={rows}
             rowKey={(row) => row.span.span_id}
-            rowHeight={28}
+            rowHeight={SPAN_HEIGHT}
             label="Spans of this trace"
             header={<TimeAxis durationUs={waterfall.durationUs} />}
             render={(row) => (

@@ -12,7 +12,7 @@ export function TimeAxis({ durationUs }: { durationUs: number }): JSX.Element {
     <div className="span-row head" aria-hidden="true">
       <span>Span</span>
       <span className="span-track">
-        {ticks(durationUs, MARKS).map((mark) => (
+        {ticks(durationUs, MARKS).filter((mark) => mark < durationUs * 0.93).map((mark) => (
           <span key={mark} className="tick num" style={{ left: `${(100 * mark) / durationUs}%` }}>
             {mark === 0 ? '0' : durationNs(mark * 1000)}
           </span>

@@ -2,6 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useCallback, useMemo, useState, type JSX } from 'react';
 import { Link } from 'react-router';
 import { get, messageOf, type Params } from '../../api/client';
+import { LIST_KEPT_MS } from '../../api/queries';
 import type { Page as PageOf, TraceRow } from '../../api/types';
 import { clock, count, dateTime, durationMs } from '../../lib/format';
 import { useNow, useRange, useUrl } from '../../lib/hooks';
@@ -37,6 +38,8 @@ export default function Traces(): JSX.Element {
     queryFn: ({ signal, pageParam }) => get<PageOf<TraceRow>>('/traces', { ...asked, limit: 100, cursor: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
+    staleTime: Infinity,
+    gcTime: LIST_KEPT_MS,
     refetchInterval: (query) => (atTop && (query.state.data?.pages.length ?? 0) <= 1 ? refetchInterval : false),
   });
   const rows = useMemo(() => pages.data?.pages.flatMap((page) => page.rows) ?? [], [pages.data]);

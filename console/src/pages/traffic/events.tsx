@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useCallback, useMemo, useState, type JSX } from 'react';
 import { get, messageOf, type Params } from '../../api/client';
+import { LIST_KEPT_MS } from '../../api/queries';
 import type { Page as PageOf, TrafficRow } from '../../api/types';
 import { filterParam } from '../../lib/conditions';
 import { bytes, clock, count, dateTime, durationMs } from '../../lib/format';
@@ -40,6 +41,8 @@ export function Events(): JSX.Element {
     queryFn: ({ signal, pageParam }) => get<PageOf<TrafficRow>>('/traffic/events', { ...asked, limit: 100, cursor: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
+    staleTime: Infinity,
+    gcTime: LIST_KEPT_MS,
     refetchInterval: (query) => (atTop && (query.state.data?.pages.length ?? 0) <= 1 ? refetchInterval : false),
   });
   const rows = useMemo(() => pages.data?.pages.flatMap((page) => page.rows) ?? [], [pages.data]);

@@ -1,5 +1,6 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from '@tanstack/react-query';
 import { useMemo, type JSX } from 'react';
+import { useTakesFilter } from '../../api/abilities';
 import { get, type Params } from '../../api/client';
 import type { TrafficOverview } from '../../api/types';
 import { bytes, count, durationMs, perSecond, percent } from '../../lib/format';
@@ -34,6 +35,7 @@ export default function Traffic(): JSX.Element {
     refetchInterval,
     placeholderData: keepPreviousData,
   });
+  const takesFilter = useTakesFilter('/traffic/events');
   const zoom = (fromMs: number, toMs: number): void => set(absolute(fromMs, toMs));
   const correlationId = params.get('event');
   const filters = FILTERS.filter((key) => params.has(key));
@@ -66,7 +68,7 @@ export default function Traffic(): JSX.Element {
           <TopTable overview={overview} of="top_services" heading="API" chosen={params.get('service')} onPick={(service) => set({ service, operation: null })} />
         </Panel>
         <Panel title="Operations" className="span-4" flush>
-          <TopTable overview={overview} of="top_operations" heading="Operation" chosen={params.get('operation')} onPick={(operation) => set({ operation })} />
+          <TopTable overview={overview} of="top_operations" heading="Operation" chosen={params.get('operation')} onPick={takesFilter ? (operation) => set({ operation }) : undefined} />
         </Panel>
         <Panel title="Applications" className="span-4" flush>
           <TopTable overview={overview} of="top_apps" heading="Application" chosen={params.get('app')} onPick={(app) => set({ app })} />

@@ -10,7 +10,8 @@ interface TopTableProps {
   of: 'top_services' | 'top_operations' | 'top_apps';
   heading: string;
   chosen: string | null;
-  onPick: (name: string | null) => void;
+  /** Without it the rows are not for clicking. */
+  onPick: ((name: string | null) => void) | undefined;
 }
 
 /** The most frequent values of one dimension; a click narrows the page to one, a second click widens it again. */
@@ -33,9 +34,9 @@ export function TopTable({ overview, of, heading, chosen, onPick }: TopTableProp
               {data[of].slice(0, 8).map((row) => {
                 const on = row.name !== null && row.name === chosen;
                 return (
-                  <tr key={row.name ?? ''} className={on ? 'link on' : 'link'} onClick={() => onPick(on ? null : row.name)}>
+                  <tr key={row.name ?? ''} className={on ? 'link on' : onPick ? 'link' : ''} onClick={() => onPick?.(on ? null : row.name)}>
                     <td className="name-cell">
-                      <button type="button" className="rowbutton cellbar truncate" aria-pressed={on} style={{ '--share': `${(100 * row.requests) / most}%` } as CSSProperties}>
+                      <button type="button" className="rowbutton cellbar truncate" disabled={!onPick} aria-pressed={on} title={row.name ?? ''} style={{ '--share': `${(100 * row.requests) / most}%` } as CSSProperties}>
                         {row.name || <span className="faint">none</span>}
                       </button>
                     </td>
