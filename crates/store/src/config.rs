@@ -5,6 +5,9 @@ use std::time::Duration;
 use parapet_signal::Signal;
 use serde::{Deserialize, Serialize};
 
+/// Four WAL files of a size that holds a frame worth its checksum.
+const MIN_WAL_BYTES: u64 = 1 << 20;
+
 /// Limits and periods of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -117,6 +120,9 @@ impl Config {
         }
         if self.compaction_segments < 2 || self.rollup_merge_files < 2 {
             return Err("compaction_segments and rollup_merge_files must be at least 2");
+        }
+        if self.wal_bytes < MIN_WAL_BYTES {
+            return Err("wal_bytes must be at least 1 MiB");
         }
         if self.row_bytes == 0 || self.sources == 0 || self.source_days == 0 {
             return Err("row_bytes, sources and source_days must be at least 1");

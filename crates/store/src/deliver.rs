@@ -22,7 +22,7 @@ use crate::payload;
 use crate::schema;
 use crate::store::{Inner, Store};
 
-/// Most text of one delivery; the largest request that receivers take, decompressed.
+/// Most bytes of one delivery's rows; twice the largest request that receivers take, decompressed.
 pub(crate) const DELIVERY_BYTES: usize = 32 << 20;
 
 /// How long a sender waits when only an operator can make room.

@@ -25,6 +25,9 @@ use crate::time::Hour;
 /// How far in the future a row may lie: more than clocks differ, less than would blur which hours are over.
 const FUTURE: Duration = Duration::from_secs(3600);
 
+/// Bytes of a row's numbers, offsets and dictionary keys: what a row without text costs.
+const ROW_BYTES: usize = 128;
+
 /// What rows are kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -34,7 +37,7 @@ pub(crate) struct Limits {
     pub(crate) retention: Duration,
     /// Largest row, counted as its text.
     pub(crate) row_bytes: usize,
-    /// Most text of all rows together; rows beyond it are refused as too large.
+    /// Most bytes of all rows together; rows beyond it are refused as too large.
     pub(crate) delivery_bytes: usize,
 }
 
@@ -85,16 +88,21 @@ impl Gate {
             Refusal::InTheFuture
         } else if Hour::of(time).expired(self.limits.now, self.limits.retention) {
             Refusal::OlderThanRetention
-        } else if bytes > self.limits.row_bytes || bytes > self.bytes_left {
+        } else if bytes > self.limits.row_bytes || bytes + ROW_BYTES > self.bytes_left {
             Refusal::TooLarge
         } else {
-            self.bytes_left -= bytes;
+            self.bytes_left -= bytes + ROW_BYTES;
             self.ts.append_value(time.micros());
             return true;
         };
         let at = Refusal::ALL.iter().position(|known| *known == refusal).expect("every refusal is listed");
         self.refused[at] += 1;
         false
+    }
+
+    /// Counts text that the rows of a group share against the delivery.
+    fn charge(&mut self, bytes: usize) {
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
     }
 
     fn finish(mut self, signal: Signal, own: Vec<ArrayRef>) -> Result<Encoded, ArrowError> {

@@ -235,6 +235,6 @@ mod tests {
             assert_eq!(self::signal(number(signal)), Some(signal));
             assert_eq!(unnumbered_schema(signal).fields().len() + 1, schema(signal).fields().len());
         }
-        assert_eq!(self::signal(4), None);
+        assert_eq!(signal(4), None);
     }
 }

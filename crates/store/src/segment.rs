@@ -20,7 +20,7 @@ use crate::time::Hour;
 
 pub(crate) use checksum::checksum;
 pub(crate) use read::batches;
-pub(crate) use write::{Writer, write_rows};
+pub(crate) use write::{Writer, ensure_folder, write_rows};
 
 /// A segment that the manifest lists: Parquet, sorted by `ts` and `seq`, both descending.
 /// The file stays as long as any snapshot holds this.

@@ -72,8 +72,12 @@ impl Sources {
     /// The sources to forget: not heard of for `keep`, or beyond `most`, the longest unheard first. Never one that the
     /// journal names: replay would decide differently about its frames.
     pub(crate) fn forgettable(&self, now: UnixNanos, keep: Duration, most: usize) -> Vec<u64> {
-        let journal: HashSet<u64> = self.journal.iter().map(|(_, row)| row.id).collect();
         let oldest = now.saturating_sub(keep).micros();
+        let excess = self.known.len().saturating_sub(most);
+        if excess == 0 && self.known.values().all(|known| known.seen >= oldest) {
+            return Vec::new();
+        }
+        let journal: HashSet<u64> = self.journal.iter().map(|(_, row)| row.id).collect();
         let mut candidates: Vec<_> = self
             .known
             .iter()
@@ -81,7 +85,6 @@ impl Sources {
             .map(|(id, known)| (known.seen, *id))
             .collect();
         candidates.sort_unstable();
-        let excess = self.known.len().saturating_sub(most);
         let forget = candidates.iter().enumerate().filter(|(at, (seen, _))| *at < excess || *seen < oldest);
         forget.map(|(_, (_, id))| *id).collect()
     }

@@ -12,6 +12,7 @@ use parapet_signal::Signal;
 use serde::Serialize;
 
 use crate::error::StoreError;
+use crate::lock::Lock;
 use crate::manifest::{Contents, Manifest};
 use crate::recovery::segment_files;
 use crate::rollup::{Delta, States, add_rows};
@@ -54,9 +55,10 @@ pub struct Finding {
     pub what: String,
 }
 
-/// Reads everything and reports. `progress` is told (files read, files there are) after each file. The folder must not be
-/// in use. The manifest's file may be repaired by its library if a crash left it unfinished; nothing else is written.
+/// Reads everything and reports. `progress` is told (files read, files there are) after each file. The folder is
+/// locked meanwhile. If a crash left the manifest's file unfinished, its library repairs it; nothing else is changed.
 pub fn verify(fs: &dyn Fs, dir: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Report, StoreError> {
+    let _lock = Lock::take(fs, dir)?;
     let contents = Manifest::open_existing(fs, dir)?.contents()?;
     let mut report = Report::default();
     let (mut done, total) = (0, (contents.segments.len() + contents.deltas.len()) as u64);

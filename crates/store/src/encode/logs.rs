@@ -43,7 +43,7 @@ pub(super) fn encode(groups: &[Grouped<LogRecord>], gate: &mut Gate) -> Vec<Arra
             span_id.push_hex(record.span_id.as_ref().map(|id| id.as_bytes().as_slice()));
             attributes.push(attribute_text);
         }
-        shared.push(&group.resource, &group.scope, kept);
+        gate.charge(shared.push(&group.resource, &group.scope, kept));
     }
 
     let shared = shared.finish();

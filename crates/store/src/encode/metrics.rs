@@ -60,7 +60,7 @@ pub(super) fn encode(groups: &[Grouped<Point>], gate: &mut Gate) -> Vec<ArrayRef
             detail.push(detail_text);
             attributes.push(attribute_text);
         }
-        shared.push(&group.resource, &group.scope, kept);
+        gate.charge(shared.push(&group.resource, &group.scope, kept));
     }
 
     let shared = shared.finish();

@@ -33,10 +33,10 @@ pub(super) struct SharedColumns {
 }
 
 impl Shared {
-    /// Appends the same values to as many rows as were kept of a group.
-    pub(super) fn push(&mut self, resource: &Resource, scope: &Scope, rows: usize) {
+    /// Appends the same values to as many rows as were kept of a group, and says how much text they have.
+    pub(super) fn push(&mut self, resource: &Resource, scope: &Scope, rows: usize) -> usize {
         if rows == 0 {
-            return;
+            return 0;
         }
         let attributes = &resource.attributes;
         self.service.push_n(attributes.get_str("service.name"), rows);
@@ -45,8 +45,11 @@ impl Shared {
         self.pod_uid.push_n(attributes.get_str("k8s.pod.uid"), rows);
         self.container.push_n(attributes.get_str("k8s.container.name"), rows);
         self.host.push_n(attributes.get_str("host.name").or(attributes.get_str("k8s.node.name")), rows);
-        self.resource.push_n(Some(self.scratch.attributes(attributes)), rows);
+        let text = self.scratch.attributes(attributes);
+        self.resource.push_n(Some(text), rows);
         self.scope.push_n(Some(&scope.name), rows);
+        // The names are copies of parts of the resource.
+        2 * text.len() + scope.name.len()
     }
 
     pub(super) fn finish(self) -> SharedColumns {

@@ -59,7 +59,7 @@ pub(super) fn encode(groups: &[Grouped<Span>], gate: &mut Gate) -> Vec<ArrayRef>
             events.push(event_text);
             links.push(link_text);
         }
-        shared.push(&group.resource, &group.scope, kept);
+        gate.charge(shared.push(&group.resource, &group.scope, kept));
     }
 
     let shared = shared.finish();

@@ -15,7 +15,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, UInt64Type,
 };
 use arrow::record_batch::RecordBatch;
-use parapet_fs::{Fs, OpenMode, ensure_dir};
+use parapet_fs::{Fs, OpenMode};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -24,7 +24,7 @@ use ulid::Ulid;
 
 use super::state::{TrafficHour, TrafficKey};
 use crate::error::StoreError;
-use crate::segment::batches;
+use crate::segment::{batches, ensure_folder};
 use crate::sketch::{SKETCH_LAYOUT, Sketch};
 use crate::time::{Day, Hour};
 
@@ -66,7 +66,7 @@ impl Delta {
         states: &[TrafficHour],
     ) -> Result<Self, StoreError> {
         let folder = folder(dir, day);
-        ensure_dir(fs, &folder).map_err(StoreError::io("create folder", &folder))?;
+        ensure_folder(fs, dir, &folder)?;
         let path = file(dir, day, id);
         let temporary = path.with_extension("seg.tmp");
         let output =

@@ -7,7 +7,7 @@ use arrow::array::{AsArray as _, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
 use arrow::record_batch::RecordBatch;
-use parapet_fs::{Fs, OpenMode, ensure_dir};
+use parapet_fs::{Fs, OpenMode};
 use parapet_signal::Signal;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -79,7 +79,7 @@ impl<'a> Writer<'a> {
         id: Ulid,
     ) -> Result<Self, StoreError> {
         let folder = folder(dir, signal, hour);
-        ensure_dir(fs, &folder).map_err(StoreError::io("create folder", &folder))?;
+        ensure_folder(fs, dir, &folder)?;
         let path = file(dir, signal, hour, id);
         let temporary = path.with_extension("seg.tmp");
         let file = fs.open(&temporary, OpenMode::CreateNew).map_err(StoreError::io("create", &temporary))?;
@@ -154,6 +154,16 @@ impl<'a> Writer<'a> {
             tracing::warn!(path = %self.temporary.display(), %error, "unfinished segment stays until the next start");
         }
     }
+}
+
+/// Creates a folder below `dir`, durably. A folder that exists may be left by an attempt that failed before it was durable,
+/// so every name on the way is synced, always.
+pub(crate) fn ensure_folder(fs: &dyn Fs, dir: &Path, folder: &Path) -> Result<(), StoreError> {
+    fs.create_dir_all(folder).map_err(StoreError::io("create folder", folder))?;
+    let parents = folder.ancestors().skip(1).take_while(|parent| parent.starts_with(dir));
+    parents
+        .into_iter()
+        .try_for_each(|parent| fs.sync_dir(parent).map_err(StoreError::io("sync folder", parent)))
 }
 
 fn footer(segment: &Segment) -> Vec<KeyValue> {
