@@ -84,6 +84,9 @@ pub(super) enum Change {
 /// Read at a time: large enough that the system call does not matter.
 const CHUNK: usize = 256 << 10;
 
+/// Read at a time at least, however small the batches.
+const MIN_CHUNK: usize = 512;
+
 /// No record may need more than this; what is unfinished then is flushed. Two joined records at their bound, and a line.
 const MAX_WINDOW: usize = 4 << 20;
 
@@ -220,7 +223,7 @@ impl Tail {
         }
         let file = self.file.as_ref().expect("opened above");
         let start = self.offset;
-        let mut read = Read { window, filled: 0, line: 0, start };
+        let mut read = Read { window, chunk: batch_bytes.clamp(MIN_CHUNK, CHUNK), filled: 0, line: 0, start };
         let mut skipping = false;
         let mut at_end = false;
         loop {
@@ -303,6 +306,8 @@ impl Tail {
 /// A part of the file in memory, and how far it was split into lines.
 struct Read<'a> {
     window: &'a mut Vec<u8>,
+    /// Bytes to read at a time.
+    chunk: usize,
     /// Bytes read.
     filled: usize,
     /// Where the line begins whose end was not seen.
@@ -313,7 +318,7 @@ struct Read<'a> {
 
 impl Read<'_> {
     fn more(&mut self, file: &File) -> io::Result<usize> {
-        let wanted = self.filled + CHUNK;
+        let wanted = self.filled + self.chunk;
         if self.window.len() < wanted {
             self.window.resize(wanted, 0);
         }
