@@ -102,9 +102,12 @@ impl Tree {
 
     pub(super) fn create_dir_all(&mut self, name: &Name) -> io::Result<()> {
         let mut at = ROOT;
-        for part in &name.0 {
+        for (depth, part) in name.0.iter().enumerate() {
             at = match self.seen[&at].get(part) {
                 Some(Node::Dir(dir)) => *dir,
+                Some(Node::File(_)) if depth + 1 == name.0.len() => {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
                 Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
                 None => {
                     let dir = self.next_dir;
