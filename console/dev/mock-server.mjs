@@ -1,6 +1,6 @@
 // The console's contract, answered from made-up data. For development and for proving the browser tests; binds loopback.
 import { execFileSync } from 'node:child_process';
-import { createReadStream, existsSync, mkdtempSync, readFileSync, statSync, watchFile } from 'node:fs';
+import { createReadStream, existsSync, mkdtempSync, readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
@@ -319,7 +319,7 @@ export async function start({ port = 0, logFile } = {}) {
   }
   await new Promise((done) => server.listen(port, '127.0.0.1', done));
   const spki = createHash('sha256').update(new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })).digest('base64');
-  return { url: `https://127.0.0.1:${server.address().port}`, user: USER, password: PASSWORD, spki, dir, close: () => { clearInterval(timer); server.closeAllConnections(); server.close(); } };
+  return { url: `https://127.0.0.1:${server.address().port}`, user: USER, password: PASSWORD, spki, dir, close: () => { clearInterval(timer); if (logFile) unwatchFile(logFile); server.closeAllConnections(); server.close(); } };
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {

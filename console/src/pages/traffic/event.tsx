@@ -6,6 +6,7 @@ import type { TrafficEvent, TrafficLeg } from '../../api/types';
 import { bytes, dateTime, durationMs } from '../../lib/format';
 import { at, parseHeaders, textAt } from '../../lib/http-headers';
 import { dot, statusClass, statusColor } from '../../lib/palette';
+import { useUrl } from '../../lib/hooks';
 import { absolute } from '../../lib/time-range';
 import { linkTo } from '../../lib/url-state';
 import { CopyButton } from '../../ui/copy';
@@ -71,13 +72,15 @@ function Ways({ event }: { event: TrafficEvent }): JSX.Element {
 
 function Summary({ event, client }: { event: TrafficEvent; client: TrafficLeg | undefined }): JSX.Element {
   const context = (name: string): string | null => textAt(event.summary, name);
-  const facts: [string, string | null][] = [
-    ['API', context('service') ?? client?.service ?? null],
+  const { link } = useUrl();
+  const facts: [name: string, value: string | null, parameter?: string][] = [
+    ['API', context('service') ?? client?.service ?? null, 'service'],
     ['Operation', context('operation') ?? client?.operation ?? null],
-    ['Application', context('app')],
+    ['Application', context('app'), 'app'],
     ['Organisation', context('app_org')],
     ['Protocol', context('protocol')],
-    ['Gateway', [context('gateway_name'), context('gateway_region')].filter(Boolean).join(', ') || null],
+    ['Gateway', context('gateway_name'), 'gateway'],
+    ['Region', context('gateway_region')],
     ['Client', client?.remote_addr ?? null],
     ['Time', client ? dateTime(client.ts) : null],
     ['Correlation id', event.correlation_id],
@@ -96,11 +99,19 @@ function Summary({ event, client }: { event: TrafficEvent; client: TrafficLeg | 
         </span>
       </div>
       <dl className="kv facts">
-        {facts.map(([name, value]) =>
+        {facts.map(([name, value, parameter]) =>
           value ? (
             <div className="pair" key={name}>
               <dt>{name}</dt>
-              <dd className={name.endsWith('id') ? 'mono' : ''}>{value}</dd>
+              <dd className={name.endsWith('id') ? 'mono' : ''}>
+                {parameter ? (
+                  <Link title={`Traffic of this ${name === 'API' ? name : name.toLowerCase()} only`} to={link('/traffic', { [parameter]: value })}>
+                    {value}
+                  </Link>
+                ) : (
+                  value
+                )}
+              </dd>
             </div>
           ) : null,
         )}
