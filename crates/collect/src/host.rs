@@ -36,7 +36,7 @@ pub struct Options {
 #[error("the host cannot be measured: {0}")]
 pub struct HostError(sysinfo::Error);
 
-/// The host being measured, on a thread of its own: reading `/proc` blocks.
+/// The host being measured, by a task whose reading happens on blocking threads.
 #[derive(Debug)]
 pub struct Host {
     stop: Option<oneshot::Sender<()>>,
@@ -44,7 +44,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts measuring. The first points come after one interval: CPU figures are differences.
+    /// Starts measuring, on the runtime it is called in. The first points come after one interval: CPU figures are
+    /// differences.
     pub fn start(options: Options) -> Result<Self, HostError> {
         let mut probe = Probe::new(&options)?;
         let (stop, mut stopped) = oneshot::channel();

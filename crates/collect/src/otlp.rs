@@ -11,6 +11,7 @@
 //! | wrong content type or encoding | 415 | 415, `UNIMPLEMENTED` |
 //! | body too large, before or after decompression, or once decoded | 413 | `RESOURCE_EXHAUSTED` without `RetryInfo`: sending it again does not help |
 //! | truncated, undecodable | 400 | `INVALID_ARGUMENT` |
+//! | a body that does not arrive in time | 408 | `DEADLINE_EXCEEDED` |
 //! | too much under way here | 429 with `Retry-After` | `UNAVAILABLE` with `RetryInfo` |
 //! | the sink is busy, closing or failed | 503 with `Retry-After` | `UNAVAILABLE` with `RetryInfo` |
 //!

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 
 use super::Refused;
-use super::limits::Charge;
+use super::limits::{Charge, Limits};
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,17 @@ impl Encoding {
     }
 }
 
-/// Reads a body of at most `limit` bytes, charging it as it comes.
-pub(super) async fn read<B>(mut body: B, limit: usize, charge: &mut Charge) -> Result<Bytes, Refused>
+/// Reads a body within its bounds of size and time, charging it as it comes.
+pub(super) async fn read<B>(body: B, limits: &Limits, charge: &mut Charge) -> Result<Bytes, Refused>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let limit = limits.body_time;
+    let read = read_up_to(body, limits.body_bytes, charge);
+    tokio::time::timeout(limit, read).await.map_err(|_| Refused::Slow { limit })?
+}
+
+async fn read_up_to<B>(mut body: B, limit: usize, charge: &mut Charge) -> Result<Bytes, Refused>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -146,7 +146,7 @@ async fn enter(receiver: &Receiver, request: Request) -> Result<(Request, Charge
         Some(value) => Encoding::from_header(Some(value.to_str().map_err(|_| Refused::ContentEncoding)?))?,
     };
     let limits = receiver.0.limits;
-    let body = body::read(body, limits.body_bytes, &mut charge).await?;
+    let body = body::read(body, &limits, &mut charge).await?;
     receiver.0.count_bytes(body.len());
     let (compressed, message) = message(body)?;
     let encoding = match (compressed, encoding) {

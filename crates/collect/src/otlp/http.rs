@@ -90,7 +90,7 @@ async fn receive<E: Export>(
         Some(value) => Encoding::from_header(Some(value.to_str().map_err(|_| Refused::ContentEncoding)?))?,
     };
     let source = source(headers)?;
-    let body = body::read(body, inner.limits.body_bytes, &mut charge).await?;
+    let body = body::read(body, &inner.limits, &mut charge).await?;
     inner.count_bytes(body.len());
     let inline = encoding == Encoding::Identity && body.len() <= INLINE_BYTES;
     let (limits, now) = (inner.limits, inner.clock.now());

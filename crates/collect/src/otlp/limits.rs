@@ -1,6 +1,7 @@
 //! What one receiver may have under way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,6 +16,8 @@ pub struct Limits {
     pub decompressed_bytes: usize,
     /// Of one request in memory, decoded. A request at the bound above takes two to three times its bytes.
     pub decoded_bytes: usize,
+    /// Time that a body may take to arrive. SDKs give up after 10 s.
+    pub body_time: Duration,
     /// Requests at a time.
     pub requests: usize,
     /// Bytes of requests at a time: as sent, decompressed and decoded.
@@ -27,6 +30,7 @@ impl Default for Limits {
             body_bytes: 16 << 20,
             decompressed_bytes: 64 << 20,
             decoded_bytes: 256 << 20,
+            body_time: Duration::from_secs(30),
             requests: 256,
             bytes_in_flight: 384 << 20,
         }

@@ -50,6 +50,12 @@ pub enum Refused {
     /// The connection ended before the body did.
     #[error("the body ended early")]
     Interrupted,
+    /// The body took too long to arrive.
+    #[error("the body took more than {} s to arrive", limit.as_secs_f32())]
+    Slow {
+        /// Time allowed.
+        limit: Duration,
+    },
     /// `parapet-source` or `parapet-position` without the other, or not a number.
     #[error(
         "parapet-source must be up to 16 hex digits and parapet-position a decimal number, both or neither"
@@ -85,6 +91,7 @@ impl Refused {
             Self::Compression(_) => "compression",
             Self::Malformed(_) => "malformed",
             Self::Interrupted => "interrupted",
+            Self::Slow { .. } => "slow",
             Self::SourceHeaders => "source_headers",
             Self::InFlight { .. } => "in_flight",
             Self::Delivery(error) => error.reason(),
@@ -106,6 +113,7 @@ impl Refused {
             | Self::Compression(_)
             | Self::Malformed(_)
             | Self::Interrupted
+            | Self::Slow { .. }
             | Self::SourceHeaders => None,
         }
     }
@@ -121,6 +129,7 @@ impl Refused {
             Self::Compression(_) | Self::Malformed(_) | Self::Interrupted | Self::SourceHeaders => {
                 StatusCode::BAD_REQUEST
             }
+            Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::InFlight { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Delivery(_) | Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -137,6 +146,7 @@ impl Refused {
             Self::Compression(_) | Self::Malformed(_) | Self::Interrupted | Self::SourceHeaders => {
                 Code::InvalidArgument
             }
+            Self::Slow { .. } => Code::DeadlineExceeded,
             Self::InFlight { .. } | Self::Delivery(_) | Self::Aborted => Code::Unavailable,
         }
     }

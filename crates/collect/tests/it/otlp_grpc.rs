@@ -136,6 +136,11 @@ async fn bodies_are_bounded_before_and_after_decompression() {
             (Code::ResourceExhausted, true)
         );
     }
+    let mut many = log_request(0);
+    many.resource_logs[0].scope_logs[0].log_records = vec![LogRecord::default(); 1000];
+    let small = Server::start(Limits { decoded_bytes: 100_000, ..Limits::default() }).await;
+    assert_eq!(small.send(many).await.unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(small.refused(), [("decoded_too_large", 1)]);
     assert_eq!(server.refused(), [("body_too_large", 1), ("decompressed_too_large", 2)]);
     assert_eq!(server.sink.attempts(), 0);
 }

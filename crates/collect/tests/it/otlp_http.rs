@@ -256,6 +256,22 @@ async fn bad_bodies_are_refused_counted_and_keep_nothing() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_holds_its_place_for_a_while_only() {
+    let server = Server::start(Limits { body_time: Duration::from_millis(20), ..Limits::default() }).await;
+    let address = server.base.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/logs HTTP/1.1\r\nhost: a\r\nauthorization: {TOKEN}\r\ncontent-type: application/json\r\n\
+         content-length: 1000\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert_eq!(server.refused(), [("slow", 1)]);
+}
+
+#[tokio::test]
 async fn a_body_cut_off_by_the_sender_keeps_nothing() {
     let server = Server::start(Limits::default()).await;
     let address = server.base.strip_prefix("http://").unwrap();
