@@ -38,16 +38,19 @@ pub fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Creates a directory and its missing ancestors, durably: each parent that got a new name is synced.
+/// Creates a directory and its missing ancestors, durably. Directories that are there are synced into their parents too: a
+/// process that was killed may have made them and not come to that.
 pub fn ensure_dir(fs: &dyn Fs, path: &Path) -> io::Result<()> {
-    let mut missing = Vec::new();
-    let mut at = path;
-    while !at.as_os_str().is_empty() && fs.metadata(at)?.is_none() {
-        missing.push(at);
-        at = parent(at);
-    }
+    let there = fs.metadata(path)?.is_some();
     fs.create_dir_all(path)?;
-    missing.into_iter().rev().try_for_each(|created| fs.sync_dir(parent(created)))
+    for dir in path.ancestors().filter(|dir| !dir.as_os_str().is_empty() && dir.parent().is_some()) {
+        match fs.sync_dir(parent(dir)) {
+            // Others' directories that we may pass but not list; they were there before us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && (there || dir != path) => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 fn temporary(path: &Path) -> PathBuf {

@@ -39,8 +39,9 @@
 //! A release: 1 rename `N.wal` to `N.spare` → 2 sync the folder → 3 the spare may be reused.
 //! - before 2: the file is back; all its rows are below the floor and skipped.
 //!
-//! At start: survey (reading only) → new last file as above → write the last group again and an end frame behind it, which
-//! cuts what is torn, sync → replay.
+//! At start: 1 sync the folder (a killed process leaves names that are seen but not durable) → 2 survey, reading only → 3 write
+//! the last group again, sync → 4 write an end frame behind it, which cuts what is torn, sync → 5 new last file, as above →
+//! 6 set aside files without frames → 7 replay. The new file comes after 3 because its `base_seq` counts that group.
 //! - at any point: the next start finds the same frames.
 //!
 //! A damaged file is never reused: its readable frames are replayed, and on release it moves to the quarantine folder

@@ -9,19 +9,19 @@ use parapet_fs::{Fs, OpenMode};
 
 use crate::files::{Active, Files, Sealed, parse_name};
 use crate::format::{BadHeader, HEADER_LEN, Header, encode_end};
-use crate::replay::{Part, Report};
+use crate::replay::{Frames, Part, Report};
 use crate::scan::{Scan, Scanned, scan};
-use crate::source::{Source, Window};
+use crate::source::Window;
 use crate::{Options, WalError};
 
-/// Reads a log's folder through and changes nothing. `floor` as for [`crate::Wal::open`]; the report counts all frames at
-/// or above it.
+/// Reads a log's folder through and changes nothing. `floor` as for [`crate::Wal::open`]; the report counts all frames
+/// that it would replay.
 pub fn inspect(fs: &dyn Fs, dir: &Path, floor: u64) -> Result<Report, WalError> {
     let survey = survey(fs, dir, floor)?;
     let Judged { mut report, parts, .. } = judge(&survey, floor);
-    for part in &parts {
-        report.frames += part.runs.iter().map(|run| run.frames).sum::<u64>();
-        report.rows += part.runs.iter().map(|run| run.next_seq - run.first_seq.max(floor)).sum::<u64>();
+    let mut frames = Frames::new(parts, floor);
+    while let Some(frame) = frames.next(fs)? {
+        report.count(&frame);
     }
     Ok(report)
 }
@@ -31,7 +31,7 @@ pub(crate) struct Recovered {
     pub(crate) files: Files,
     /// `None` when there was no space for one.
     pub(crate) active: Option<Active>,
-    pub(crate) parts: VecDeque<Part>,
+    pub(crate) frames: Frames,
     pub(crate) report: Report,
 }
 
@@ -42,12 +42,17 @@ pub(crate) fn recover(
     floor: u64,
 ) -> Result<Recovered, WalError> {
     parapet_fs::ensure_dir(&**fs, dir).map_err(WalError::io("create", dir))?;
+    // Names that a killed process left may not be durable yet, and what is done next relies on them.
+    fs.sync_dir(dir).map_err(WalError::io("sync", dir))?;
     let survey = survey(&**fs, dir, floor)?;
     let judged = judge(&survey, floor);
     let next_seq = judged.report.next_seq;
     let mut files =
         Files::new(Arc::clone(fs), dir, options, judged.sealed, survey.spares.clone(), survey.next_no);
 
+    if let Some(tail) = judged.tail {
+        tail.settle(&**fs).map_err(WalError::io("end", tail.path))?;
+    }
     files.release(floor)?;
     let active = match files.create(next_seq) {
         Ok(active) => Some(active),
@@ -57,9 +62,6 @@ pub(crate) fn recover(
         }
         Err(error) => return Err(error),
     };
-    if let Some(tail) = judged.tail {
-        tail.settle(&**fs).map_err(WalError::io("end", tail.path))?;
-    }
     for path in judged.unreadable {
         files.quarantine(path)?;
     }
@@ -71,7 +73,7 @@ pub(crate) fn recover(
     metrics.torn_bytes.inc_by(judged.report.torn_bytes);
     metrics.missing_rows.inc_by(judged.report.missing_rows);
     metrics.quarantined_files.inc_by(judged.report.quarantined_files);
-    Ok(Recovered { files, active, parts: judged.parts, report: judged.report })
+    Ok(Recovered { files, active, frames: Frames::new(judged.parts, floor), report: judged.report })
 }
 
 /// What is in the folder.
@@ -118,41 +120,46 @@ fn survey(fs: &dyn Fs, dir: &Path, floor: u64) -> Result<Survey, WalError> {
         if is_spare {
             spares.push(path);
         } else {
-            let window = open(fs, &path).map_err(WalError::io("open", &path))?;
-            logs.push((file_no, path, window));
+            logs.push((file_no, entry.len, path));
         }
     }
-    logs.sort_by_key(|(file_no, ..)| *file_no);
-    let mut headers = Vec::with_capacity(logs.len());
-    for (_, path, window) in &mut logs {
-        let bytes = window.get(0, HEADER_LEN as usize).map_err(WalError::io("read", path))?;
-        match Header::decode(bytes) {
-            Ok(header) => headers.push(Some(header)),
-            Err(BadHeader::Unreadable) => headers.push(None),
-            Err(BadHeader::Newer(version)) => {
-                return Err(WalError::NewerFormat { path: path.clone(), version });
-            }
-        }
-    }
+    logs.sort();
+    let headers = logs.iter().map(|(.., path)| header(fs, path)).collect::<Result<Vec<_>, _>>()?;
     let mut files = Vec::with_capacity(logs.len());
-    for (index, (file_no, path, mut window)) in logs.into_iter().enumerate() {
+    for (index, (file_no, bytes, path)) in logs.into_iter().enumerate() {
         let follows = headers.get(index + 1).copied().flatten().map(|next| next.base_seq);
         let content = match (headers[index], follows) {
             (Some(own), Some(next_seq)) if next_seq <= floor => {
                 Content::Below { first_seq: own.base_seq, next_seq }
             }
-            _ => match scan(&mut window, Some(file_no)).map_err(WalError::io("read", &path))? {
-                Scanned::File(scan) => Content::Scanned(scan),
-                Scanned::Newer | Scanned::Nothing => Content::Unreadable,
-            },
+            _ => content(fs, &path, file_no).map_err(WalError::io("read", &path))?,
         };
-        files.push(Surveyed { bytes: window.len(), path, content });
+        files.push(Surveyed { path, bytes, content });
     }
     Ok(Survey { files, spares, next_no })
 }
 
-fn open(fs: &dyn Fs, path: &Path) -> io::Result<Window> {
-    Window::new(fs.open(path, OpenMode::Read)?)
+/// The header of a file; `None` when it is unreadable.
+fn header(fs: &dyn Fs, path: &Path) -> Result<Option<Header>, WalError> {
+    let read = || {
+        let mut bytes = vec![0; HEADER_LEN as usize];
+        let read = fs.open(path, OpenMode::Read)?.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    };
+    match Header::decode(&read().map_err(WalError::io("read", path))?) {
+        Ok(header) => Ok(Some(header)),
+        Err(BadHeader::Unreadable) => Ok(None),
+        Err(BadHeader::Newer(version)) => Err(WalError::NewerFormat { path: path.to_owned(), version }),
+    }
+}
+
+fn content(fs: &dyn Fs, path: &Path, file_no: u64) -> io::Result<Content> {
+    let mut window = Window::new(fs.open(path, OpenMode::Read)?)?;
+    Ok(match scan(&mut window, Some(file_no))? {
+        Scanned::File(scan) => Content::Scanned(scan),
+        Scanned::Newer | Scanned::Nothing => Content::Unreadable,
+    })
 }
 
 /// What is to be done about each file.
@@ -177,16 +184,17 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// Writes the last group again, and an end frame over what follows it. The group may have been read from memory only:
+    /// Writes the last group again, then an end frame over what follows it. The group may have been read from memory only:
     /// after a sync that failed, the kernel holds such bytes for clean, and no sync would ever write them.
     fn settle(&self, fs: &dyn Fs) -> io::Result<()> {
         let file = fs.open(self.path, OpenMode::ReadWrite)?;
-        let len = usize::try_from(self.end - self.group).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut bytes = vec![0; len];
-        let content = (file.len()?.saturating_sub(self.group)).min(len as u64) as usize;
-        file.read_exact_at(&mut bytes[..content], self.group)?;
-        bytes.extend(encode_end(self.salt, self.next_seq));
-        file.write_all_at(&bytes, self.group)?;
+        let len = (self.end - self.group).min(file.len()?.saturating_sub(self.group));
+        let mut group = vec![0; usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?];
+        file.read_exact_at(&mut group, self.group)?;
+        file.write_all_at(&group, self.group)?;
+        // The end frame is a group too (L-3).
+        file.sync_data()?;
+        file.write_all_at(&encode_end(self.salt, self.next_seq), self.end)?;
         file.sync_data()
     }
 }

@@ -15,7 +15,7 @@ use crate::{Frame, WalError};
 /// What was found at start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Files with a header, whatever is in them.
+    /// Files found, whatever is in them.
     pub files: u64,
     /// Frames replayed so far.
     pub frames: u64,
@@ -44,46 +44,74 @@ pub(crate) struct Part {
 #[derive(Debug)]
 pub struct Replay {
     fs: Arc<dyn Fs>,
-    parts: VecDeque<Part>,
-    current: Option<Current>,
-    /// Rows below this number were replayed, or are not wanted.
-    above: u64,
+    frames: Frames,
     report: Report,
     failed: bool,
     drained: Arc<AtomicBool>,
 }
 
-#[derive(Debug)]
-struct Current {
-    path: PathBuf,
-    salt: u64,
-    window: Window,
-    runs: VecDeque<Run>,
-    at: u64,
-}
-
 impl Replay {
-    pub(crate) fn new(
-        fs: Arc<dyn Fs>,
-        parts: VecDeque<Part>,
-        floor: u64,
-        report: Report,
-        drained: Arc<AtomicBool>,
-    ) -> Self {
-        drained.store(parts.is_empty(), Ordering::Release);
-        Self { fs, parts, current: None, above: floor, report, failed: false, drained }
+    pub(crate) fn new(fs: Arc<dyn Fs>, frames: Frames, report: Report, drained: Arc<AtomicBool>) -> Self {
+        drained.store(frames.parts.is_empty(), Ordering::Release);
+        Self { fs, frames, report, failed: false, drained }
     }
 
     /// What was found; `frames` and `rows` count what this returned so far.
     pub fn report(&self) -> Report {
         self.report
     }
+}
 
-    fn advance(&mut self) -> Result<Option<Frame>, WalError> {
+impl Iterator for Replay {
+    type Item = Result<Frame, WalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        match self.frames.next(&*self.fs) {
+            Ok(Some(frame)) => {
+                self.report.count(&frame);
+                Some(Ok(frame))
+            }
+            Ok(None) => {
+                self.drained.store(true, Ordering::Release);
+                None
+            }
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn count(&mut self, frame: &Frame) {
+        self.frames += 1;
+        self.rows += u64::from(frame.rows);
+    }
+}
+
+/// Reads parts of files one after the other.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    parts: VecDeque<Part>,
+    current: Option<Current>,
+    /// Rows below this number were returned, or are not wanted.
+    above: u64,
+}
+
+impl Frames {
+    pub(crate) fn new(parts: VecDeque<Part>, floor: u64) -> Self {
+        Self { parts, current: None, above: floor }
+    }
+
+    pub(crate) fn next(&mut self, fs: &dyn Fs) -> Result<Option<Frame>, WalError> {
         loop {
             let Some(current) = &mut self.current else {
                 let Some(part) = self.parts.pop_front() else { return Ok(None) };
-                self.current = Some(Current::open(&*self.fs, part)?);
+                self.current = Some(Current::open(fs, part)?);
                 continue;
             };
             let Some(run) = current.runs.front().copied() else {
@@ -96,12 +124,22 @@ impl Replay {
                 continue;
             }
             let frame = current.next()?;
-            if frame.first_seq + u64::from(frame.rows) > self.above {
-                self.above = frame.first_seq + u64::from(frame.rows);
+            let next_seq = frame.first_seq + u64::from(frame.rows);
+            if next_seq > self.above {
+                self.above = next_seq;
                 return Ok(Some(frame));
             }
         }
     }
+}
+
+#[derive(Debug)]
+struct Current {
+    path: PathBuf,
+    salt: u64,
+    window: Window,
+    runs: VecDeque<Run>,
+    at: u64,
 }
 
 impl Current {
@@ -120,30 +158,5 @@ impl Current {
         let (head, frame) = found.ok_or_else(changed).map_err(WalError::io("read", &self.path))?;
         self.at += head.frame_len();
         Ok(frame)
-    }
-}
-
-impl Iterator for Replay {
-    type Item = Result<Frame, WalError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        match self.advance() {
-            Ok(Some(frame)) => {
-                self.report.frames += 1;
-                self.report.rows += u64::from(frame.rows);
-                Some(Ok(frame))
-            }
-            Ok(None) => {
-                self.drained.store(true, Ordering::Release);
-                None
-            }
-            Err(error) => {
-                self.failed = true;
-                Some(Err(error))
-            }
-        }
     }
 }

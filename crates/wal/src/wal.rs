@@ -52,7 +52,7 @@ impl<T: Send + 'static> Wal<T> {
         apply: Box<dyn FnMut(Vec<Durable<T>>) + Send>,
     ) -> Result<(Self, Replay), WalError> {
         options.check()?;
-        let Recovered { files, active, parts, report } = recover(&fs, dir, &options, floor)?;
+        let Recovered { files, active, frames, report } = recover(&fs, dir, &options, floor)?;
         let used = files.sealed.iter().map(|file| file.bytes).sum::<u64>()
             + active.as_ref().map_or(0, |active| active.offset);
         let limits = Limits { budget_bytes: options.budget_bytes, queue_bytes: options.queue_bytes as u64 };
@@ -66,13 +66,14 @@ impl<T: Send + 'static> Wal<T> {
             file_bytes: options.file_bytes,
             apply,
             metrics: options.metrics.clone(),
+            buffer: Vec::new(),
         };
         let thread = std::thread::Builder::new()
             .name("wal".into())
             .spawn(move || writer.run())
             .map_err(WalError::io("start the writer of", dir))?;
         let replayed = Arc::new(AtomicBool::new(false));
-        let replay = Replay::new(fs, parts, floor, report, Arc::clone(&replayed));
+        let replay = Replay::new(fs, frames, report, Arc::clone(&replayed));
         let wal = Self {
             queue,
             files,

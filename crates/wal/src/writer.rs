@@ -8,6 +8,9 @@ use crate::format::{END_LEN, HEADER_LEN, encode_end, encode_rows};
 use crate::queue::{Pace, Queue, Waiting};
 use crate::{Durable, Metrics, SeqRange, WalError};
 
+/// Memory kept between groups: one of usual size. What a larger one took is given back.
+const BUFFER_BYTES: usize = 2 << 20;
+
 /// Called with appends that are durable, in the order of their rows.
 pub(crate) type Apply<T> = Box<dyn FnMut(Vec<Durable<T>>) + Send>;
 
@@ -19,6 +22,8 @@ pub(crate) struct Writer<T> {
     pub(crate) file_bytes: u64,
     pub(crate) apply: Apply<T>,
     pub(crate) metrics: Metrics,
+    /// The bytes of a group; kept so that its memory is used again.
+    pub(crate) buffer: Vec<u8>,
 }
 
 impl<T> Writer<T> {
@@ -47,17 +52,19 @@ impl<T> Writer<T> {
         self.make_room(group[0].frame_len())?;
         let active = self.active.as_mut().expect("make_room leaves an active file");
         let room = self.file_bytes - END_LEN - active.offset;
-        let (mut bytes, mut seqs, mut next_seq) = (Vec::new(), Vec::new(), self.next_seq);
+        let (bytes, mut seqs, mut next_seq) = (&mut self.buffer, Vec::new(), self.next_seq);
+        bytes.clear();
+        bytes.shrink_to(BUFFER_BYTES);
         for waiting in group.iter() {
             if bytes.len() as u64 + waiting.frame_len() > room {
                 break;
             }
-            encode_rows(&mut bytes, active.salt, seqs.is_empty(), &waiting.append, next_seq);
+            encode_rows(bytes, active.salt, seqs.is_empty(), &waiting.append, next_seq);
             let last = next_seq + u64::from(waiting.append.rows) - 1;
             seqs.push(SeqRange { first: next_seq, last });
             next_seq = last + 1;
         }
-        active.file.write_all_at(&bytes, active.offset).map_err(WalError::io("write", &active.path))?;
+        active.file.write_all_at(bytes, active.offset).map_err(WalError::io("write", &active.path))?;
         let started = Instant::now();
         active.file.sync_data().map_err(WalError::io("sync", &active.path))?;
         pace.sync = started.elapsed();

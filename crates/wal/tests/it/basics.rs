@@ -58,6 +58,19 @@ fn frames_below_the_floor_are_skipped() {
 }
 
 #[test]
+fn a_killed_process_that_had_flushed_everything_leaves_nothing_to_replay() {
+    let sim = SimFs::new(1);
+    let fs: Arc<dyn Fs> = Arc::new(sim.clone());
+    let log = open(&fs, Path::new(DIR), small(), 1).unwrap();
+    let last = acked(&log.wal, append(3, vec![1; 100]), 0).unwrap().last;
+    let fs: Arc<dyn Fs> = Arc::new(sim.kill());
+    let log = open(&fs, Path::new(DIR), small(), last + 1).unwrap();
+    assert_eq!(log.frames, []);
+    assert_eq!((log.report.missing_rows, log.report.quarantined_files, log.wal.status().files), (0, 0, 1));
+    assert_eq!(acked(&log.wal, append(1, vec![]), 0).unwrap().first, last + 1);
+}
+
+#[test]
 fn released_files_are_reused_and_their_frames_do_not_come_back() {
     let fs: Arc<dyn Fs> = Arc::new(SimFs::new(1));
     let log = open(&fs, Path::new(DIR), small(), 1).unwrap();

@@ -18,7 +18,7 @@ enum Op {
     Append { rows: u32, len: usize },
     /// Several appends, awaited together.
     Burst { count: usize, len: usize },
-    /// Gives up this share (of 256) of what is acknowledged.
+    /// Gives up this share (of 255) of what is acknowledged.
     Release(u8),
 }
 
@@ -105,7 +105,8 @@ impl Model {
             Op::Append { rows, len } => (rows, 1, len),
             Op::Burst { count, len } => (1, count, len),
             Op::Release(share) => {
-                let below = wal.status().next_seq * u64::from(share) / 256;
+                // Up to everything: a share of 255 is a store that has flushed all.
+                let below = wal.status().next_seq * u64::from(share) / 255;
                 // As the store does: first the floor is durable elsewhere, then the log is told.
                 self.floor = self.floor.max(below);
                 return wal.release(self.floor).is_ok();
