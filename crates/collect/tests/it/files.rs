@@ -107,6 +107,13 @@ fn sources(deliveries: &[Delivery]) -> BTreeMap<SourceId, Vec<u64>> {
     sources
 }
 
+/// For what announces no change: status and metrics.
+async fn eventually(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 fn append(path: &PathBuf, text: impl AsRef<[u8]>) {
     let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_ref()).unwrap();
@@ -256,15 +263,11 @@ async fn a_vanishing_directory_ends_its_files_and_nothing_else() {
     let files = bench.start(bench.pods());
     bench.until_lines(&["a", "b"]).await;
     fs::remove_dir_all(bench.dir.path().join("logs/pods/shop_web_1")).unwrap();
-    while files.status().len() > 1 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| files.status().len() <= 1).await;
     append(&other, "2026-01-02T03:04:05Z stdout F c\n");
     bench.until_lines(&["a", "b", "c"]).await;
     fs::remove_dir_all(bench.dir.path().join("logs")).unwrap();
-    while !files.status().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| files.status().is_empty()).await;
     append(&bench.path("pods/shop_web_3/app/0.log"), "2026-01-02T03:04:05Z stdout F d\n");
     bench.until_lines(&["a", "b", "c", "d"]).await;
     files.stop().await;
@@ -330,6 +333,49 @@ async fn a_damaged_checkpoint_is_named_not_guessed_around() {
 }
 
 #[tokio::test]
+async fn nothing_is_delivered_before_its_source_is_in_the_checkpoint() {
+    let mut registry = prometheus_client::registry::Registry::default();
+    let bench = Bench { metrics: Metrics::register(&mut registry), ..Bench::new() };
+    fs::remove_dir(bench.dir.path().join("state")).unwrap();
+    append(&bench.path("app.log"), "one\n");
+    let files = bench.start(bench.text("app.log"));
+    let failed = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text.contains(r#"parapet_collect_file_errors_total{reason="checkpoint"}"#)
+    };
+    eventually(failed).await;
+    assert_eq!(bench.sink.attempts(), 0);
+    fs::create_dir(bench.dir.path().join("state")).unwrap();
+    bench.until_lines(&["one"]).await;
+    let (source, _) = bench.sink.kept()[0].source.unwrap();
+    let checkpoint = fs::read_to_string(bench.dir.path().join("state/files.json")).unwrap();
+    assert!(checkpoint.contains(&format!("{:016x}", source.0)));
+    files.stop().await;
+}
+
+#[tokio::test]
+async fn gauges_of_files_that_are_gone_are_gone_too() {
+    let mut registry = prometheus_client::registry::Registry::default();
+    let bench = Bench { metrics: Metrics::register(&mut registry), ..Bench::new() };
+    let path = bench.path("app.log");
+    append(&path, "one\nunfinished");
+    let files = bench.start(bench.text("app.log"));
+    bench.until_lines(&["one"]).await;
+    let lag = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let line = text.lines().find(|line| line.starts_with("parapet_collect_file_lag_bytes{"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    eventually(|| lag() == Some(10)).await;
+    fs::remove_file(&path).unwrap();
+    bench.until_lines(&["one", "unfinished"]).await;
+    eventually(|| lag().is_none()).await;
+    files.stop().await;
+}
+
+#[tokio::test]
 async fn a_busy_sink_stops_reading_and_loses_nothing() {
     let bench = Bench::new();
     let path = bench.path("app.log");
@@ -347,9 +393,7 @@ async fn a_busy_sink_stops_reading_and_loses_nothing() {
     let kept = bench.sink.until(|kept| bodies(kept).len() >= 4096).await;
     assert_eq!(bodies(&kept).len(), 4096);
     assert_eq!(sources(&kept).into_values().next_back().unwrap().last(), Some(&(4 << 20)));
-    while files.status()[0].state != SourceState::Idle {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| files.status()[0].state == SourceState::Idle).await;
     assert_eq!(files.status()[0].oldest_unread_age_seconds, None);
     files.stop().await;
 }
