@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parapet_signal::{
@@ -43,6 +44,7 @@ struct Shared {
     ids: Ids,
     queue: Queue,
     throttle: Throttle,
+    stopped: AtomicBool,
     metrics: Metrics,
 }
 
@@ -55,9 +57,17 @@ impl Recorder {
             ids: Ids::seeded(seed),
             queue: Queue::new(QUEUE_RECORDS, BATCH_RECORDS, metrics.clone()),
             throttle: Throttle::new(clock()),
+            stopped: AtomicBool::new(false),
             clock,
             metrics,
         }))
+    }
+
+    /// Records nothing more and forgets what waits: for a process whose own telemetry nobody wants. [`Recorder::run`] ends
+    /// with it, too.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
+        while !self.0.queue.take().is_empty() {}
     }
 
     /// Delivers until `shutdown` resolves, then what is left, each batch once. While the sink does not take records they
@@ -91,6 +101,7 @@ impl Recorder {
             }
         }
         self.drain(&*sink).await;
+        self.stop();
     }
 
     async fn drain(&self, sink: &dyn Sink) {
@@ -161,6 +172,9 @@ impl Shared {
     }
 
     fn push(&self, target: &'static str, record: Record) {
+        if self.stopped.load(Ordering::Relaxed) {
+            return;
+        }
         if feedback::is_on_ingest_path(target) && !self.throttle.admit((self.clock)()) {
             self.metrics.lost(Loss::Throttled, 1);
         } else {

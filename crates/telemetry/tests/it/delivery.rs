@@ -68,3 +68,17 @@ async fn at_the_end_each_batch_is_tried_once_and_the_lost_are_counted() {
     assert_eq!(counted(&registry, r#"parapet_telemetry_lost_records_total{reason="shutting_down"}"#), 1000);
     assert_eq!(counted(&registry, r#"parapet_telemetry_failed_deliveries_total{reason="shutting_down"}"#), 1);
 }
+
+#[tokio::test]
+async fn a_stopped_recorder_keeps_nothing_and_loses_nothing() {
+    let (recorder, registry, _guard) = recorder(stepping_clock());
+    info!("before");
+    recorder.stop();
+    for n in 0..10_000 {
+        info!(n, "after");
+    }
+    let (sink, mut batches) = sink([], || ());
+    deliver_now(&recorder, sink).await;
+    assert_eq!(received(&mut batches).len(), 0);
+    assert_eq!(counted(&registry, r#"parapet_telemetry_lost_records_total{reason="queue_full"}"#), 0);
+}
