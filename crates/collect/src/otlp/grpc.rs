@@ -30,6 +30,7 @@ use opentelemetry_proto::tonic::collector::{
     },
 };
 use parapet_signal::SourceId;
+use tonic::metadata::MetadataValue;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -206,11 +207,15 @@ fn kind(path: &str) -> Option<&'static Kind> {
 }
 
 fn status(refused: &Refused) -> Status {
-    match refused.retry_after() {
-        Some(delay) => {
-            let details = ErrorDetails::with_retry_info(Some(delay));
-            Status::with_error_details(refused.code(), refused.to_string(), details)
-        }
-        None => Status::new(refused.code(), refused.to_string()),
+    let (code, message) = (refused.code(), refused.to_string());
+    let mut status = match refused.retry_after() {
+        Some(delay) => Status::with_error_details(code, message, ErrorDetails::with_retry_info(Some(delay))),
+        None => Status::new(code, message),
+    };
+    if matches!(refused, Refused::ContentEncoding) {
+        status
+            .metadata_mut()
+            .insert("grpc-accept-encoding", MetadataValue::from_static("identity,gzip,zstd"));
     }
+    status
 }

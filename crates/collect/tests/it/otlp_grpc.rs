@@ -203,6 +203,17 @@ async fn a_numbered_delivery_is_applied_once() {
 }
 
 #[tokio::test]
+async fn an_encoding_that_is_not_supported_is_answered_with_those_that_are() {
+    let server = Server::start(Limits::default()).await;
+    let mut request = with_token(log_request(1));
+    request.metadata_mut().insert("grpc-encoding", "snappy".parse().unwrap());
+    let refused = server.logs().export(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    assert_eq!(refused.metadata().get("grpc-accept-encoding").unwrap(), "identity,gzip,zstd");
+    assert_eq!(server.refused(), [("content_encoding", 1)]);
+}
+
+#[tokio::test]
 async fn other_content_types_are_refused() {
     let server = Server::start(Limits::default()).await;
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
