@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::format::{END_LEN, HEADER_LEN, MAX_PAYLOAD, frame_len};
+use crate::format::{ALIGN, END_LEN, HEADER_LEN, MAX_PAYLOAD, frame_len};
 use crate::{Metrics, WalError};
 
 /// Sizes and bounds of a log. [`Options::default`] suits one process on one machine.
@@ -54,7 +54,7 @@ impl Options {
         let largest = frame_len(self.max_payload_bytes.min(MAX_PAYLOAD)) + HEADER_LEN + END_LEN;
         if self.max_payload_bytes > MAX_PAYLOAD {
             Err(WalError::Options("max_payload_bytes is above what the format holds"))
-        } else if self.file_bytes % 8 != 0 {
+        } else if !self.file_bytes.is_multiple_of(ALIGN) {
             Err(WalError::Options("file_bytes is no multiple of 8"))
         } else if self.file_bytes < largest {
             Err(WalError::Options("file_bytes does not hold one frame of max_payload_bytes"))

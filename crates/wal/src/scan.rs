@@ -200,7 +200,13 @@ fn extend(runs: &mut Vec<Run>, at: u64, end: u64, head: &Head) {
             run.frames += 1;
         }
         _ => {
-            runs.push(Run { start: at, end, first_seq: head.first_seq, next_seq: head.next_seq(), frames: 1 })
+            runs.push(Run {
+                start: at,
+                end,
+                first_seq: head.first_seq,
+                next_seq: head.next_seq(),
+                frames: 1,
+            });
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The log on disks that work, fail, fill up, lose power, and lie.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod support;
 
 mod basics;
