@@ -53,6 +53,17 @@ test('the address is the state: filters, range and what was searched survive a r
   await expect(page.getByRole('list', { name: 'Log lines, newest first' }).getByRole('listitem').first()).toContainText(name);
 });
 
+test('a field of a line becomes a filter', async ({ page }) => {
+  await open(page, '/logs?from=now-1h&refresh=0');
+  const lines = page.getByRole('list', { name: 'Log lines, newest first' });
+  await lines.getByRole('listitem').first().getByRole('button').first().click();
+  const field = page.getByRole('row').filter({ hasText: /^(service_name|k8s_container_name)/ }).first();
+  await field.hover();
+  await field.getByRole('button', { name: /^Filter for/ }).click();
+  await expect(page).toHaveURL(/[?&](service|container)=/);
+  await expect(lines.getByRole('listitem').first()).toBeVisible();
+});
+
 test('dragging over the histogram zooms into that time', async ({ page }) => {
   await open(page, '/logs?from=now-1h');
   const chart = page.getByRole('img', { name: 'Lines over time by severity' }).locator('.u-over');

@@ -12,6 +12,20 @@ test('a wrong password is refused, the right one leads to the page that was aske
   await expect(page.getByLabel('Search')).toHaveValue('needle');
 });
 
+test.describe(() => {
+  test.use({ expectedErrors: [/401/] });
+
+  test('a session that has ended asks again, and goes on where it was', async ({ page, context }) => {
+    await open(page, '/traces?from=now-1h');
+    await context.clearCookies();
+    await page.getByRole('button', { name: 'Refresh now' }).click();
+    await expect(page.getByLabel('Password')).toBeVisible();
+    await fillIn(page, process.env.PARAPET_PASSWORD ?? '');
+    await expect(page.getByRole('heading', { name: 'Traces', exact: true })).toBeVisible();
+    await expect(page).toHaveURL(/\/traces\?from=now-1h$/);
+  });
+});
+
 test('signing out ends the session', async ({ page }) => {
   await open(page, '/overview');
   await page.getByRole('button', { name: 'Sign out' }).click();

@@ -32,7 +32,7 @@ export function TimePicker(): JSX.Element {
       >
         {(close) => (
           <div className="time-menu">
-            <div role="group" aria-label="Relative ranges">
+            <div role="menu" aria-label="Relative ranges">
               {PRESETS.map((preset) => (
                 <button
                   key={preset.from}

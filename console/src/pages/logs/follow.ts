@@ -4,6 +4,7 @@ import type { LogRow } from '../../api/types';
 
 /** Lines kept while following; older ones are a page away. */
 const KEPT = 2000;
+const RETRY_MS = 3000;
 
 export type FollowState = 'connecting' | 'live' | 'interrupted';
 
@@ -46,24 +47,36 @@ export function useFollow(params: Params, on: boolean, held: boolean): Followed 
   useEffect(() => {
     if (!on) return;
     let frame = 0;
-    const source = new EventSource(url);
-    source.addEventListener('open', () => {
-      setState('live');
-      setReason(null);
-    });
-    source.addEventListener('problem', (event: MessageEvent<string>) => setReason(event.data));
-    source.addEventListener('error', () => setState('interrupted'));
-    source.addEventListener('row', (event: MessageEvent<string>) => {
-      buffer.current.push(JSON.parse(event.data) as LogRow);
-      if (buffer.current.length > KEPT) buffer.current.shift();
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        if (isHeld.current) setWaiting(buffer.current.length);
-        else takeOver.current();
+    let timer = 0;
+    let lastId = '';
+    let source: EventSource;
+    const connect = (): void => {
+      source = new EventSource(lastId === '' ? url : `${url}${url.includes('?') ? '&' : '?'}after=${encodeURIComponent(lastId)}`);
+      source.addEventListener('open', () => {
+        setState('live');
+        setReason(null);
       });
-    });
+      source.addEventListener('problem', (event: MessageEvent<string>) => setReason(event.data));
+      source.addEventListener('error', () => {
+        setState('interrupted');
+        // The browser reconnects after a broken connection, but not after a refusal: then it is up to us.
+        if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(connect, RETRY_MS);
+      });
+      source.addEventListener('row', (event: MessageEvent<string>) => {
+        lastId = event.lastEventId;
+        buffer.current.push(JSON.parse(event.data) as LogRow);
+        if (buffer.current.length > KEPT) buffer.current.shift();
+        frame ||= requestAnimationFrame(() => {
+          frame = 0;
+          if (isHeld.current) setWaiting(buffer.current.length);
+          else takeOver.current();
+        });
+      });
+    };
+    connect();
     return () => {
       source.close();
+      clearTimeout(timer);
       cancelAnimationFrame(frame);
       buffer.current = [];
       setRows([]);
