@@ -13,5 +13,5 @@ export default defineConfig({
   // The first data of a system that has just started may take this long to come.
   expect: { timeout: 60_000 },
   reporter: [['list']],
-  use: { baseURL: process.env.PARAPET_URL, viewport: { width: 1440, height: 900 }, trace: 'retain-on-failure', screenshot: 'only-on-failure', locale: 'en-GB' },
+  use: { actionTimeout: 30_000, baseURL: process.env.PARAPET_URL, viewport: { width: 1440, height: 900 }, trace: 'retain-on-failure', screenshot: 'only-on-failure', locale: 'en-GB' },
 });
