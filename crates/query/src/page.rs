@@ -51,7 +51,8 @@ pub(crate) async fn newest(session: &Session, query: Newest<'_>) -> Result<Page<
     let mut range = query.range;
     let mut below = None;
     if let Some(cursor) = query.cursor {
-        range.to = range.to.min(cursor.ts.saturating_add(1));
+        // Row numbers start at 1: below number 0 nothing of that instant is left, and its hour need not be searched again.
+        range.to = range.to.min(cursor.ts.saturating_add(i64::from(cursor.seq > 0)));
         let older = ident(TS).lt(lit(micros(cursor.ts)));
         let same = ident(TS).eq(lit(micros(cursor.ts))).and(ident(SEQ).lt(lit(cursor.seq)));
         below = Some(older.or(same));

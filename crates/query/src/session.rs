@@ -6,6 +6,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider,
+};
 use datafusion::common::Result as PlanResult;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SessionStateBuilder;
@@ -26,12 +30,17 @@ use crate::scan::{Footers, NOWHERE, Rows, micros};
 use crate::sql::functions;
 use crate::time::{Buckets, Micros};
 
+/// The full names of tables are `store.public.logs` and so on.
+const CATALOG: &str = "store";
+const SCHEMA: &str = "public";
+
 /// Functions, rules and settings of every query.
 pub(crate) fn prototype(partitions: usize) -> SessionState {
     let mut config = SessionConfig::new()
         .with_target_partitions(partitions.max(1))
         .with_information_schema(true)
-        .with_default_catalog_and_schema("store", "public");
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
@@ -62,8 +71,10 @@ impl Session {
             .with_object_store_registry(nowhere().map_err(QueryError::of_ours)?)
             .build_arc()
             .map_err(QueryError::of_ours)?;
-        let state =
-            SessionStateBuilder::new_from_existing(prototype.clone()).with_runtime_env(runtime).build();
+        let state = SessionStateBuilder::new_from_existing(prototype.clone())
+            .with_runtime_env(runtime)
+            .with_catalog_list(catalog().map_err(QueryError::of_ours)?)
+            .build();
         Ok(Self { ctx: SessionContext::new_with_state(state), snapshot, deadline, footers })
     }
 
@@ -117,6 +128,15 @@ pub(crate) fn bucket(buckets: &Buckets) -> Expr {
 
 /// More than anyone looks back before a range, in its narrowest buckets of a second.
 const EARLIER_BUCKETS: i64 = 1_000;
+
+/// Tables of one query: the prototype's would be shared by all, and with them one query's snapshot.
+fn catalog() -> PlanResult<Arc<dyn CatalogProviderList>> {
+    let store = MemoryCatalogProvider::new();
+    store.register_schema(SCHEMA, Arc::new(MemorySchemaProvider::new()))?;
+    let catalogs = MemoryCatalogProviderList::new();
+    catalogs.register_catalog(CATALOG.into(), Arc::new(store));
+    Ok(Arc::new(catalogs))
+}
 
 /// Where DataFusion looks for object stores: one that is empty, under a name that no file has, and no file system.
 fn nowhere() -> PlanResult<Arc<dyn ObjectStoreRegistry>> {

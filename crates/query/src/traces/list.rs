@@ -101,7 +101,8 @@ impl<'a> Walk<'a> {
         let seq_max = match search.cursor {
             Some(cursor) => {
                 // A place at or below the cursor has its first span there, so later ones need not be looked at.
-                range.to = range.to.min(cursor.ts.saturating_add(1));
+                let at_cursor = i64::from(cursor.trace_id != [0; 16]);
+                range.to = range.to.min(cursor.ts.saturating_add(at_cursor));
                 cursor.seq_max
             }
             None => {
