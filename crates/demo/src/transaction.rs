@@ -48,8 +48,9 @@ impl Transaction {
     /// The client's leg, one for each call behind the gateway, the circuit path, and the summary: in the order that they ended.
     pub(crate) fn lines(&self) -> Vec<Line<'_>> {
         let end = self.started.as_millisecond() + millis(self.took);
-        let mut lines =
-            vec![self.line(self.started.as_millisecond(), Event::TransactionElement(Box::new(self.client_leg())))];
+        let mut lines = vec![
+            self.line(self.started.as_millisecond(), Event::TransactionElement(Box::new(self.client_leg()))),
+        ];
         for (n, call) in self.calls.iter().enumerate() {
             let leg = self.call_leg(n + 1, call);
             lines.push(self.line(call.started.as_millisecond(), Event::TransactionElement(Box::new(leg))));

@@ -1,21 +1,17 @@
-//! A CA and a certificate for 127.0.0.1.
+//! An authority, and a certificate of it for 127.0.0.1.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use jiff::Timestamp;
+use parapet_pki::{Authority, Names};
 
 pub(crate) struct Identity {
     pub(crate) ca_pem: String,
-    pub(crate) certificate_pem: String,
-    pub(crate) key_pem: String,
+    /// Certificate and key.
+    pub(crate) leaf_pem: String,
 }
 
 pub(crate) fn identity() -> Identity {
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_key = KeyPair::generate().unwrap();
-    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
-    let issuer = Issuer::new(ca, ca_key);
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = leaf.signed_by(&key, &issuer).unwrap();
-    Identity { ca_pem, certificate_pem: certificate.pem(), key_pem: key.serialize_pem() }
+    let now = Timestamp::now();
+    let authority = Authority::generate(now).unwrap();
+    let leaf = authority.issue(&Names::new([]).unwrap(), now).unwrap();
+    Identity { ca_pem: authority.certificate_pem().to_owned(), leaf_pem: leaf.to_pem().to_string() }
 }

@@ -76,8 +76,7 @@ pub(crate) async fn start(identity: &Identity) -> (SocketAddr, Received) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let received = Received::default();
-    let tls =
-        ServerTlsConfig::new().identity(TlsIdentity::from_pem(&identity.certificate_pem, &identity.key_pem));
+    let tls = ServerTlsConfig::new().identity(TlsIdentity::from_pem(&identity.leaf_pem, &identity.leaf_pem));
     let server = Server::builder()
         .tls_config(tls)
         .unwrap()

@@ -20,8 +20,8 @@ use crate::receiver::{self, TOKEN};
 fn options(dir: &Path, identity: &Identity, otlp: std::net::SocketAddr, requests: u64) -> Options {
     Options {
         dir: dir.to_owned(),
-        certificate_pem: identity.certificate_pem.clone(),
-        key_pem: identity.key_pem.clone(),
+        certificate_pem: identity.leaf_pem.clone(),
+        key_pem: identity.leaf_pem.clone(),
         ca_pem: identity.ca_pem.clone(),
         otlp_endpoint: format!("https://{otlp}"),
         otlp_token: TOKEN.to_owned(),
