@@ -36,6 +36,7 @@ pub(crate) enum Credential {
 /// Who called; in the extensions of every request that passed the gate.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
+    pub(crate) principal: Principal,
     pub(crate) credential: Credential,
     /// Kept by whatever goes on after the handler has returned, such as a stream.
     _place: Arc<Place>,
@@ -76,7 +77,7 @@ async fn pass(app: &Shared, scope: Scope, mut request: Request, next: Next) -> R
         return Err(app.refuse(Refusal::Concurrency, problem.retry_after(Duration::from_secs(1))));
     };
     if let Some(credential) = credential {
-        request.extensions_mut().insert(Caller { credential, _place: Arc::new(place) });
+        request.extensions_mut().insert(Caller { principal, credential, _place: Arc::new(place) });
     }
     in_time(app, next.run(request)).await
 }

@@ -14,14 +14,30 @@ use crate::router::routes;
 
 /// The API's description (OpenAPI 3.1) as it is served and committed: pretty JSON that ends with a line feed.
 pub fn openapi_json() -> String {
-    let (_, document) = routes().split_for_parts();
-    render(&document)
-}
-
-pub(crate) fn render(document: &OpenApi) -> String {
+    let (_, mut document) = routes().split_for_parts();
+    complete(&mut document);
     let mut text = document.to_pretty_json().expect("a description always serializes");
     text.push('\n');
     text
+}
+
+/// What the routes do not say themselves: names of operations that are unique, and a description of each answer.
+fn complete(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+            operation.operation_id = operation.operation_id.take().map(|handler| format!("{tag}_{handler}"));
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    let description = if status == "204" { "Done." } else { "What was asked for." };
+                    response.description = description.to_owned();
+                }
+            }
+        }
+    }
 }
 
 /// A router without routes, described.
@@ -50,7 +66,7 @@ pub(crate) fn empty() -> OpenApiRouter<Shared> {
         (name = "sql", description = "Read-only SQL over all of them"),
         (name = "status", description = "What the server is doing"),
     ),
-    components(schemas(Document, FieldError)),
+    components(schemas(Document, FieldError, parapet_query::LogField)),
     modifiers(&Credentials),
 )]
 struct Described;

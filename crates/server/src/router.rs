@@ -44,12 +44,11 @@ const HEADERS: [(&str, &str); 7] = [
 /// Starts a task on the current runtime that keeps rates for the status page and now and then saves when credentials were last used.
 /// It ends with [`State::shutdown`].
 pub fn router(state: State) -> Router {
-    let (_, document) = routes().split_for_parts();
     let app = Arc::new(App {
         started_at: (state.clock)(),
         guard: Arc::new(Guard::default()),
         rates: Rates::default(),
-        openapi: openapi::render(&document).into(),
+        openapi: openapi::openapi_json().into(),
         state,
     });
     tokio::spawn(sampler::run(app.clone()));
@@ -63,7 +62,8 @@ pub fn router(state: State) -> Router {
         .layer(from_fn(never_stored));
     let metrics = Router::new()
         .route("/metrics", get(health::metrics))
-        .route_layer(from_fn_with_state(app.clone(), gate::reading));
+        .route_layer(from_fn_with_state(app.clone(), gate::reading))
+        .route_layer(from_fn(never_stored));
     Router::new()
         .nest(PREFIX, api)
         .merge(metrics)

@@ -67,15 +67,9 @@ async fn a_listener_without_connections_ends_at_once() {
 async fn an_address_in_use_is_told_apart() {
     let (router, ..) = waiting();
     let world = World::serve(patient(), router).await;
-    let tls =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    let tls = world.server_tls();
     let metrics = parapet_listen::Metrics::default();
-    let again = parapet_listen::Listener::bind("again", world.address, Arc::new(tls), patient(), &metrics)
-        .await
-        .unwrap_err();
+    let again =
+        parapet_listen::Listener::bind("again", world.address, tls, patient(), &metrics).await.unwrap_err();
     assert!(again.is_address_in_use(), "{again}");
 }

@@ -11,8 +11,9 @@ use http_body_util::BodyExt as _;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parapet_listen::{Drained, Limits, Listener, Metrics};
+use parapet_pki::{Authority, Names, ServerIdentity};
 use prometheus_client::registry::Registry;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -23,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     registry: Registry,
-    certificate: CertificateDer<'static>,
+    authority: Authority,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Drained>,
 }
@@ -42,23 +43,21 @@ pub(crate) fn patient() -> Limits {
 
 impl World {
     pub(crate) async fn serve(limits: Limits, service: Router) -> Self {
-        let issued = rcgen::generate_simple_self_signed(vec![String::from("localhost")]).unwrap();
-        let certificate = issued.cert.der().clone();
-        let key = PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
-        let tls = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], key)
-            .unwrap();
+        let authority = Authority::generate(jiff::Timestamp::now()).unwrap();
+        let tls = server_tls(&authority);
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = Listener::bind("test", any, Arc::new(tls), limits, &metrics).await.unwrap();
+        let listener = Listener::bind("test", any, tls, limits, &metrics).await.unwrap();
         let address = listener.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(parapet_listen::serve(listener, service, async { drop(stopped.await) }));
-        Self { address, registry, certificate, stop: Some(stop), serving }
+        Self { address, registry, authority, stop: Some(stop), serving }
+    }
+
+    /// What another listener of the same server would show.
+    pub(crate) fn server_tls(&self) -> Arc<ServerConfig> {
+        server_tls(&self.authority)
     }
 
     /// Asks the listener to stop; [`World::drained`] waits for it.
@@ -77,7 +76,7 @@ impl World {
 
     pub(crate) async fn tls(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).unwrap();
+        roots.add(self.authority.certificate().clone()).unwrap();
         self.tls_with(roots, alpn).await.unwrap()
     }
 
@@ -136,6 +135,11 @@ pub(crate) fn get(path: &str) -> Request {
 
 pub(crate) async fn text(response: hyper::Response<hyper::body::Incoming>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+fn server_tls(authority: &Authority) -> Arc<ServerConfig> {
+    let leaf = authority.issue(&Names::new([]).unwrap(), jiff::Timestamp::now()).unwrap();
+    ServerIdentity::new(leaf).server_config(&[]).unwrap()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

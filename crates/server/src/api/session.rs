@@ -17,6 +17,7 @@ use crate::gate::{self, SESSION_COOKIE};
 use crate::metrics::Refusal;
 use crate::openapi::{BodyRefusals, Refusals};
 use crate::problem::{Kind, Problem};
+use crate::time::rfc3339;
 
 /// Who wants to log in.
 #[derive(Deserialize, ToSchema)]
@@ -56,7 +57,7 @@ impl From<&Session> for SessionBody {
         Self {
             user: SessionUser { name: session.user.clone(), role: session.role.name() },
             csrf_token: session.csrf_token.expose().to_owned(),
-            expires_at: super::status::rfc3339(session.expires_at),
+            expires_at: rfc3339(session.expires_at),
         }
     }
 }

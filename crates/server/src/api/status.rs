@@ -12,6 +12,7 @@ use crate::openapi::Refusals;
 use crate::pipeline::{CertificateStatus, ReceiverStatus, SourceStatus};
 use crate::problem::Problem;
 use crate::query::Parameters;
+use crate::time::rfc3339;
 
 /// What the server is doing.
 #[derive(Serialize, ToSchema)]
@@ -156,21 +157,4 @@ impl From<parapet_store::Status> for StoreStatus {
 
 fn instant(nanos: UnixNanos) -> Option<String> {
     Timestamp::from_nanosecond(i128::from(nanos.0)).ok().map(rfc3339)
-}
-
-/// RFC 3339 in UTC with microseconds, always of the same length, so that texts sort as their instants do.
-pub(super) fn rfc3339(instant: Timestamp) -> String {
-    format!("{instant:.6}")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn instants_have_microseconds() {
-        assert_eq!(super::rfc3339("2026-01-31T08:00:00Z".parse().unwrap()), "2026-01-31T08:00:00.000000Z");
-        assert_eq!(
-            super::rfc3339("2026-01-31T08:00:00.123456789Z".parse().unwrap()),
-            "2026-01-31T08:00:00.123456Z"
-        );
-    }
 }

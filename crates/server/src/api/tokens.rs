@@ -1,5 +1,6 @@
 //! Credentials of programs.
 
+use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
 use parapet_access::{AccessError, NewToken, Scope, TokenInfo};
@@ -7,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::common::Segment;
-use super::status::rfc3339;
 use crate::app::Shared;
 use crate::body::Json;
+use crate::gate::Caller;
 use crate::openapi::{BodyRefusals, Refusals};
 use crate::problem::{Kind, Problem};
 use crate::query::Parameters;
+use crate::time::rfc3339;
 
 /// The tokens there are, oldest first.
 #[derive(Serialize, ToSchema)]
@@ -90,6 +92,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn create(
     State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
     parameters: Parameters,
     Json(TokenWish { name, scopes, expires_in_days }): Json<TokenWish>,
 ) -> Result<(StatusCode, axum::Json<Minted>), Problem> {
@@ -97,6 +100,7 @@ pub(super) async fn create(
     let scopes = scopes.into_iter().map(Scope::from).collect();
     let accounts = app.state.accounts.clone();
     let minted = blocking(move || accounts.mint_token(NewToken { name, scopes, expires_in_days })).await?;
+    tracing::info!(token = minted.token.id, by = caller.principal.key(), "token minted on request");
     let body = Minted { token: minted.token.into(), secret: minted.secret.expose().to_owned() };
     Ok((StatusCode::CREATED, axum::Json(body)))
 }
@@ -110,12 +114,15 @@ pub(super) async fn create(
 )]
 pub(super) async fn revoke(
     State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Segment(id): Segment,
     parameters: Parameters,
 ) -> Result<StatusCode, Problem> {
     parameters.finish()?;
     let accounts = app.state.accounts.clone();
+    let token = id.clone();
     blocking(move || accounts.revoke_token(&id)).await?;
+    tracing::info!(token, by = caller.principal.key(), "token revoked on request");
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use parapet_access::{Accounts, NewToken, Scope};
 use parapet_fs::OsFs;
 use parapet_listen::{Drained, Limits, Listener};
+use parapet_pki::{Authority, Names, ServerIdentity};
 use parapet_query::Engine;
 use parapet_server::{CertificateStatus, PipelineStatus, ReceiverStatus, SourceStatus, State};
 use parapet_signal::{
@@ -22,8 +23,8 @@ use parapet_signal::{
 };
 use parapet_store::{Options, Store, SystemClock};
 use prometheus_client::registry::Registry;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -129,7 +130,9 @@ impl World {
         let clock: parapet_access::Clock = Arc::new(jiff::Timestamp::now);
         let access_metrics = parapet_access::Metrics::register(&mut registry);
         let path = folder.path().join("accounts.json");
-        let accounts = Accounts::open(fs, path, clock.clone(), access_metrics).unwrap();
+        // Throttling must not depend on how long a busy machine takes to hash a password.
+        let now = clock();
+        let accounts = Accounts::open(fs, path, Arc::new(move || now), access_metrics).unwrap();
         let password = accounts.create_first_admin().unwrap().unwrap().expose().to_owned();
         let metrics = parapet_server::Metrics::register(&mut registry);
         let listen_metrics = parapet_listen::Metrics::register(&mut registry);
@@ -155,7 +158,7 @@ impl World {
             Listener::bind("console", any, server_tls, Limits::default(), &listen_metrics).await.unwrap();
         let address = listener.local_addr();
         let mut stop = stopping;
-        let until = async move { drop(stop.wait_for(|stopping| *stopping).await.is_ok()) };
+        let until = async move { drop(stop.wait_for(|stopping| *stopping).await) };
         let serving = tokio::spawn(parapet_listen::serve(listener, router, until));
         let client = connect(address, client_tls).await;
         let authority = format!("localhost:{}", address.port());
@@ -283,23 +286,11 @@ async fn connect(address: SocketAddr, tls: Arc<ClientConfig>) -> SendRequest<Bod
 }
 
 fn tls() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let issued = rcgen::generate_simple_self_signed(vec![String::from("localhost")]).unwrap();
-    let certificate = issued.cert.der().clone();
-    let key = PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
-    let server = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let now = jiff::Timestamp::now();
+    let authority = Authority::generate(now).unwrap();
+    let leaf = authority.issue(&Names::new([]).unwrap(), now).unwrap();
+    let server = ServerIdentity::new(leaf).server_config(&[]).unwrap();
+    let mut client = Arc::unwrap_or_clone(parapet_pki::client_config(authority.certificate_pem()).unwrap());
     client.alpn_protocols = vec![b"h2".to_vec()];
-    (Arc::new(server), Arc::new(client))
+    (server, Arc::new(client))
 }
