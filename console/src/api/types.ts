@@ -118,7 +118,7 @@ export interface TrafficOverview {
 export interface TrafficRow {
   ts: string;
   seq: number;
-  correlation_id: string;
+  correlation_id: string | null;
   service: string | null;
   operation: string | null;
   http_method: string | null;

@@ -213,14 +213,7 @@ export function Storage({ status, className }: Props): JSX.Element {
                 <Fact name="Rows">{count(store.rows)}</Fact>
                 <Fact name="Oldest">{dateTime(store.oldest_ts)}</Fact>
                 <Fact name="Retention">{store.retention.map(({ signal, days }) => `${signal} ${days} d`).join(', ') || '–'}</Fact>
-                {recovery && Object.keys(recovery).length > 0 && (
-                  <Fact name="Last start">
-                    {Object.entries(recovery)
-                      .filter(([, value]) => typeof value === 'number' || typeof value === 'string')
-                      .map(([key, value]) => `${words(key)} ${typeof value === 'number' ? exact(value) : String(value as string)}`)
-                      .join(', ')}
-                  </Fact>
-                )}
+                <Fact name="Found at the last start">{found(recovery) || 'nothing: it was the first'}</Fact>
               </div>
             </>
           );
@@ -228,6 +221,13 @@ export function Storage({ status, className }: Props): JSX.Element {
       </Loaded>
     </Panel>
   );
+}
+
+/** What recovery reports, without what it counted none of. */
+function found(recovery: Status['recovery']): string {
+  return Object.entries(recovery ?? {})
+    .flatMap(([key, value]) => (typeof value === 'number' && value > 0 ? [`${count(value)} ${words(key)}`] : []))
+    .join(', ');
 }
 
 function Fact({ name, note, children }: { name: string; note?: string; children: ReactNode }): JSX.Element {
