@@ -86,3 +86,37 @@ fn type_name(root: &Value, schema: &Value) -> String {
         None => String::new(),
     }
 }
+
+#[test]
+fn metrics() {
+    let mut registry = prometheus_client::registry::Registry::default();
+    let _metrics = crate::up::metrics::Metrics::register(&mut registry);
+    let folder = tempfile::tempdir().unwrap();
+    let options = parapet_store::Options {
+        fs: std::sync::Arc::new(parapet_fs::OsFs),
+        dir: folder.path().to_owned(),
+        config: parapet_store::Config::default(),
+        clock: std::sync::Arc::new(parapet_store::SystemClock),
+    };
+    let (store, _) = parapet_store::Store::open(options, &mut registry).unwrap();
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    store.close().unwrap();
+    let mut page = String::from(
+        "# Metrics\n\nServed at `/metrics` of the console's listener (a token with scope `read`), and kept by Parapet itself as\n\
+         service `parapet`. Generated from the program.\n\n| metric | type | meaning |\n|---|---|---|\n",
+    );
+    let mut rows: Vec<String> = Vec::new();
+    let mut help = "";
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ').map_or("", |(_, help)| help);
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            rows.push(format!("| `{name}{suffix}` | {kind} | {help} |\n"));
+        }
+    }
+    rows.sort();
+    page.extend(rows);
+    compare("metrics.md", &page);
+}

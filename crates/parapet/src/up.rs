@@ -4,7 +4,7 @@ mod certificates;
 mod collectors;
 mod demo;
 mod listeners;
-mod metrics;
+pub(crate) mod metrics;
 mod pipeline;
 mod welcome;
 
@@ -149,6 +149,8 @@ impl Running {
         ];
         if config.collect.own {
             own.extend(spawn_own_telemetry(config, &sink, registry, &metrics, &identity, recorder, &ended));
+        } else {
+            recorder.stop();
         }
         let demonstration = if config.demo {
             Some(Demonstration::start(&data, &certificates, &welcome, otlp_token).await?)
