@@ -4,7 +4,7 @@ import globals from 'globals';
 import ts from 'typescript-eslint';
 
 export default ts.config(
-  { ignores: ['dist', 'node_modules', 'test-results', 'playwright-report', 'src/api/openapi.ts'] },
+  { ignores: ['dist', 'node_modules', 'test-results', 'playwright-report', 'src/api/schemas.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],
