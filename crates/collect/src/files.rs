@@ -41,7 +41,7 @@ use crate::{Clock, Metrics};
 
 #[cfg(test)]
 pub(crate) use cut::cut;
-pub use decode::{Decoder, Input, Taken};
+pub use decode::{Decoder, Input, MakeDecoder, Taken};
 pub use pattern::{InvalidPattern, Pattern};
 pub use status::{SourceState, SourceStatus};
 

@@ -38,7 +38,7 @@ mod tests {
         // A record that ends behind the pending one's start cannot go, nor can what it overlaps.
         check(Some(20), &[0..10, 10..30], 10);
         check(Some(20), &[0..10, 30..40], 20);
-        check(Some(0), &[10..20], 0);
+        check(Some(0), &[10..20, 20..30], 0);
         check(Some(50), &[10..60, 0..20], 0);
     }
 

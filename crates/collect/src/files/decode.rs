@@ -18,9 +18,12 @@ pub struct Input {
     /// Whether rotated siblings (`name.log.20260101-000000`, not compressed ones) are read too. Only where rotation
     /// renames: a copied sibling would be read twice.
     pub rotated_siblings: bool,
-    /// Makes the decoder of a file from the name it is first found under.
-    pub decoder: Arc<dyn Fn(&Path) -> Box<dyn Decoder> + Send + Sync>,
+    /// Makes their decoders.
+    pub decoder: MakeDecoder,
 }
+
+/// Makes the decoder of a file from the name it is first found under.
+pub type MakeDecoder = Arc<dyn Fn(&Path) -> Box<dyn Decoder> + Send + Sync>;
 
 /// Turns lines of one file into records. Used for one batch at a time; it keeps nothing from one to the next.
 pub trait Decoder: Send {
