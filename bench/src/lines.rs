@@ -1,4 +1,5 @@
-//! Log lines that look like an access log's: repeatable, and neither random noise nor one line over and over.
+//! Log lines that look like an access log's: repeatable, and neither random noise nor one line over and over. Of some
+//! 200 bytes about a dozen are information (four of them a random request id), which is what such logs compress to.
 
 use std::fmt::Write as _;
 
@@ -37,27 +38,34 @@ impl Lines {
         let start = line.len();
         let status = STATUSES[rng.random_range(0..STATUSES.len())];
         self.number += 1;
+        // Few clients and few resources make most of the traffic; two draws and the smaller one is skew enough.
+        let skewed =
+            |rng: &mut SmallRng, below: u32| rng.random_range(0..below).min(rng.random_range(0..below));
+        let client = skewed(rng, 600);
+        let resource = skewed(rng, 8) as usize;
+        let entity = skewed(rng, 5000);
         write!(
             line,
-            "10.{}.{}.{} {} /api/v1/{}/{} {status} {} bytes {:.3} ms agent={} request={:016x} n={}",
-            rng.random_range(0..4),
-            rng.random_range(0..16),
-            rng.random_range(1..255),
+            "10.4.{}.{} {} /api/v1/{}/{entity} {status} {} bytes {} ms agent={} request={:08x} n={}",
+            client / 250,
+            client % 250 + 1,
             METHODS[rng.random_range(0..METHODS.len())],
-            RESOURCES[rng.random_range(0..RESOURCES.len())],
-            rng.random_range(1..50_000),
-            rng.random_range(120..40_000),
-            rng.random_range(0.4..900.0),
-            AGENTS[rng.random_range(0..AGENTS.len())],
-            rng.random::<u64>(),
+            RESOURCES[resource],
+            // A resource is as large as the last time it was asked for.
+            400 + 37 * (entity % 64),
+            skewed(rng, 900),
+            AGENTS[client as usize % AGENTS.len()],
+            rng.random::<u32>(),
             self.number,
         )
         .expect("writing to a string does not fail");
-        // What real lines carry besides: a few of the same phrases in changing order.
-        while line.len() - start + 24 < length {
-            let phrase = RESOURCES[rng.random_range(0..RESOURCES.len())];
-            write!(line, " {phrase}.cache={} ms", rng.random_range(0..100))
-                .expect("writing to a string does not fail");
+        // What real lines carry besides: the same phrases again and again.
+        for phrase in RESOURCES.iter().cycle().skip(resource) {
+            if line.len() - start + 20 >= length {
+                break;
+            }
+            let cached = if rng.random_ratio(7, 8) { "hit" } else { "miss" };
+            write!(line, " {phrase}.cache={cached}").expect("writing to a string does not fail");
         }
         Facts { status }
     }
