@@ -93,7 +93,7 @@ fn questions() -> impl Strategy<Value = Question> {
         prop::option::weighted(0.3, prop::sample::select(vec!["cart", "shop", "pay%", "none"])),
         prop::option::weighted(0.2, 0..5_i64),
         prop::option::weighted(0.2, prop::sample::select(vec!["c", "pay%", "s_"])),
-        1..60_usize,
+        3..90_usize,
     )
         .prop_filter_map(
             "an empty range",
@@ -128,7 +128,7 @@ fn pages_histograms_and_values_are_what_a_naive_reading_says_wherever_rows_are()
         benches[1].store.snapshot().hours(parapet_signal::Signal::Logs, &range(0, HOUR))[0].memory.is_empty()
     );
     let mut runner =
-        TestRunner::new(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() });
+        TestRunner::new(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() });
     let outcome = runner.run(&questions(), |question| {
         let expect = question.answer(&data);
         for bench in &benches {
