@@ -145,7 +145,7 @@ async fn percentiles_are_within_one_percent_and_null_without_data() {
 async fn pages_of_requests_are_complete_and_carry_their_application() {
     for place in Place::ALL {
         let bench = Bench::fill(place, batches()).await;
-        let base = || TrafficQuery { limit: 23, ..TrafficQuery::new(range(0, 80 * HOUR)) };
+        let base = || TrafficQuery { limit: 70, ..TrafficQuery::new(range(0, 80 * HOUR)) };
         let all = async |query: TrafficQuery| {
             all_pages(|cursor| {
                 let query = TrafficQuery { cursor, ..query.clone() };
