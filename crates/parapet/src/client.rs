@@ -26,10 +26,22 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 #[derive(Args, Debug)]
 pub(crate) struct ServerArguments {
     /// Data folder of the server to ask; its address and this user's credentials are read from there.
-    #[arg(long, value_name = "DIR", env = "PARAPET_DATA", help_heading = "Server", conflicts_with = "server")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PARAPET_DATA",
+        help_heading = "Server",
+        conflicts_with = "server"
+    )]
     data: Option<PathBuf>,
     /// Address of the server, such as https://parapet.example:8443.
-    #[arg(long, value_name = "URL", env = "PARAPET_SERVER", help_heading = "Server", requires = "token_file")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PARAPET_SERVER",
+        help_heading = "Server",
+        requires = "token_file"
+    )]
     server: Option<String>,
     /// Trust this CA (PEM) for it.
     #[arg(long, value_name = "FILE", help_heading = "Server", requires = "server")]
@@ -184,7 +196,8 @@ fn read_endpoint(credentials: &Path) -> anyhow::Result<Endpoint> {
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!("no server has been started here ({}); run `parapet up`, or say --server URL", path.display())
     })?;
-    serde_json::from_str(&text).with_context(|| format!("{} is damaged; `parapet up` writes it anew", path.display()))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is damaged; `parapet up` writes it anew", path.display()))
 }
 
 async fn read(answer: Response<Incoming>) -> Result<Bytes, Failure> {

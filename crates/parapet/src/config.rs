@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
 use crate::cli::up::UpArguments;
+use anyhow::{Context as _, anyhow, bail, ensure};
 use file::File;
 
 /// Port of the console and the API.
@@ -18,8 +18,6 @@ pub(crate) const CONSOLE_PORT: u16 = 8443;
 pub(crate) const OTLP_GRPC_PORT: u16 = 4317;
 /// IANA's port for OTLP over HTTP.
 pub(crate) const OTLP_HTTP_PORT: u16 = 4318;
-/// Where kubelets keep container logs.
-pub(crate) const POD_LOGS: &str = "/var/log/pods/*/*/*.log";
 /// How often the host and the process are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
@@ -108,13 +106,18 @@ impl Config {
         let one = Once { path: path.as_deref() };
 
         let measure_every = measure_every.map_or(MEASURE_EVERY, |every| every.0);
-        ensure!(measure_every >= Duration::from_secs(1), "collect.measureEvery: expected 1s or more, got {measure_every:?}");
+        ensure!(
+            measure_every >= Duration::from_secs(1),
+            "collect.measureEvery: expected 1s or more, got {measure_every:?}"
+        );
         if let Some(pattern) = &multiline_first_line {
-            regex::Regex::new(pattern).context("collect.multilineFirstLine: expected a regular expression")?;
+            regex::Regex::new(pattern)
+                .context("collect.multilineFirstLine: expected a regular expression")?;
         }
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listen = Listen {
-            console: one.of("listen.console", "--console-listen", console_listen, console)?
+            console: one
+                .of("listen.console", "--console-listen", console_listen, console)?
                 .unwrap_or(loopback(CONSOLE_PORT)),
             otlp_grpc: one
                 .of("listen.otlpGrpc", "--otlp-grpc-listen", otlp_grpc_listen, otlp_grpc)?
@@ -136,7 +139,9 @@ impl Config {
             demo: one.of("demo", "--demo", on(demo), file_demo)?.unwrap_or(false),
             listen,
             collect: Collect {
-                pod_logs: one.of("collect.podLogs", "--no-pod-logs", off(no_pod_logs), pod_logs)?.unwrap_or(true),
+                pod_logs: one
+                    .of("collect.podLogs", "--no-pod-logs", off(no_pod_logs), pod_logs)?
+                    .unwrap_or(true),
                 logs: one.of("collect.logs", "--logs", some(logs), file_logs)?.unwrap_or_default(),
                 open_traffic: one
                     .of("collect.openTraffic", "--open-traffic", some(open_traffic), file_open_traffic)?
@@ -186,8 +191,9 @@ fn store_config(file: file::Store) -> anyhow::Result<parapet_store::Config> {
                 "store.retention.{table}: no such table; expected one of logs, spans, metrics, traffic, trafficHourly"
             ),
         };
-        *days = whole_days(keep.0)
-            .ok_or_else(|| anyhow!("store.retention.{table}: expected whole days, such as 30d; got {:?}", keep.0))?;
+        *days = whole_days(keep.0).ok_or_else(|| {
+            anyhow!("store.retention.{table}: expected whole days, such as 30d; got {:?}", keep.0)
+        })?;
     }
     if let Some(age) = flush_age {
         ensure!(age.0 >= Duration::from_secs(1), "store.flushAge: expected 1s or more, got {:?}", age.0);
@@ -222,7 +228,13 @@ struct Once<'a> {
 }
 
 impl Once<'_> {
-    fn of<T>(&self, key: &str, flag: &str, given: Option<T>, written: Option<T>) -> anyhow::Result<Option<T>> {
+    fn of<T>(
+        &self,
+        key: &str,
+        flag: &str,
+        given: Option<T>,
+        written: Option<T>,
+    ) -> anyhow::Result<Option<T>> {
         match (given, written) {
             (Some(_), Some(_)) => bail!(
                 "{key} has two values: by {flag}, and in {}; remove one",
@@ -253,7 +265,7 @@ mod tests {
     fn resolve(flags: &[&str], yaml: &str) -> anyhow::Result<Config> {
         let arguments = ["parapet", "up", "--data", "d"].iter().chain(flags);
         let Command::Up(up) = Arguments::try_parse_from(arguments).unwrap().command else { panic!("not up") };
-        Config::join(up, File::parse(yaml, Path::new("parapet.yaml"))?)
+        Config::join(*up, File::parse(yaml, Path::new("parapet.yaml"))?)
     }
 
     #[track_caller]
@@ -276,7 +288,11 @@ mod tests {
     fn unknown_keys_wrong_types_and_bad_durations_name_file_line_and_key() {
         refused(&[], "demo: true\nlisten:\n  konsole: 1\n", &["parapet.yaml:3", "konsole", "console"]);
         refused(&[], "collect:\n  host: maybe\n", &["parapet.yaml:2", "collect.host", "bool"]);
-        refused(&[], "store:\n  flushAge: soon\n", &["parapet.yaml:2", "store.flushAge", "duration such as 5m"]);
+        refused(
+            &[],
+            "store:\n  flushAge: soon\n",
+            &["parapet.yaml:2", "store.flushAge", "duration such as 5m"],
+        );
         refused(&[], "listen:\n  console: here\n", &["parapet.yaml:2", "listen.console", "socket address"]);
         refused(&[], "store:\n  retention:\n    lugs: 3d\n", &["store.retention.lugs", "logs"]);
         refused(&[], "store:\n  retention:\n    logs: 3h\n", &["store.retention.logs", "whole days"]);

@@ -1,9 +1,9 @@
 //! The binary: arguments, configuration, wiring. Everything else it delegates to the crates that know it.
 
 mod cli;
+mod client;
 mod config;
 mod credentials;
-mod client;
 mod exit;
 mod gate;
 #[cfg(test)]

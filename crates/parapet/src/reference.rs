@@ -20,7 +20,8 @@ fn compare(name: &str, made: &str) {
 
 #[test]
 fn command_line() {
-    let mut page = String::from("# Command line\n\nGenerated from the program: `parapet help COMMAND` says the same.\n");
+    let mut page =
+        String::from("# Command line\n\nGenerated from the program: `parapet help COMMAND` says the same.\n");
     let mut root = crate::cli::Arguments::command().term_width(100).disable_help_subcommand(true);
     root.build();
     write_command(&mut page, &mut root, "parapet");
@@ -64,7 +65,10 @@ fn write_keys(page: &mut String, root: &Value, schema: &Value, prefix: &str) {
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let one = schema["anyOf"].as_array().and_then(|any| any.iter().find(|one| one["type"] != "null")).unwrap_or(schema);
+    let one = schema["anyOf"]
+        .as_array()
+        .and_then(|any| any.iter().find(|one| one["type"] != "null"))
+        .unwrap_or(schema);
     match one["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
         Some(name) => &root["$defs"][name],
         None => one,
@@ -76,12 +80,16 @@ fn type_name(root: &Value, schema: &Value) -> String {
         return "duration".to_owned();
     }
     let of = |value: &Value| match value {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null").map(str::to_owned),
+        Value::Array(types) => {
+            types.iter().filter_map(Value::as_str).find(|name| *name != "null").map(str::to_owned)
+        }
         other => other.as_str().map(str::to_owned),
     };
     match of(&schema["type"]).as_deref() {
         Some("array") => format!("list of {}", type_name(root, resolve(root, &schema["items"]))),
-        Some("object") => format!("map to {}", type_name(root, resolve(root, &schema["additionalProperties"]))),
+        Some("object") => {
+            format!("map to {}", type_name(root, resolve(root, &schema["additionalProperties"])))
+        }
         Some(name) => name.to_owned(),
         None => String::new(),
     }
@@ -111,7 +119,8 @@ fn metrics() {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             help = rest.split_once(' ').map_or("", |(_, help)| help);
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
             let suffix = if kind == "counter" { "_total" } else { "" };
             rows.push(format!("| `{name}{suffix}` | {kind} | {help} |\n"));
         }

@@ -196,8 +196,12 @@ impl Running {
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         match closed {
             Ok(Ok(())) => tracing::info!("stopped"),
-            Ok(Err(error)) => tracing::error!(%error, "the store did not close cleanly; the next start replays its log"),
-            Err(error) => tracing::error!(%error, "the store did not close cleanly; the next start replays its log"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the store did not close cleanly; the next start replays its log")
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store did not close cleanly; the next start replays its log")
+            }
         }
     }
 }

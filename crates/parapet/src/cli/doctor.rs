@@ -43,14 +43,17 @@ impl DoctorArguments {
 }
 
 fn text(report: &Report) -> String {
-    let Report { segments, rows, rollup_files, wal_frames, wal_rows, wal_torn_bytes, orphans, findings } = report;
+    let Report { segments, rows, rollup_files, wal_frames, wal_rows, wal_torn_bytes, orphans, findings } =
+        report;
     let mut text = format!(
         "segments      {segments} with {rows} rows\n\
          rollup files  {rollup_files}\n\
          log           {wal_frames} frames with {wal_rows} rows that the next start replays\n"
     );
     if *wal_torn_bytes > 0 {
-        text += &format!("torn tail     {wal_torn_bytes} bytes of an unfinished write, not acknowledged; the next start cuts them\n");
+        text += &format!(
+            "torn tail     {wal_torn_bytes} bytes of an unfinished write, not acknowledged; the next start cuts them\n"
+        );
     }
     if *orphans > 0 {
         text += &format!("orphans       {orphans} unlisted files; the next start removes them\n");

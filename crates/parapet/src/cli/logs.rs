@@ -101,8 +101,10 @@ impl LogsArguments {
             printer.print(row)?;
         }
         if self.follow {
-            let after = newest.last().and_then(|row| row["seq"].as_u64()).map(|seq| ("after", seq.to_string()));
-            let parameters: Vec<_> = filters.into_iter().filter(|(name, _)| *name != "from").chain(after).collect();
+            let after =
+                newest.last().and_then(|row| row["seq"].as_u64()).map(|seq| ("after", seq.to_string()));
+            let parameters: Vec<_> =
+                filters.into_iter().filter(|(name, _)| *name != "from").chain(after).collect();
             client
                 .follow("logs/follow", &parameters, |data| {
                     let row = serde_json::from_str(data).context("the server sent a row that is no JSON")?;
@@ -129,7 +131,11 @@ impl LogsArguments {
     }
 
     /// Up to `limit` rows, newest first, page by page.
-    async fn newest(&self, client: &Client, filters: &[(&'static str, String)]) -> Result<Vec<Value>, Failure> {
+    async fn newest(
+        &self,
+        client: &Client,
+        filters: &[(&'static str, String)],
+    ) -> Result<Vec<Value>, Failure> {
         let mut rows = Vec::new();
         let mut cursor: Option<String> = None;
         while rows.len() < self.limit {

@@ -111,12 +111,15 @@ fn table(columns: &[&str], rows: &[Value]) -> String {
     [line(&header), line(&rule)].into_iter().chain(rows.iter().map(|row| line(row))).collect()
 }
 
+/// Written by hand, because a map of values would lose the columns' order.
 fn json_lines(columns: &[&str], rows: &[Value]) -> String {
-    let object = |row: &Value| -> Value {
-        let values = row.as_array().cloned().unwrap_or_default();
-        columns.iter().map(|name| (*name).to_owned()).zip(values).collect::<serde_json::Map<_, _>>().into()
+    let member = |(name, value): (&&str, &Value)| format!("{}:{value}", Value::from(*name));
+    let object = |row: &Value| {
+        let values = row.as_array().map_or(&[][..], Vec::as_slice);
+        let members: Vec<String> = columns.iter().zip(values).map(member).collect();
+        format!("{{{}}}\n", members.join(","))
     };
-    rows.iter().map(|row| format!("{}\n", object(row))).collect()
+    rows.iter().map(object).collect()
 }
 
 fn csv(columns: &[&str], rows: &[Value]) -> String {

@@ -88,7 +88,8 @@ impl TokenArguments {
 
 fn line(token: &Value) -> String {
     let text = |key: &str| token[key].as_str().unwrap_or("never");
-    let scopes: Vec<&str> = token["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let scopes: Vec<&str> =
+        token["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     format!(
         "{}  {:<24} {:<18} created {}  used {}  expires {}",
         text("id"),

@@ -45,7 +45,11 @@ impl Certificates {
     }
 
     /// Renews the leaf when it is due, until `closed`.
-    pub(crate) fn spawn_renewal(&self, metrics: CertificateMetrics, mut closed: watch::Receiver<bool>) -> JoinHandle<()> {
+    pub(crate) fn spawn_renewal(
+        &self,
+        metrics: CertificateMetrics,
+        mut closed: watch::Receiver<bool>,
+    ) -> JoinHandle<()> {
         let certificates = self.clone();
         tokio::spawn(async move {
             loop {
@@ -57,10 +61,16 @@ impl Certificates {
                 }
                 let folder = certificates.0.clone();
                 match tokio::task::spawn_blocking(move || folder.renew(Timestamp::now())).await {
-                    Ok(Ok(Some(reason))) => tracing::info!(reason = reason.reason(), "server certificate renewed"),
+                    Ok(Ok(Some(reason))) => {
+                        tracing::info!(reason = reason.reason(), "server certificate renewed")
+                    }
                     Ok(Ok(None)) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "renewing the server certificate failed; the old one stays"),
-                    Err(error) => tracing::error!(%error, "renewing the server certificate failed; the old one stays"),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "renewing the server certificate failed; the old one stays")
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "renewing the server certificate failed; the old one stays")
+                    }
                 }
             }
         })

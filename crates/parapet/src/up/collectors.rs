@@ -87,7 +87,8 @@ impl Collectors {
 
 fn inputs(collect: &Collect, demo: Option<&Path>) -> anyhow::Result<Vec<Input>> {
     let patterns = |globs: &[String], key: &str| -> anyhow::Result<Vec<Pattern>> {
-        let parsed = globs.iter().map(|glob| absolute(glob)?.parse().with_context(|| format!("{key} {glob}")));
+        let parsed =
+            globs.iter().map(|glob| absolute(glob)?.parse().with_context(|| format!("{key} {glob}")));
         parsed.collect()
     };
     let first_line = match &collect.multiline_first_line {

@@ -9,6 +9,7 @@ use parapet_access::Secret;
 use parapet_fs::Fs;
 use serde::Serialize;
 
+use crate::config::default_data_folder;
 use crate::credentials::OTLP_TOKEN;
 
 /// Where everything is.
@@ -57,15 +58,32 @@ impl Welcome {
         match &self.admin {
             Some((name, password)) => {
                 line("User", name);
-                line("Password", &format!("{}   (shown this once; --reset-admin-password makes a new one)", password.expose()));
+                line(
+                    "Password",
+                    &format!(
+                        "{}   (shown this once; --reset-admin-password makes a new one)",
+                        password.expose()
+                    ),
+                );
             }
-            None => line("User", "admin, with the password from the first start (--reset-admin-password makes a new one)"),
+            None => line(
+                "User",
+                "admin, with the password from the first start (--reset-admin-password makes a new one)",
+            ),
         }
         line("CA", &format!("{}   (trust it in the browser, or accept the warning)", self.ca_file.display()));
         line("Data", &self.data.display().to_string());
         if self.demo {
-            line("Demo", "a toy gateway and three services are running; their data is labelled parapet.demo=true");
+            line(
+                "Demo",
+                "a toy gateway and three services are running; their data is labelled parapet.demo=true",
+            );
         }
+        // Where commands look without being told, they need not be told.
+        let from = match default_data_folder() {
+            Ok(usual) if usual == self.data => String::new(),
+            _ => format!(" --data '{}'", self.data.display()),
+        };
         let _ = write!(
             text,
             "\nSend OTLP from this machine:\n\n\
@@ -73,7 +91,7 @@ impl Welcome {
              export OTEL_EXPORTER_OTLP_PROTOCOL=grpc      # http/protobuf: {}\n\
              export OTEL_EXPORTER_OTLP_CERTIFICATE='{}'\n\
              export OTEL_EXPORTER_OTLP_HEADERS=\"authorization=Bearer%20$(cat '{}')\"\n\
-             \nLook from here: parapet logs --follow, parapet sql 'SELECT count(*) FROM logs'. Ctrl-C stops.\n",
+             \nLook from here: `parapet logs{from} --follow`, `parapet sql{from} 'SELECT count(*) FROM logs'`. Ctrl-C stops.\n",
             Self::url(self.otlp_grpc),
             Self::url(self.otlp_http),
             self.ca_file.display(),
