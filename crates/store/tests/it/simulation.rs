@@ -12,7 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::harness::*;
 
 /// Lives per run. A failure names its seed; `life(seed)` repeats it.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 12;
 /// Steps of one life.
 const STEPS: usize = 60;
 
