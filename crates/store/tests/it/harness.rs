@@ -103,9 +103,9 @@ pub(crate) fn traffic(id: u64, time: UnixNanos) -> TrafficEvent {
     TrafficEvent {
         leg: (kind == TrafficKind::Leg).then_some((id % 2) as i32),
         service: Some(format!("api-{}", id % 4)),
-        final_status: (id % 5 != 0).then(|| "Pass".to_owned()),
+        final_status: (!id.is_multiple_of(5)).then(|| "Pass".to_owned()),
         http_status: Some(200 + (id % 3) as i32 * 100),
-        duration_ms: (id % 7 != 0).then_some((id * 37 % 1000) as i64),
+        duration_ms: (!id.is_multiple_of(7)).then_some((id * 37 % 1000) as i64),
         bytes_sent: Some(id as i64),
         bytes_received: None,
         ..TrafficEvent::new(kind, time, id.to_string())
