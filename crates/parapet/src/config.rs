@@ -205,7 +205,7 @@ fn store_config(file: file::Store) -> anyhow::Result<parapet_store::Config> {
 fn whole_days(duration: Duration) -> Option<u32> {
     const DAY: u64 = 86_400;
     let seconds = duration.as_secs();
-    (duration.subsec_nanos() == 0 && seconds >= DAY && seconds % DAY == 0)
+    (duration.subsec_nanos() == 0 && seconds >= DAY && seconds.is_multiple_of(DAY))
         .then(|| u32::try_from(seconds / DAY).ok())
         .flatten()
 }

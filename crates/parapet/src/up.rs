@@ -197,10 +197,10 @@ impl Running {
         match closed {
             Ok(Ok(())) => tracing::info!("stopped"),
             Ok(Err(error)) => {
-                tracing::error!(%error, "the store did not close cleanly; the next start replays its log")
+                tracing::error!(%error, "the store did not close cleanly; the next start replays its log");
             }
             Err(error) => {
-                tracing::error!(%error, "the store did not close cleanly; the next start replays its log")
+                tracing::error!(%error, "the store did not close cleanly; the next start replays its log");
             }
         }
     }

@@ -62,14 +62,14 @@ impl Certificates {
                 let folder = certificates.0.clone();
                 match tokio::task::spawn_blocking(move || folder.renew(Timestamp::now())).await {
                     Ok(Ok(Some(reason))) => {
-                        tracing::info!(reason = reason.reason(), "server certificate renewed")
+                        tracing::info!(reason = reason.reason(), "server certificate renewed");
                     }
                     Ok(Ok(None)) => {}
                     Ok(Err(error)) => {
-                        tracing::error!(%error, "renewing the server certificate failed; the old one stays")
+                        tracing::error!(%error, "renewing the server certificate failed; the old one stays");
                     }
                     Err(error) => {
-                        tracing::error!(%error, "renewing the server certificate failed; the old one stays")
+                        tracing::error!(%error, "renewing the server certificate failed; the old one stays");
                     }
                 }
             }
