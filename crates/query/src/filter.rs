@@ -8,6 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Like;
 use datafusion::prelude::{ident, lit};
+use parapet_signal::Signal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -107,6 +108,11 @@ impl Filter {
     /// The field has this value.
     pub fn eq(field: &str, value: impl Into<Literal>) -> Self {
         Self::Eq { field: field.to_owned(), value: value.into() }
+    }
+
+    /// Whether rows of this signal can be filtered so; if not, what is wrong is a bad request.
+    pub fn check(&self, signal: Signal) -> Result<(), QueryError> {
+        self.to_expr(&parapet_store::schema(signal)).map(drop)
     }
 
     /// As an expression over a table of that schema; an unknown field, a value of the wrong type or too large a tree is
@@ -287,7 +293,6 @@ fn plain(data_type: &DataType) -> DataType {
 
 #[cfg(test)]
 mod tests {
-    use parapet_signal::Signal;
     use parapet_store::schema;
 
     use super::*;

@@ -66,7 +66,7 @@ pub(crate) fn empty() -> OpenApiRouter<Shared> {
         (name = "sql", description = "Read-only SQL over all of them"),
         (name = "status", description = "What the server is doing"),
     ),
-    components(schemas(Document, FieldError, parapet_query::LogField)),
+    components(schemas(Document, FieldError, parapet_query::LogField, parapet_query::Filter, parapet_query::Literal)),
     modifiers(&Credentials),
 )]
 struct Described;

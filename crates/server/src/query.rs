@@ -48,12 +48,17 @@ impl Parameters {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
+        self.checked(name, |text| parse(text).ok_or_else(|| format!("expected {expected}")))
+    }
+
+    /// A value that says itself what is wrong with it.
+    pub(crate) fn checked<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = self.text(name)?;
-        let value = parse(&text);
-        if value.is_none() {
-            self.error(name, format!("expected {expected}"));
-        }
-        value
+        parse(&text).map_err(|detail| self.error(name, detail)).ok()
     }
 
     /// A whole number in `range`.

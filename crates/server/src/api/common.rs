@@ -2,6 +2,8 @@
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
+use parapet_query::Filter;
+use parapet_signal::Signal;
 use parapet_store::TimeRange;
 use utoipa::IntoParams;
 
@@ -15,6 +17,11 @@ const DEFAULT_LIMIT: usize = 100;
 /// Buckets at most, and by default: more than a chart has pixels for, and a readable chart.
 const MAX_BUCKETS: usize = 1000;
 const DEFAULT_BUCKETS: usize = 60;
+
+/// Bytes of a filter's JSON at most: with the rest of the request's head it has to fit what clients and proxies pass on.
+const MAX_FILTER: usize = 8 * 1024;
+/// Characters of what the parser says about a filter; it repeats what it does not know, at any length.
+const MAX_SAID: usize = 200;
 
 /// When.
 #[derive(IntoParams)]
@@ -97,4 +104,21 @@ impl FromRequestParts<Shared> for Segment {
             .map_err(|_| Kind::NotFound.because("the path is not percent-encoded UTF-8"))?;
         Ok(Self(text))
     }
+}
+
+/// `filter`: any other condition on rows of that signal.
+pub(super) fn filter(parameters: &mut Parameters, signal: Signal) -> Option<Filter> {
+    parameters.checked("filter", |text| parse_filter(text, signal))
+}
+
+fn parse_filter(text: &str, signal: Signal) -> Result<Filter, String> {
+    if text.len() > MAX_FILTER {
+        return Err(format!("expected {MAX_FILTER} bytes at most"));
+    }
+    let filter: Filter = serde_json::from_str(text).map_err(|error| {
+        let said: String = error.to_string().chars().take(MAX_SAID).collect();
+        format!(r#"expected JSON such as {{"eq":{{"field":"service_name","value":"shop"}}}}: {said}"#)
+    })?;
+    filter.check(signal).map_err(|error| error.to_string())?;
+    Ok(filter)
 }

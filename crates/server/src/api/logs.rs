@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use parapet_query::{FieldValues, Histogram, LogField, LogQuery, LogRow, Page};
+use parapet_query::{FieldValues, Filter, Histogram, LogField, LogQuery, LogRow, Page};
+use parapet_signal::Signal;
 use parapet_store::TimeRange;
 use utoipa::IntoParams;
 
-use super::common::{Buckets, Limit, Paging, Range, Segment};
+use super::common::{self, Buckets, Limit, Paging, Range, Segment};
 use crate::app::Shared;
 use crate::openapi::Refusals;
 use crate::problem::{Kind, Problem};
@@ -31,6 +32,9 @@ pub(super) struct Lines {
     container: Option<String>,
     /// The trace they belong to, 32 hexadecimal digits.
     trace_id: Option<String>,
+    /// JSON of a `Filter`: conditions on any column, `attributes.KEY` or `resource.KEY`, joined by `and`, `or` and `not`; 8192 bytes at most.
+    #[param(value_type = Option<String>, max_length = 8192, example = r#"{"eq":{"field":"attributes.http.route","value":"/orders"}}"#)]
+    filter: Option<Filter>,
 }
 
 impl Lines {
@@ -43,11 +47,12 @@ impl Lines {
             pod: parameters.text("pod"),
             container: parameters.text("container"),
             trace_id: parameters.parsed("trace_id", "32 hexadecimal digits", super::traces::parse_id),
+            filter: common::filter(parameters, Signal::Logs),
         }
     }
 
     pub(super) fn within(self, range: TimeRange) -> LogQuery {
-        let Self { q, severity_min, service, namespace, pod, container, trace_id } = self;
+        let Self { q, severity_min, service, namespace, pod, container, trace_id, filter } = self;
         let mut query = LogQuery::new(range);
         query.text = q;
         query.severity_min = severity_min;
@@ -56,6 +61,7 @@ impl Lines {
         query.pod = pod;
         query.container = container;
         query.trace_id = trace_id;
+        query.filter = filter;
         query
     }
 }

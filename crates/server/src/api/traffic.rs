@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use parapet_query::{
-    Page, TrafficOverview, TrafficOverviewQuery, TrafficQuery, TrafficRow, TrafficTransaction,
+    Filter, Page, TrafficOverview, TrafficOverviewQuery, TrafficQuery, TrafficRow, TrafficTransaction,
 };
+use parapet_signal::Signal;
 use utoipa::IntoParams;
 
-use super::common::{Buckets, Paging, Range, Segment};
+use super::common::{self, Buckets, Paging, Range, Segment};
 use crate::app::Shared;
 use crate::openapi::Refusals;
 use crate::problem::{Kind, Problem};
@@ -46,6 +47,9 @@ struct Which {
     q: Option<String>,
     /// The least duration.
     min_duration_ms: Option<u64>,
+    /// JSON of a `Filter`: conditions on any column of the client's leg, joined by `and`, `or` and `not`; 8192 bytes at most.
+    #[param(value_type = Option<String>, max_length = 8192, example = r#"{"eq":{"field":"operation","value":"GET /orders"}}"#)]
+    filter: Option<Filter>,
 }
 
 impl Which {
@@ -56,6 +60,7 @@ impl Which {
             status_class: parameters.parsed("status_class", "2xx, 3xx, 4xx, 5xx or other", class),
             q: parameters.text("q"),
             min_duration_ms: parameters.number("min_duration_ms", 0..=u64::from(u32::MAX)),
+            filter: common::filter(parameters, Signal::Traffic),
         }
     }
 }
@@ -88,12 +93,12 @@ pub(super) async fn page(
 ) -> Result<Json<Page<TrafficRow>>, Problem> {
     let mut query = TrafficQuery::new(Range::take(&mut parameters));
     let Whose { service, app, gateway } = Whose::take(&mut parameters);
-    let Which { status_class, q, min_duration_ms } = Which::take(&mut parameters);
+    let Which { status_class, q, min_duration_ms, filter } = Which::take(&mut parameters);
     let Paging { limit, cursor } = Paging::take(&mut parameters);
     parameters.finish()?;
     (query.service, query.app, query.gateway) = (service, app, gateway);
     (query.status_class, query.path, query.min_duration_ms) = (status_class, q, min_duration_ms);
-    (query.limit, query.cursor) = (limit, cursor);
+    (query.filter, query.limit, query.cursor) = (filter, limit, cursor);
     Ok(Json(shared.state.engine.traffic_page(query).await?))
 }
 

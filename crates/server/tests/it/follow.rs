@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 use parapet_access::Scope;
 use serde_json::Value;
 
-use crate::world::{As, World};
+use crate::world::{As, World, encoded};
 
 /// A stream of server-sent events, read as it comes.
 struct Stream {
@@ -66,6 +66,8 @@ async fn new_rows_arrive_in_order_and_old_ones_do_not() {
     world.log("shop", &["before"]).await;
     let mut all = Stream::open(&world, &token, "", &[]).await;
     let mut some = Stream::open(&world, &world.login().await, "?service=shop&q=b", &[]).await;
+    let filter = encoded(r#"{"prefix":{"field":"body","prefix":"b of"}}"#);
+    let mut filtered = Stream::open(&world, &token, &format!("?filter={filter}"), &[]).await;
     world.log("shop", &["a", "b"]).await;
     world.log("other", &["b of another"]).await;
     world.log("shop", &["bb"]).await;
@@ -75,6 +77,7 @@ async fn new_rows_arrive_in_order_and_old_ones_do_not() {
     for expect in ["b", "bb"] {
         assert_eq!(some.row().await.0, expect);
     }
+    assert_eq!(filtered.row().await.0, "b of another");
 }
 
 #[tokio::test]

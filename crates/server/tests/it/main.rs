@@ -1,5 +1,10 @@
 //! The API over real TLS, with a real store, engine and accounts in a temporary folder.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may panic; helpers outside of test functions are not exempt by configuration"
+)]
+
 mod bodies;
 mod follow;
 mod headers;

@@ -3,7 +3,7 @@
 use parapet_access::Scope;
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{World, encoded};
 
 /// GET routes under the read scope: path and names of query parameters.
 fn described() -> Vec<(String, Vec<String>)> {
@@ -64,6 +64,24 @@ async fn bad_values_say_what_was_expected() {
         ("traces?status=ok", "status", "`error`"),
         ("traces?min_duration_ms=1.5", "min_duration_ms", "a number from 0"),
         ("traffic/events?status_class=6xx", "status_class", "2xx, 3xx, 4xx, 5xx or other"),
+        ("logs?filter=x", "filter", r#"expected JSON such as {"eq":"#),
+        ("logs?filter=%7B%22equals%22:%7B%7D%7D", "filter", "expected one of `and`, `or`, `not`, `eq`"),
+        (
+            "logs/histogram?filter=%7B%22eq%22:%7B%22field%22:%22no%22,%22value%22:1%7D%7D",
+            "filter",
+            "no field \"no\"; there are ts,",
+        ),
+        (
+            "logs/follow?filter=%7B%22eq%22:%7B%22field%22:%22seq%22,%22value%22:%22x%22%7D%7D",
+            "filter",
+            "cannot be compared with",
+        ),
+        ("logs/fields/service_name?filter=%5B%5D", "filter", "expected JSON such as"),
+        (
+            "traffic/events?filter=%7B%22eq%22:%7B%22field%22:%22body%22,%22value%22:%22x%22%7D%7D",
+            "filter",
+            "no field \"body\"",
+        ),
         ("metrics/series", "name", "the name of a metric"),
     ] {
         let problem = world.get(&format!("/api/v1/{query}"), &token).await.problem(400);
@@ -71,6 +89,36 @@ async fn bad_values_say_what_was_expected() {
         assert_eq!(error["name"], name, "{query}: {problem}");
         assert!(error["detail"].as_str().unwrap().contains(expected), "{query}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains(name), "{query}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn filters_are_bounded() {
+    let world = World::start().await;
+    let token = world.token(&[Scope::Read]);
+    let deep = |levels: usize| {
+        encoded(&format!("{}{{\"and\":[]}}{}", "{\"not\":".repeat(levels), "}".repeat(levels)))
+    };
+    let long = |bytes: usize| {
+        let text = "x".repeat(bytes);
+        encoded(&format!(r#"{{"contains":{{"field":"body","text":"{text}"}}}}"#))
+    };
+    world.get(&format!("/api/v1/logs?filter={}", deep(16)), &token).await.ok();
+    world.get(&format!("/api/v1/logs?filter={}", long(4096)), &token).await.ok();
+    for (filter, expected) in [
+        (deep(17), "at most 16 levels"),
+        // Deeper than the parser goes.
+        (deep(500), "expected JSON such as"),
+        (long(4097), "longer than 4096 bytes"),
+        (long(8192), "expected 8192 bytes at most"),
+    ] {
+        for list in ["logs", "traffic/events"] {
+            let problem = world.get(&format!("/api/v1/{list}?filter={filter}"), &token).await.problem(400);
+            assert_eq!(problem["errors"][0]["name"], "filter");
+            if list == "logs" {
+                assert!(problem["detail"].as_str().unwrap().contains(expected), "{problem}");
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use parapet_access::Scope;
 
-use crate::world::World;
+use crate::world::{World, encoded};
 
 #[tokio::test]
 async fn pages_go_on_where_the_one_before_ended() {
@@ -54,6 +54,37 @@ async fn filters_reach_the_store() {
     let counts =
         histogram["buckets"].as_array().unwrap().iter().map(|bucket| bucket["counts"]["INFO"].as_u64());
     assert_eq!(counts.flatten().sum::<u64>(), 3);
+}
+
+#[tokio::test]
+async fn any_column_and_any_attribute_can_be_filtered_by() {
+    let world = World::start().await;
+    let token = world.token(&[Scope::Read]);
+    world.log("shop", &["one", "two"]).await;
+    world.log("other", &["three"]).await;
+    let of_shop = r#"{"eq":{"field":"resource.service.name","value":"shop"}}"#;
+    let not_two = r#"{"not":{"in":{"field":"body","values":["two"]}}}"#;
+    let both = format!(r#"{{"and":[{of_shop},{not_two}]}}"#);
+    for (filter, expect) in [(of_shop, &["two", "one"][..]), (not_two, &["three", "one"]), (&both, &["one"])]
+    {
+        let filter = encoded(filter);
+        let page = world.get(&format!("/api/v1/logs?filter={filter}"), &token).await.ok();
+        let bodies: Vec<_> =
+            page["rows"].as_array().unwrap().iter().map(|row| row["body"].as_str().unwrap()).collect();
+        assert_eq!(bodies, expect);
+
+        let histogram =
+            world.get(&format!("/api/v1/logs/histogram?to=now%2B1m&filter={filter}"), &token).await.ok();
+        let buckets = histogram["buckets"].as_array().unwrap();
+        let counted: u64 = buckets.iter().filter_map(|bucket| bucket["counts"]["INFO"].as_u64()).sum();
+        assert_eq!(counted, expect.len() as u64);
+
+        let values =
+            world.get(&format!("/api/v1/logs/fields/service_name?filter={filter}"), &token).await.ok();
+        let counted: u64 =
+            values["values"].as_array().unwrap().iter().filter_map(|value| value["count"].as_u64()).sum();
+        assert_eq!(counted, expect.len() as u64);
+    }
 }
 
 #[tokio::test]

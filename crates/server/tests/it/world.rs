@@ -276,6 +276,11 @@ impl World {
     }
 }
 
+/// As the value of a parameter.
+pub(crate) fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 async fn connect(address: SocketAddr, tls: Arc<ClientConfig>) -> SendRequest<Body> {
     let tcp = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
