@@ -286,6 +286,8 @@ export async function start({ port = 0, logFile } = {}) {
   const { key, cert, dir } = certificate();
   const server = createServer({ key, cert }, (req, res) => {
     const url = new URL(req.url, 'https://localhost');
+    // The real server keeps these to itself; a page of the console must not be called like them.
+    if (/^\/(metrics|livez|readyz)$/.test(url.pathname)) return res.writeHead(401).end();
     if (!url.pathname.startsWith('/api/')) return asset(res, decodeURIComponent(url.pathname));
     api(req, res, url)
       .then((answer) => {

@@ -11,7 +11,7 @@ test('the overview shows what comes in, where from, and what is kept', async ({ 
 });
 
 test('a metric is found by name and drawn', async ({ page }) => {
-  await open(page, '/metrics');
+  await open(page, '/explore');
   const metric = page.getByRole('list', { name: 'Metrics' }).getByRole('button').first();
   await metric.click();
   await expect(page).toHaveURL(/name=/);

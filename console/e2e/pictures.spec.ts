@@ -31,7 +31,7 @@ const PAGES: readonly { name: string; path: string; ready: (page: Page) => Promi
   },
   {
     name: 'metrics',
-    path: '/metrics',
+    path: '/explore',
     ready: async (page) => {
       await page.getByRole('list', { name: 'Metrics' }).getByRole('button').first().click();
       await drawn(page, 1);

@@ -39,7 +39,8 @@ export function App(): JSX.Element {
             <Route path="/logs" element={<Logs />} />
             <Route path="/traces" element={<Traces />} />
             <Route path="/traces/:traceId" element={<TraceDetail />} />
-            <Route path="/metrics" element={<Metrics />} />
+            {/* /metrics is the server's own, for Prometheus. */}
+            <Route path="/explore" element={<Metrics />} />
             <Route path="/sql" element={<Sql />} />
             <Route path="/settings/tokens" element={<Tokens />} />
             <Route path="*" element={<Empty icon="search" title="There is no such page">The address may have been mistyped; every page is on the left.</Empty>} />

@@ -14,7 +14,7 @@ const PAGES: readonly { path: string; label: string; icon: IconName; key: string
   { path: '/traffic', label: 'Traffic', icon: 'traffic', key: 't' },
   { path: '/logs', label: 'Logs', icon: 'logs', key: 'l' },
   { path: '/traces', label: 'Traces', icon: 'traces', key: 'c' },
-  { path: '/metrics', label: 'Metrics', icon: 'metrics', key: 'm' },
+  { path: '/explore', label: 'Metrics', icon: 'metrics', key: 'm' },
   { path: '/sql', label: 'SQL', icon: 'sql', key: 's' },
   { path: '/settings/tokens', label: 'Tokens', icon: 'key', key: 'k' },
 ];

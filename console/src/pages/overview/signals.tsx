@@ -10,7 +10,7 @@ import { Sparkline } from '../../ui/sparkline';
 const SIGNALS: Record<string, { label: string; path: string; color: string; unit: string }> = {
   logs: { label: 'Logs', path: '/logs', color: 'var(--data-a)', unit: 'lines' },
   spans: { label: 'Traces', path: '/traces', color: 'var(--data-b)', unit: 'spans' },
-  metrics: { label: 'Metrics', path: '/metrics', color: 'var(--data-c)', unit: 'points' },
+  metrics: { label: 'Metrics', path: '/explore', color: 'var(--data-c)', unit: 'points' },
   traffic: { label: 'Traffic', path: '/traffic', color: 'var(--data-d)', unit: 'events' },
 };
 
