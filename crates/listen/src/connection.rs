@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::EXPECT;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -19,8 +20,8 @@ use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 use tower::{Service, ServiceExt as _};
 
-use crate::Limits;
 use crate::metrics::ListenerMetrics;
+use crate::{Limits, RequestBody};
 
 /// A silent HTTP/2 peer is asked whether it is there, and given as long again to say so; a dead machine is noticed in a minute.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -38,7 +39,7 @@ pub(crate) async fn serve<S, B>(
     metrics: &ListenerMetrics,
     closing: watch::Receiver<bool>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -46,7 +47,8 @@ pub(crate) async fn serve<S, B>(
     let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Arc::new(Activity::default());
     let requests = metrics.requests(if h2 { "h2" } else { "h1" });
-    let service = PerRequest { inner: service, peer, requests, activity: activity.clone() };
+    let service =
+        PerRequest { inner: service, peer, requests, limits: limits.clone(), activity: activity.clone() };
     let io = TokioIo::new(tls);
     let ended = if h2 {
         let connection = http2(limits).serve_connection(io, service);
@@ -164,12 +166,13 @@ struct PerRequest<S> {
     inner: S,
     peer: SocketAddr,
     requests: Counter,
+    limits: Limits,
     activity: Arc<Activity>,
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for PerRequest<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
 {
@@ -181,9 +184,16 @@ where
         self.requests.inc();
         let in_flight = self.activity.begin();
         request.extensions_mut().insert(self.peer);
-        let service = self.inner.clone();
+        // Who asks before sending a body has not sent it, and need not after a refusal.
+        let asks_first = request.headers().contains_key(EXPECT);
+        let (parts, body) = request.into_parts();
+        let (body, unread) = RequestBody::new(body);
+        let (service, limits) = (self.inner.clone(), self.limits.clone());
         Box::pin(async move {
-            let response = service.oneshot(request).await?;
+            let response = service.oneshot(Request::from_parts(parts, body)).await?;
+            if !asks_first {
+                unread.discard(&limits).await;
+            }
             Ok(response.map(|body| Tracked { body: Box::pin(body), _in_flight: in_flight }))
         })
     }

@@ -10,9 +10,11 @@ mod limits;
 mod listener;
 mod metrics;
 mod serve;
+mod unread;
 
 pub use error::ListenError;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use serve::{Drained, serve};
+pub use unread::RequestBody;

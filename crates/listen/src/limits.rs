@@ -17,6 +17,10 @@ pub struct Limits {
     pub max_streams: u32,
     /// Bytes of all headers of one request.
     pub max_header_bytes: u32,
+    /// Bytes of a body that its service left unread which are still taken, so that the sender gets to see the answer.
+    pub unread_bytes: u64,
+    /// Time that they may take to arrive.
+    pub unread_time: Duration,
     /// From the request to shut down to the closing of what is still open.
     pub shutdown_grace: Duration,
 }
@@ -30,6 +34,8 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(300),
             max_streams: 100,            // what RFC 9113 recommends as the least
             max_header_bytes: 32 * 1024, // twice what browsers send at most
+            unread_bytes: 64 * 1024, // the window that HTTP/2 gives a stream: sent before any answer can be seen
+            unread_time: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(10),
         }
     }

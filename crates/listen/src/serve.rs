@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -17,7 +16,7 @@ use tower::Service;
 
 use crate::handshake::{Failure, handshake};
 use crate::metrics::Refused;
-use crate::{Listener, connection};
+use crate::{Listener, RequestBody, connection};
 
 /// After a failed `accept` (no file descriptors left, usually), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,7 +34,7 @@ pub struct Drained {
 /// lets requests in flight finish within [`crate::Limits::shutdown_grace`], and cuts what is left. The address is free when it returns.
 pub async fn serve<S, B>(listener: Listener, service: S, shutdown: impl Future<Output = ()>) -> Drained
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,

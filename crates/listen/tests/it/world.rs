@@ -37,6 +37,7 @@ pub(crate) fn patient() -> Limits {
         header_timeout: long,
         idle_timeout: long,
         shutdown_grace: long,
+        unread_time: long,
         ..Limits::default()
     }
 }
