@@ -31,6 +31,7 @@ pub(crate) struct ServerArguments {
         value_name = "DIR",
         env = "PARAPET_DATA",
         help_heading = "Server",
+        global = true,
         conflicts_with = "server"
     )]
     data: Option<PathBuf>,
@@ -40,14 +41,15 @@ pub(crate) struct ServerArguments {
         value_name = "URL",
         env = "PARAPET_SERVER",
         help_heading = "Server",
+        global = true,
         requires = "token_file"
     )]
     server: Option<String>,
     /// Trust this CA (PEM) for it.
-    #[arg(long, value_name = "FILE", help_heading = "Server", requires = "server")]
+    #[arg(long, value_name = "FILE", help_heading = "Server", global = true, requires = "server")]
     ca_file: Option<PathBuf>,
     /// Present the token in this file.
-    #[arg(long, value_name = "FILE", help_heading = "Server", requires = "server")]
+    #[arg(long, value_name = "FILE", help_heading = "Server", global = true, requires = "server")]
     token_file: Option<PathBuf>,
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod metrics;
 mod pipeline;
 mod welcome;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,7 +163,6 @@ impl Running {
     }
 
     /// Tells people and scripts that it is ready.
-    #[expect(clippy::print_stdout, reason = "the welcome is the command's output")]
     fn greet(&self, config: &Config) -> Result<(), Failure> {
         let Welcome { console, ca_file, credentials, .. } = &self.welcome;
         let endpoint = Endpoint { url: Welcome::url(*console), ca_file: ca_file.clone() };
@@ -170,7 +170,11 @@ impl Running {
         if let Some(path) = &config.ready_file {
             self.welcome.write_ready_file(&*self.fs, path)?;
         }
-        println!("Parapet is up.\n\n{}", self.welcome.text());
+        let welcome = format!("Parapet is up.\n\n{}\n", self.welcome.text());
+        if let Err(error) = std::io::stdout().lock().write_all(welcome.as_bytes()) {
+            // Whoever closed standard output can't be told; what runs goes on.
+            tracing::warn!(%error, "the welcome could not be printed");
+        }
         Ok(())
     }
 

@@ -1,0 +1,112 @@
+//! A `parapet up` of a test's own: ports that the system chooses, a folder that goes with the test.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use serde_json::Value;
+
+/// The binary, with nothing of the caller's environment that it reads.
+pub(crate) fn parapet() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parapet"));
+    for name in ["PARAPET_DATA", "PARAPET_SERVER", "XDG_DATA_HOME"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A running server.
+pub(crate) struct Up {
+    child: Child,
+    data: PathBuf,
+    pub(crate) ready: Value,
+    /// What it said on standard output until it was ready.
+    pub(crate) welcome: String,
+}
+
+impl Up {
+    /// Starts one on `data` with these flags besides, and returns when it is ready.
+    pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
+        let ready_file = data.with_extension("ready.json");
+        let mut child = up(data, flags)
+            .arg("--ready-file")
+            .arg(&ready_file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut welcome = String::new();
+        loop {
+            match lines.next() {
+                Some(line) => welcome += &(line.unwrap() + "\n"),
+                None => {
+                    let mut said = String::new();
+                    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+                    panic!("it did not start: {:?}: {said}", child.wait().unwrap());
+                }
+            }
+            if welcome.contains("Ctrl-C stops.") {
+                break;
+            }
+        }
+        let ready = serde_json::from_slice(&std::fs::read(&ready_file).unwrap()).unwrap();
+        Self { child, data: data.to_owned(), ready, welcome }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn url(&self, key: &str) -> &str {
+        self.ready[key].as_str().unwrap()
+    }
+
+    /// A client command against it.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
+        parapet().args(arguments).arg("--data").arg(&self.data).output().unwrap()
+    }
+
+    /// Rows of a query, each an object.
+    pub(crate) fn sql(&self, query: &str) -> Vec<Value> {
+        self.said(&["sql", query, "-o", "json"])
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// What a client command prints; it must succeed.
+    pub(crate) fn said(&self, arguments: &[&str]) -> String {
+        let output = self.ask(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Ctrl-C; how it ended and what it had said on standard error.
+    pub(crate) fn interrupt(mut self) -> (ExitStatus, String) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap(), said)
+    }
+}
+
+impl Drop for Up {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `parapet up` on free ports, not started yet.
+pub(crate) fn up(data: &Path, flags: &[&str]) -> Command {
+    let mut command = parapet();
+    command.arg("up").arg("--data").arg(data).arg("--no-pod-logs");
+    for listener in ["--console-listen", "--otlp-grpc-listen", "--otlp-http-listen"] {
+        command.args([listener, "127.0.0.1:0"]);
+    }
+    command.args(flags);
+    command
+}
