@@ -56,7 +56,7 @@ test.describe(() => {
     await page.route('**/api/v1/traffic/overview*', (route) => route.fulfill({ status: 500, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Broken on purpose', status: 500, detail: 'for this test' }) }));
     await open(page, '/overview');
     await expect(page.getByRole('region', { name: 'API traffic' }).getByText('Broken on purpose')).toBeVisible();
-    await expect(page.getByRole('region', { name: 'Storage' }).getByText('Segments')).toBeVisible();
+    await expect(page.getByRole('region', { name: 'Storage' }).getByText('Segments', { exact: true })).toBeVisible();
   });
 });
 
