@@ -10,11 +10,11 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::{Child, Command};
 
-/// What a peer's files in the repository say, compiled in.
+/// A peer's configuration from the repository, with every `@NAME@` in it filled in.
 pub(crate) fn fill_in(template: &str, values: &[(&str, &Path)]) -> String {
     values
         .iter()
-        .fold(template.to_owned(), |text, (key, path)| text.replace(key, &path.display().to_string()))
+        .fold(template.to_owned(), |text, (name, path)| text.replace(name, &path.display().to_string()))
 }
 
 /// Runs a step of building or preparing a peer; its output is only shown when it fails.
@@ -32,10 +32,13 @@ pub(crate) async fn prepare(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Starts a peer whose output goes to a log file; it ends with ours.
-pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Child> {
-    let log = std::fs::File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
+/// Starts a peer in the folder `root`, where its output goes to the file `log`; it ends with ours. A relative path in its
+/// configuration is then below `root` too, and not below wherever the driver was called.
+pub(crate) fn start(command: &mut Command, root: &Path, log: &str) -> Result<Child> {
+    let log = root.join(log);
+    let log = std::fs::File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
     command
+        .current_dir(root)
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("failed to share the log file")?)
         .stderr(log)

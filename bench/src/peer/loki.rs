@@ -35,6 +35,8 @@ pub struct Loki {
 /// Builds it once into the cache; minutes when cold.
 pub async fn build(cache: &Path) -> Result<PathBuf> {
     let dir = cache.join("peers").join(format!("loki-{VERSION}"));
+    // It is started in a folder of its own.
+    let dir = std::path::absolute(dir).context("there is no current folder")?;
     let binary = dir.join("loki");
     if binary.exists() {
         return Ok(binary);
@@ -84,11 +86,11 @@ impl Loki {
     pub async fn start(binary: &Path, root: &Path) -> Result<Self> {
         fs::create_dir_all(root).with_context(|| format!("failed to create {}", root.display()))?;
         let configuration = root.join("loki.yaml");
-        let text = fill_in(include_str!("../../peers/loki/loki.yaml"), &[("ROOT", &root.join("data"))]);
+        let text = fill_in(include_str!("../../peers/loki/loki.yaml"), &[("@DATA@", &root.join("data"))]);
         fs::write(&configuration, text).context("failed to write loki.yaml")?;
         let mut command = Command::new(binary);
         command.arg("-config.file").arg(&configuration);
-        let mut child = start(&mut command, &root.join("loki.log"))?;
+        let mut child = start(&mut command, root, "loki.log")?;
         let pid = child.id().context("Loki has no process id")?;
         let client = Client::plain()?;
         loop {

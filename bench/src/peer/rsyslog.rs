@@ -16,14 +16,15 @@ use super::{fill_in, start};
 pub async fn copy(file: &Path, bytes: u64, root: &Path) -> Result<Usage> {
     fs::create_dir_all(root).with_context(|| format!("failed to create {}", root.display()))?;
     let configuration = root.join("rsyslog.conf");
-    let text = fill_in(include_str!("../../peers/rsyslog/rsyslog.conf"), &[("ROOT", root), ("FILE", file)]);
+    let text =
+        fill_in(include_str!("../../peers/rsyslog/rsyslog.conf"), &[("@ROOT@", root), ("@FILE@", file)]);
     fs::write(&configuration, text).context("failed to write rsyslog.conf")?;
     let program =
         ["/usr/sbin/rsyslogd", "/usr/bin/rsyslogd"].into_iter().find(|path| Path::new(path).exists());
     let program = program.context("install it with `apt-get install rsyslog`")?;
     let mut command = Command::new(program);
     command.arg("-n").arg("-f").arg(&configuration).arg("-i").arg(root.join("pid"));
-    let mut child = start(&mut command, &root.join("rsyslog.log"))?;
+    let mut child = start(&mut command, root, "rsyslog.log")?;
     let pid = child.id().context("rsyslog has no process id")?;
     let out = root.join("out.log");
     let mut usage = None;
