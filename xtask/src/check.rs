@@ -23,7 +23,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     )
     .run()?;
     console::lint(workspace)?;
-    console::check_api_types(workspace)?;
     println!("every check passed");
     Ok(())
 }
@@ -49,15 +48,17 @@ pub(crate) fn dependencies(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Writes generated references again. The first two are tests that compare a committed file with what the code says, and
-/// write it when told to; so `cargo xtask test` fails on a file that is out of date.
+/// Writes generated references again: tests that compare committed files with what the code says write them when told to,
+/// so `cargo xtask test` fails on a file that is out of date. The console's types come last, from the API's description.
 pub(crate) fn regenerate(workspace: &Workspace) -> Result<()> {
-    Step::cargo(workspace, ["test", "--quiet", "-p", "parapet-server", "openapi"])
-        .env("UPDATE_EXPECTED", "1")
-        .run()?;
-    Step::cargo(workspace, ["test", "--quiet", "-p", "parapet", "reference"])
-        .env("UPDATE_REFERENCE", "1")
-        .run()?;
+    // Named together: alone, the server would build half of the dependencies a second time, with fewer features.
+    Step::cargo(
+        workspace,
+        ["test", "--quiet", "-p", "parapet", "-p", "parapet-server", "--", "openapi", "reference"],
+    )
+    .env("UPDATE_GENERATED", "1")
+    .env("UPDATE_REFERENCE", "1")
+    .run()?;
     console::write_api_types(workspace)?;
     Step::new("git", ["status", "--short", "--", "docs", "crates", "console"], &workspace.root).run()
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::counts::Counts;
 use crate::process::Step;
@@ -15,9 +15,6 @@ use crate::workspace::Workspace;
 /// What the built console is made of, relative to `console/`.
 const SOURCES: &[&str] =
     &["src", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json"];
-
-/// The API's types, generated from its description.
-const API_TYPES: &str = "src/api/openapi.ts";
 
 /// Builds `console/dist`.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
@@ -41,25 +38,9 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
     npm(workspace, &["run", "typecheck"])?.run()
 }
 
-/// Writes the API's types as the console sees them from the committed description of the API, where they are generated.
+/// Writes the API's types from its committed description; the unit tests compare the two.
 pub(crate) fn write_api_types(workspace: &Workspace) -> Result<()> {
-    if !workspace.console().join(API_TYPES).exists() {
-        return Ok(());
-    }
     npm(workspace, &["run", "api-types"])?.run()
-}
-
-/// Fails if the console's generated types of the API are not those of the committed description.
-pub(crate) fn check_api_types(workspace: &Workspace) -> Result<()> {
-    let Ok(committed) = fs::read_to_string(workspace.console().join(API_TYPES)) else { return Ok(()) };
-    let made = npm(workspace, &["exec", "--", "openapi-typescript", "../docs/reference/openapi.json"])?;
-    let made = made.output().with_context(|| format!("`{}` failed", made.line()))?;
-    if made.trim() != committed.trim() {
-        bail!(
-            "console/{API_TYPES} is not what docs/reference/openapi.json says; `cargo xtask docs` writes it"
-        );
-    }
-    Ok(())
 }
 
 /// Its unit tests.
