@@ -7,6 +7,7 @@
 mod api;
 mod app;
 mod body;
+mod causes;
 mod console;
 mod gate;
 mod guard;

@@ -11,6 +11,8 @@ use parapet_query::{Blame, QueryError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::causes::Causes;
+
 /// The kinds of refusal and failure, each with a status and a stable name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -96,7 +98,7 @@ impl Problem {
 
     /// A failure that is ours: logged with its causes, told without them.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error, "request failed");
+        tracing::error!(error = %Causes(error), "request failed");
         Kind::Internal.because("the server failed; its log says why")
     }
 }

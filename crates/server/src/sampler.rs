@@ -9,6 +9,7 @@ use parapet_store::Store;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::Shared;
+use crate::causes::Causes;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
@@ -81,10 +82,7 @@ async fn save(app: &Shared) {
     match tokio::task::spawn_blocking(move || accounts.flush()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "saving when credentials were used failed"
-            );
+            tracing::warn!(error = %Causes(&error), "saving when credentials were used failed");
         }
         Err(error) => tracing::warn!(%error, "saving when credentials were used was given up"),
     }

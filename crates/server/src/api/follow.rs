@@ -23,6 +23,7 @@ use utoipa::IntoParams;
 
 use super::logs::Lines;
 use crate::app::Shared;
+use crate::causes::Causes;
 use crate::gate::Caller;
 use crate::metrics::Follower;
 use crate::openapi::Refusals;
@@ -141,7 +142,7 @@ impl Following {
                             self.rows.extend(page.rows);
                         }
                         Err(error) => {
-                            tracing::warn!(error = &error as &dyn std::error::Error, "following logs failed");
+                            tracing::warn!(error = %Causes(&error), "following logs failed");
                             return Some((Ok(self.last_words("reading new lines failed")), self));
                         }
                     }
