@@ -6,24 +6,35 @@ import { expect, open, test } from './test';
 // For the README and docs/pictures; the pages must look finished, so each waits for its data.
 const folder = process.env.PARAPET_PICTURES;
 
+const POINTS_OF_RATES = 6;
+
 const PAGES: readonly { name: string; path: string; ready: (page: Page) => Promise<void> }[] = [
-  { name: 'overview', path: '/overview', ready: (page) => drawn(page, 2) },
-  { name: 'traffic', path: '/traffic', ready: (page) => drawn(page, 2) },
+  {
+    name: 'overview',
+    path: '/overview?from=now-5m&refresh=5',
+    ready: async (page) => {
+      await drawn(page, 2);
+      // The rates' lines grow by a point with each refresh.
+      const line = page.locator('.sparkline polyline').first();
+      await expect.poll(async () => (await line.getAttribute('points'))?.split(' ').length ?? 0).toBeGreaterThanOrEqual(POINTS_OF_RATES);
+    },
+  },
+  { name: 'traffic', path: '/traffic?from=now-5m', ready: (page) => drawn(page, 2) },
   {
     name: 'event',
-    path: '/traffic',
+    path: '/traffic?from=now-5m&q=orders',
     ready: async (page) => {
-      await page.getByRole('list', { name: 'API events, newest first' }).getByRole('listitem').nth(5).getByRole('button').click();
+      await page.getByRole('list', { name: 'API events, newest first' }).getByRole('listitem').filter({ hasText: 'POST' }).nth(1).getByRole('button').click();
       await expect(page.getByRole('dialog', { name: 'API event' }).getByText('Request', { exact: true })).toBeVisible();
     },
   },
-  { name: 'logs', path: '/logs', ready: (page) => drawn(page, 1) },
-  { name: 'traces', path: '/traces', ready: (page) => expect(page.getByRole('list', { name: 'Traces, newest first' }).getByRole('listitem').nth(5)).toBeVisible() },
+  { name: 'logs', path: '/logs?from=now-5m', ready: (page) => drawn(page, 1) },
+  { name: 'traces', path: '/traces?from=now-5m', ready: (page) => expect(page.getByRole('list', { name: 'Traces, newest first' }).getByRole('listitem').nth(5)).toBeVisible() },
   {
     name: 'trace',
-    path: '/traces',
+    path: '/traces?from=now-5m&q=POST%20/orders',
     ready: async (page) => {
-      await page.getByRole('list', { name: 'Traces, newest first' }).getByRole('listitem').nth(5).getByRole('link').click();
+      await page.getByRole('list', { name: 'Traces, newest first' }).getByRole('listitem').nth(1).getByRole('link').click();
       await page.getByRole('list', { name: 'Spans of this trace' }).getByRole('listitem').nth(1).getByRole('button').last().click();
       await expect(page.getByRole('complementary', { name: 'Span' })).toBeVisible();
       await expect(page.getByRole('list', { name: 'Log lines of this trace' }).getByRole('listitem').first()).toBeVisible();
@@ -31,11 +42,8 @@ const PAGES: readonly { name: string; path: string; ready: (page: Page) => Promi
   },
   {
     name: 'metrics',
-    path: '/explore',
-    ready: async (page) => {
-      await page.getByRole('list', { name: 'Metrics' }).getByRole('button').first().click();
-      await drawn(page, 1);
-    },
+    path: '/explore?from=now-5m&name=http.server.request.duration&group_by=service_name',
+    ready: (page) => drawn(page, 1),
   },
   {
     name: 'sql',

@@ -24,12 +24,12 @@ export function statusColor(of: StatusClass): string {
   return `var(--data-${of})`;
 }
 
-export type Severity = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+export type Severity = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'unspecified';
 
-/** By OTLP's severity numbers: four to a name. Unset counts as info, as most lines without a level are. */
+/** By OTLP's severity numbers: four to a name. Unset is `unspecified`, as the histogram calls it. */
 export function severityOf(number: number | null): Severity {
   const names: Severity[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
-  return number === null || number < 1 ? 'info' : (names[Math.floor((number - 1) / 4)] ?? 'fatal');
+  return number === null || number < 1 ? 'unspecified' : (names[Math.floor((number - 1) / 4)] ?? 'fatal');
 }
 
 export function severityColor(name: string): string {

@@ -22,7 +22,7 @@ test('cells are quoted where they must be', () => {
 });
 
 test('severities by number and by name', () => {
-  expect([null, 0, 1, 9, 12, 13, 17, 24, 99].map(severityOf)).toEqual(['info', 'info', 'trace', 'info', 'info', 'warn', 'error', 'fatal', 'fatal']);
+  expect([null, 0, 1, 9, 12, 13, 17, 24, 99].map(severityOf)).toEqual(['unspecified', 'unspecified', 'trace', 'info', 'info', 'warn', 'error', 'fatal', 'fatal']);
   expect(severityColor('ERROR')).toBe('var(--sev-error)');
   expect(severityColor('UNSPECIFIED')).toBe('var(--data-other)');
 });

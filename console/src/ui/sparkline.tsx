@@ -8,13 +8,12 @@ export function Sparkline({ values, color }: { values: readonly number[]; color:
   const most = Math.max(...values, 0) || 1;
   const step = WIDTH / Math.max(values.length - 1, 1);
   const points = values.map((value, i) => `${(i * step).toFixed(1)},${(HEIGHT - 2 - (value / most) * (HEIGHT - 5)).toFixed(1)}`);
-  const line = points.length === 1 ? [points[0], `${WIDTH},${points[0]?.split(',')[1]}`] : points;
   return (
     <svg className="sparkline" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
-      {line.length > 1 && (
+      {points.length > 1 && (
         <>
-          <polygon points={`0,${HEIGHT} ${line.join(' ')} ${WIDTH},${HEIGHT}`} fill={color} opacity={0.12} />
-          <polyline points={line.join(' ')} fill="none" stroke={color} strokeWidth={1.6} vectorEffect="non-scaling-stroke" strokeLinejoin="round" />
+          <polygon points={`0,${HEIGHT} ${points.join(' ')} ${WIDTH},${HEIGHT}`} fill={color} opacity={0.12} />
+          <polyline points={points.join(' ')} fill="none" stroke={color} strokeWidth={1.6} vectorEffect="non-scaling-stroke" strokeLinejoin="round" />
         </>
       )}
     </svg>

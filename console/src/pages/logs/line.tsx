@@ -33,7 +33,7 @@ export const LogLine = memo(function LogLine({ row, open, wrap, nowMs, searched 
         <button type="button" className="line-time num" data-open aria-expanded={open} title={dateTime(row.ts)} onClick={(event) => { event.stopPropagation(); onToggle(row); }}>
           {clock(row.ts, nowMs)}
         </button>
-        <span className={`line-sev sev-${severity}`}>{row.severity_number === null ? '' : (row.severity_text ?? severity).slice(0, 5)}</span>
+        <span className={`line-sev sev-${severity}`}>{(row.severity_text ?? (severity === 'unspecified' ? '' : severity)).slice(0, 5)}</span>
         <span className="line-service truncate" title={row.service_name ?? ''}>
           {row.service_name ?? row.k8s_container_name ?? row.host_name ?? ''}
         </span>

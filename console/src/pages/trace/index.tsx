@@ -149,7 +149,7 @@ function TraceLogs({ traceId, waterfall, spanId }: { traceId: string; waterfall:
       className="lines trace-logs"
       flush
       title="Logs of this trace"
-      sub={query.data ? `${count(rows.length)}${query.data.next_cursor ? ' newest' : ''} lines, oldest first` : ''}
+      sub={query.data ? `${count(rows.length)}${query.data.next_cursor ? ' newest' : ''} ${rows.length === 1 ? 'line' : 'lines'}, oldest first` : ''}
       actions={
         <Link className="button small" to={link('/logs', { from, to, trace_id: traceId })}>
           <Icon name="logs" size={13} /> Open in Logs

@@ -20,6 +20,8 @@ export function TopTable({ overview, of, heading, chosen, onPick }: TopTableProp
     <Loaded query={overview} loading={<Skeleton lines={6} />} isEmpty={(data) => data[of].length === 0} empty={<Empty title="Nothing to rank yet">Rows appear with the first requests of this range.</Empty>}>
       {(data) => {
         const most = Math.max(...data[of].map((row) => row.requests), 1);
+        // Only some lines of a gateway's log say how long a request took.
+        const timed = data[of].some((row) => row.p95_ms !== null);
         return (
           <table className="table top">
             <thead>
@@ -27,7 +29,7 @@ export function TopTable({ overview, of, heading, chosen, onPick }: TopTableProp
                 <th scope="col">{heading}</th>
                 <th scope="col" className="right">Requests</th>
                 <th scope="col" className="right">Errors</th>
-                <th scope="col" className="right">p95</th>
+                {timed && <th scope="col" className="right">p95</th>}
               </tr>
             </thead>
             <tbody>
@@ -42,7 +44,7 @@ export function TopTable({ overview, of, heading, chosen, onPick }: TopTableProp
                     </td>
                     <td className="right">{count(row.requests)}</td>
                     <td className={row.errors === 0 ? 'right faint' : 'right bad'}>{row.errors === 0 ? '0' : percent(row.errors, row.requests)}</td>
-                    <td className="right">{durationMs(row.p95_ms)}</td>
+                    {timed && <td className="right">{durationMs(row.p95_ms)}</td>}
                   </tr>
                 );
               })}
