@@ -381,3 +381,6 @@ fn random_source() -> SourceId {
     getrandom::fill(&mut bytes).expect("the system's random numbers are there once it has booted");
     SourceId(u64::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -441,6 +441,32 @@ async fn a_line_of_100_mb_is_cut_and_what_follows_is_read() {
 }
 
 #[tokio::test]
+async fn docker_files_are_read_like_those_of_pods() {
+    let bench = Bench::new();
+    let path = bench.path("docker/4f0c/4f0c-json.log");
+    let line = |log: &str, stream: &str| {
+        format!("{{\"log\":\"{log}\",\"stream\":\"{stream}\",\"time\":\"2026-01-02T03:04:05.000000007Z\"}}\n")
+    };
+    append(&path, line("one\\n", "stdout") + &line("split in ", "stdout") + &line("failed\\n", "stderr"));
+    append(&path, line("two\\n", "stdout") + "{\"log\":\"cut");
+    let files = bench.start(bench.text("docker/*/*-json.log"));
+    bench.until_lines(&["one", "split in two", "failed"]).await;
+    append(&path, " off\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-02T03:04:05Z\"}\nplain\n");
+    bench.until_lines(&["one", "split in two", "failed", "cut off", "plain"]).await;
+    let kept = bench.sink.kept();
+    sources(&kept);
+    let Batch::Logs(groups) = &kept[0].batch else { panic!() };
+    let records = &groups[0].records;
+    assert_eq!(records[0].time.0, 1_767_323_045_000_000_007);
+    let stream_of = |body: &str| {
+        let record = records.iter().find(|record| record.body.as_str() == Some(body)).unwrap();
+        record.attributes.get_str("log.iostream")
+    };
+    assert_eq!((stream_of("split in two"), stream_of("failed")), (Some("stdout"), Some("stderr")));
+    files.stop().await;
+}
+
+#[tokio::test]
 async fn parts_that_never_end_are_flushed_in_time() {
     let bench = Bench::new();
     let path = bench.path("pods/shop_web_1/app/0.log");
