@@ -52,7 +52,8 @@ impl From<i64> for Literal {
     }
 }
 
-/// Which rows. A field is a column's name, or `attributes.KEY` or `resource.KEY` for what is in those JSON columns.
+/// Which rows. A field is a column's name, or `attributes.KEY` or `resource.KEY` for what is in those JSON columns; numbers and
+/// truth values there are compared as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[schema(no_recursion)]
@@ -236,12 +237,14 @@ struct Field<'a> {
     name: &'a str,
     expr: Expr,
     data_type: DataType,
+    /// Inside JSON: text, whatever it is there.
+    is_key: bool,
 }
 
 impl<'a> Field<'a> {
     fn find(name: &'a str, schema: &Schema) -> Result<Self, QueryError> {
         if let Ok(field) = schema.field_with_name(name) {
-            return Ok(Self { name, expr: ident(name), data_type: plain(field.data_type()) });
+            return Ok(Self { name, expr: ident(name), data_type: plain(field.data_type()), is_key: false });
         }
         if let Some((column @ ("attributes" | "resource"), key)) = name.split_once('.')
             && schema.field_with_name(column).is_ok()
@@ -250,6 +253,7 @@ impl<'a> Field<'a> {
                 name,
                 expr: attr(ident(column), lit(bounded(key)?)),
                 data_type: DataType::Utf8,
+                is_key: true,
             });
         }
         let known: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -269,6 +273,11 @@ impl<'a> Field<'a> {
         let wrong =
             || QueryError::BadRequest(format!("field {:?} cannot be compared with {value:?}", self.name));
         let value = match (value, &self.data_type) {
+            (Literal::Bool(value), _) if self.is_key => ScalarValue::from(value.to_string()),
+            (Literal::Int(value), _) if self.is_key => ScalarValue::from(value.to_string()),
+            (Literal::Float(value), _) if self.is_key => {
+                ScalarValue::from(serde_json::Value::from(*value).to_string())
+            }
             (Literal::Text(text), DataType::Utf8) => ScalarValue::from(bounded(text)?),
             (Literal::Text(text), DataType::Timestamp(..)) => micros(parse_rfc3339(text).ok_or_else(wrong)?),
             (Literal::Bool(value), DataType::Boolean) => ScalarValue::from(*value),
@@ -324,6 +333,12 @@ mod tests {
             r#"{"not":{"eq":{"field":"attributes.k","value":"v"}}}"#,
             r#"attr(attributes, Utf8("k")) = Utf8("v") IS NOT TRUE"#,
         );
+        check(
+            r#"{"eq":{"field":"attributes.k","value":true}}"#,
+            r#"attr(attributes, Utf8("k")) = Utf8("true")"#,
+        );
+        check(r#"{"eq":{"field":"resource.k","value":3}}"#, r#"attr(resource, Utf8("k")) = Utf8("3")"#);
+        check(r#"{"eq":{"field":"resource.k","value":0.5}}"#, r#"attr(resource, Utf8("k")) = Utf8("0.5")"#);
         check(r#"{"and":[]}"#, "Boolean(true)");
         check(r#"{"or":[]}"#, "Boolean(false)");
     }

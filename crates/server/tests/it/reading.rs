@@ -65,8 +65,13 @@ async fn any_column_and_any_attribute_can_be_filtered_by() {
     let of_shop = r#"{"eq":{"field":"resource.service.name","value":"shop"}}"#;
     let not_two = r#"{"not":{"in":{"field":"body","values":["two"]}}}"#;
     let both = format!(r#"{{"and":[{of_shop},{not_two}]}}"#);
-    for (filter, expect) in [(of_shop, &["two", "one"][..]), (not_two, &["three", "one"]), (&both, &["one"])]
-    {
+    let of_tests = r#"{"eq":{"field":"resource.test","value":true}}"#;
+    for (filter, expect) in [
+        (of_tests, &["three", "two", "one"][..]),
+        (of_shop, &["two", "one"][..]),
+        (not_two, &["three", "one"]),
+        (&both, &["one"]),
+    ] {
         let filter = encoded(filter);
         let page = world.get(&format!("/api/v1/logs?filter={filter}"), &token).await.ok();
         let bodies: Vec<_> =

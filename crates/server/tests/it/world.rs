@@ -253,7 +253,7 @@ impl World {
             body: (*line).into(),
             ..LogRecord::default()
         };
-        let attributes = parapet_signal::Attributes::new().with("service.name", service);
+        let attributes = parapet_signal::Attributes::new().with("service.name", service).with("test", true);
         let group = Grouped {
             resource: Arc::new(Resource { attributes }),
             scope: Arc::new(LibraryScope::default()),
