@@ -64,6 +64,29 @@ test('a field of a line becomes a filter', async ({ page }) => {
   await expect(lines.getByRole('listitem').first()).toBeVisible();
 });
 
+test('what only the resource has filters lines too, for and out', async ({ page }) => {
+  await open(page, '/logs?from=now-1h&refresh=0');
+  const lines = page.getByRole('list', { name: 'Log lines, newest first' });
+  await lines.getByRole('listitem').first().getByRole('button').first().click();
+  // Where it is a truth value or a number, it has to be found all the same.
+  const fields = page.getByRole('row').filter({ hasText: /^resource\./ });
+  const plain = fields.filter({ hasText: /(true|false|\d)$/ });
+  const field = (await plain.count()) > 0 ? plain.first() : fields.first();
+  await field.hover();
+  await field.getByRole('button', { name: /^Filter for/ }).click();
+  await expect(page).toHaveURL(/[?&]where=resource\./);
+  await expect(lines.getByRole('listitem').first()).toBeVisible();
+
+  await lines.getByRole('listitem').first().getByRole('button').first().click();
+  const service = page.getByRole('row').filter({ hasText: /^resource\.service\.name/ }).first();
+  const name = await service.getByRole('cell').innerText();
+  await service.hover();
+  await service.getByRole('button', { name: /^Filter out/ }).click();
+  await expect(page).toHaveURL(/[?&]where=%21resource\./);
+  await expect(lines.getByRole('listitem').first()).toBeVisible();
+  await expect(lines.getByRole('listitem').filter({ hasText: new RegExp(`^[\\d:.]+\\s*\\w*\\s*${name.trim()}\\b`) })).toHaveCount(0);
+});
+
 test('dragging over the histogram zooms into that time', async ({ page }) => {
   await open(page, '/logs?from=now-1h');
   const chart = page.getByRole('img', { name: 'Lines over time by severity' }).locator('.u-over');

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { csv } from './csv';
 import { at, parseHeaders, textAt } from './http-headers';
 import { severityColor, severityOf, statusClass } from './palette';
-import { summary } from './series';
+import { bridged, summary } from './series';
 
 test('headers are a start line and fields', () => {
   expect(parseHeaders('GET /a HTTP/1.1\r\nHost: gw\r\nX-Time: 10:30\r\nbroken\r\n\r\n')).toEqual({ start: 'GET /a HTTP/1.1', fields: [['Host', 'gw'], ['X-Time', '10:30']] });
@@ -34,4 +34,12 @@ test('status classes', () => {
 test('a legend leaves gaps out', () => {
   expect(summary([1, null, 3, null])).toEqual({ last: 3, mean: 2, least: 1, most: 3 });
   expect(summary([null])).toEqual({ last: null, mean: null, least: null, most: null });
+});
+
+test('a line crosses the intervals between its points, not a silence', () => {
+  const _ = undefined;
+  expect(bridged([null, 1, null, 2, null, 3, null, null, null, null, null, null, null, 4, null])).toEqual([null, 1, _, 2, _, 3, null, null, null, null, null, null, null, 4, null]);
+  expect(bridged([1, 2, null, 3, 4])).toEqual([1, 2, _, 3, 4]);
+  expect(bridged([null, 1, null])).toEqual([null, 1, null]);
+  expect(bridged([])).toEqual([]);
 });

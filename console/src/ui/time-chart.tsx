@@ -4,6 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import { useTheme } from '../lib/theme';
 import { dateTime } from '../lib/format';
 import { dot } from '../lib/palette';
+import { bridged } from '../lib/series';
 
 export interface ChartSeries {
   name: string;
@@ -76,7 +77,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
 function columns({ times, series, shape, intervalMs }: TimeChartProps): uPlot.AlignedData {
   const shift = shape === 'bars' ? intervalMs / 2 : 0;
   const xs = times.map((t) => (t + shift) / 1000);
-  if (shape !== 'bars') return [xs, ...series.map((s) => s.values)];
+  if (shape !== 'bars') return [xs, ...series.map((s) => bridged(s.values))];
   const sum = new Array<number>(times.length).fill(0);
   const stacked = series.map((s) =>
     s.values.map((value, i) => {
