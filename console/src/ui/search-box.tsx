@@ -14,18 +14,22 @@ const SETTLES_AFTER_MS = 250;
 /** The page's search: `/` leads here; it answers when typing pauses, or at once on Enter. */
 export function SearchBox({ value, placeholder, hint, label = 'Search', onChange }: SearchBoxProps): JSX.Element {
   const [typed, setTyped] = useState(value);
-  const [known, setKnown] = useState(value);
+  const [seen, setSeen] = useState(value);
+  // What was applied and is not in the address yet: its arrival must not overwrite what was typed meanwhile.
+  const [underway, setUnderway] = useState<readonly string[]>([]);
   const timer = useRef(0);
-  // The address changed by other means, such as the back button.
-  if (known !== value) {
-    setKnown(value);
-    setTyped(value);
+  if (seen !== value) {
+    setSeen(value);
+    const arrived = underway.indexOf(value);
+    setUnderway(underway.slice(arrived < 0 ? underway.length : arrived + 1));
+    // The address changed by other means, such as the back button.
+    if (arrived < 0) setTyped(value);
   }
   useEffect(() => () => clearTimeout(timer.current), []);
 
   const apply = (text: string): void => {
     clearTimeout(timer.current);
-    setKnown(text);
+    if (text !== value) setUnderway((before) => [...before, text]);
     onChange(text);
   };
 
