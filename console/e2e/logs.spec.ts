@@ -26,15 +26,6 @@ test('a line written a second ago is found, and followed to its trace', async ({
   await expect(page.getByRole('list', { name: 'Log lines of this trace' }).getByText(marker)).toBeVisible();
 });
 
-test('typing slower than the search answers loses no character', async ({ page }) => {
-  await open(page, '/logs');
-  await page.keyboard.press('/');
-  // Longer than the pause after which a search is asked: each character is one, and arrives while the next is typed.
-  await page.keyboard.type('abcdefghij', { delay: 270 });
-  await expect(page.getByRole('searchbox')).toHaveValue('abcdefghij');
-  await expect(page).toHaveURL(/[?&]q=abcdefghij(&|$)/);
-});
-
 test('new lines appear while following', async ({ page }) => {
   const marker = `marker-${randomUUID()}`;
   await open(page, `/logs?q=${marker}`);
@@ -71,30 +62,6 @@ test('a field of a line becomes a filter', async ({ page }) => {
   await field.getByRole('button', { name: /^Filter for/ }).click();
   await expect(page).toHaveURL(/[?&](service|container)=/);
   await expect(lines.getByRole('listitem').first()).toBeVisible();
-});
-
-test('what only the resource has filters lines too, for and out', async ({ page }) => {
-  await open(page, '/logs?from=now-1h&refresh=0');
-  const lines = page.getByRole('list', { name: 'Log lines, newest first' });
-  await lines.getByRole('listitem').first().getByRole('button').first().click();
-  // Where it is a truth value or a number, it has to be found all the same.
-  const fields = page.getByRole('row').filter({ hasText: /^resource\./ });
-  const plain = fields.filter({ hasText: /(true|false|\d)$/ });
-  const field = (await plain.count()) > 0 ? plain.first() : fields.first();
-  await field.hover();
-  await field.getByRole('button', { name: /^Filter for/ }).click();
-  await expect(page).toHaveURL(/[?&]where=resource\./);
-  await expect(lines.getByRole('listitem').first()).toBeVisible();
-
-  await lines.getByRole('listitem').first().getByRole('button').first().click();
-  const service = page.getByRole('row').filter({ hasText: /^resource\.service\.name/ }).first();
-  const name = await service.getByRole('cell').innerText();
-  await service.hover();
-  await service.getByRole('button', { name: /^Filter out/ }).click();
-  await expect(page).toHaveURL(/[?&]where=%21resource\./);
-  // What was filtered for may belong to this service alone (its process id, say): then nothing is left, and that is right.
-  await expect(lines.getByRole('listitem').first().or(page.getByText('No line matches'))).toBeVisible();
-  await expect(lines.getByRole('listitem').filter({ hasText: new RegExp(`^[\\d:.]+\\s*\\w*\\s*${name.trim()}\\b`) })).toHaveCount(0);
 });
 
 test('dragging over the histogram zooms into that time', async ({ page }) => {
