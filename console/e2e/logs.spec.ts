@@ -26,6 +26,18 @@ test('a line written a second ago is found, and followed to its trace', async ({
   await expect(page.getByRole('list', { name: 'Log lines of this trace' }).getByText(marker)).toBeVisible();
 });
 
+test('typing slower than the search answers loses no character', async ({ page }) => {
+  await open(page, '/logs');
+  const box = page.getByRole('searchbox');
+  await expect(box).toBeVisible();
+  await page.keyboard.press('/');
+  await expect(box).toBeFocused();
+  // Longer than the pause after which a search is asked: each character is one, and arrives while the next is typed.
+  await page.keyboard.type('abcdefghij', { delay: 270 });
+  await expect(box).toHaveValue('abcdefghij');
+  await expect(page).toHaveURL(/[?&]q=abcdefghij(&|$)/);
+});
+
 test('new lines appear while following', async ({ page }) => {
   const marker = `marker-${randomUUID()}`;
   await open(page, `/logs?q=${marker}`);
