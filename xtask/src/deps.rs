@@ -21,17 +21,29 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("parapet-wal", &["parapet-fs"]),
     ("parapet-store", &["parapet-fs", "parapet-signal", "parapet-wal"]),
     ("parapet-query", &["parapet-signal", "parapet-store"]),
+    ("parapet-secrets", &[]),
+    ("parapet-guard", &["parapet-pki"]),
+    ("parapet-manifest", &[]),
+    ("parapet-reach", &[]),
+    ("parapet-policy", &["parapet-reach"]),
+    ("parapet-audit", &["parapet-manifest", "parapet-policy", "parapet-reach"]),
     ("parapet-server", &["parapet-access", "parapet-query", "parapet-signal", "parapet-store"]),
     (
         "parapet",
         &[
             "parapet-access",
+            "parapet-audit",
             "parapet-collect",
             "parapet-demo",
             "parapet-fs",
+            "parapet-guard",
             "parapet-listen",
+            "parapet-manifest",
             "parapet-pki",
+            "parapet-policy",
             "parapet-query",
+            "parapet-reach",
+            "parapet-secrets",
             "parapet-server",
             "parapet-signal",
             "parapet-store",
@@ -40,15 +52,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("parapet-bench", &[]),
+    ("parapet-testbed", &[]),
     ("xtask", &[]),
 ];
 
 /// What tests may use besides: a real thing below where a fake would prove less. Nothing here reaches the binary.
 const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     ("parapet-demo", &["parapet-pki"]),
+    ("parapet-guard", &["parapet-testbed"]),
     ("parapet-listen", &["parapet-pki"]),
     ("parapet-query", &["parapet-fs"]),
+    ("parapet-secrets", &["parapet-pki", "parapet-testbed"]),
     ("parapet-server", &["parapet-fs", "parapet-listen", "parapet-pki"]),
+    ("parapet", &["parapet-testbed"]),
 ];
 
 /// Libraries that only one of our crates may name, so that the others' builds and tests don't pay for them.

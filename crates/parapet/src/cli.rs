@@ -1,10 +1,15 @@
 //! The command line: what can be said, and which module answers it.
 
 mod completions;
+#[cfg(feature = "up")]
 mod doctor;
+#[cfg(feature = "up")]
 mod logs;
+#[cfg(feature = "up")]
 mod sql;
+#[cfg(feature = "up")]
 mod token;
+#[cfg(feature = "up")]
 pub(crate) mod up;
 
 use std::process::ExitCode;
@@ -30,14 +35,19 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Collect, keep and show everything on this machine, in one process.
+    #[cfg(feature = "up")]
     Up(Box<up::UpArguments>),
     /// Print the newest log lines that match, or follow them.
+    #[cfg(feature = "up")]
     Logs(logs::LogsArguments),
     /// Run one read-only SQL query.
+    #[cfg(feature = "up")]
     Sql(sql::SqlArguments),
     /// Make, list and revoke tokens for OTLP senders and API clients.
+    #[cfg(feature = "up")]
     Token(token::TokenArguments),
     /// Verify a data folder: every checksum, every invariant. Changes nothing.
+    #[cfg(feature = "up")]
     Doctor(doctor::DoctorArguments),
     /// Print a shell's completion script.
     Completions(completions::CompletionsArguments),
@@ -46,10 +56,15 @@ pub(crate) enum Command {
 impl Arguments {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let done = match self.command {
+            #[cfg(feature = "up")]
             Command::Up(arguments) => crate::up::run(*arguments),
+            #[cfg(feature = "up")]
             Command::Logs(arguments) => wait_for(arguments.run()),
+            #[cfg(feature = "up")]
             Command::Sql(arguments) => wait_for(arguments.run()),
+            #[cfg(feature = "up")]
             Command::Token(arguments) => wait_for(arguments.run()),
+            #[cfg(feature = "up")]
             Command::Doctor(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
         };
@@ -57,7 +72,8 @@ impl Arguments {
     }
 }
 
-/// Runs a command that asks the server: one thread is enough.
+/// Runs a command that asks a server: one thread is enough.
+#[cfg(feature = "up")]
 fn wait_for(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;

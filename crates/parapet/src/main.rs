@@ -1,13 +1,18 @@
 //! The binary: arguments, configuration, wiring. Everything else it delegates to the crates that know it.
 
 mod cli;
+#[cfg(feature = "up")]
 mod client;
+#[cfg(feature = "up")]
 mod config;
+#[cfg(feature = "up")]
 mod credentials;
 mod exit;
+#[cfg(feature = "up")]
 mod gate;
-#[cfg(test)]
+#[cfg(all(test, feature = "up", feature = "guard", feature = "posture"))]
 mod reference;
+#[cfg(feature = "up")]
 mod up;
 
 use std::process::ExitCode;
