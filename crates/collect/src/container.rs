@@ -5,7 +5,7 @@
 //! | resource `k8s.*`, `service.name` | the path `<namespace>_<pod>_<uid>/<container>/<restart count>.log` it was first found under |
 //! | time | the runtime's time stamp of the record's first line; for plain text, when it was read |
 //! | body | the message as written: partial lines joined, then lines joined by the first-line pattern if there is one |
-//! | severity, trace and span id | well-known keys of a body that is a JSON object |
+//! | severity, trace and span id | well-known keys of a body that is a JSON object or `key=value` pairs; the level that a text starts with |
 //! | `log.iostream`, `log.file.path` | the runtime's stream; the file |
 //! | `log.truncated` | the line or record was longer than its bound, and cut there |
 //! | `log.utf8_invalid`, `log.body.bytes` | the body is not UTF-8: the text has replacement characters, the bytes are beside it (up to 256 KiB) |

@@ -1,10 +1,20 @@
-//! Severity and trace context from bodies that are JSON objects.
+//! Severity and trace context that a body itself states: as a JSON object, as `key=value` pairs, or by the level that
+//! its first line starts with.
+//!
+//! Conservative: what is not clearly stated stays unspecified, for a wrong severity hides a line from whoever filters by
+//! it. The body is only read.
+
+mod json;
+mod key;
+mod level;
+mod pairs;
 
 use std::borrow::Cow;
 
 use parapet_signal::{SeverityNumber, SpanId, TraceId};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+
+use key::Key;
+use level::Level;
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Lifted {
@@ -14,100 +24,64 @@ pub(super) struct Lifted {
     pub(super) span_id: Option<SpanId>,
 }
 
-/// Nothing, if the body is no JSON object.
+/// Bytes of a text's first line that are looked at: loggers put what they say of a line at its start, and the cost of a
+/// line must not grow with what is in it.
+const MAX_SCANNED: usize = 4 << 10;
+
 pub(super) fn lift(body: &str) -> Lifted {
-    if !body.starts_with('{') {
-        return Lifted::default();
+    if body.trim_start().starts_with('{') {
+        return json::lift(body);
     }
-    let Ok(fields) = serde_json::from_str::<Fields<'_>>(body) else { return Lifted::default() };
-    let levels = [fields.severity_text, fields.severity, fields.level, fields.lvl, fields.ecs_level];
-    let (severity_number, severity_text) =
-        levels.into_iter().flatten().find_map(severity).unwrap_or_default();
-    let text = |field: Option<&RawValue>| field.and_then(string).and_then(|text| text.parse().ok());
-    let trace_id = text(fields.trace_id.or(fields.trace_id_camel).or(fields.ecs_trace_id));
-    let span = fields.span_id.or(fields.span_id_camel).or(fields.ecs_span_id);
-    let span_id = span.and_then(string).and_then(|text| text.parse().ok());
-    Lifted { severity_number, severity_text, trace_id, span_id }
-}
-
-/// The keys that loggers commonly use. Raw, so that a value of another type hides nothing else.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    severity_text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    severity: Option<&'a RawValue>,
-    #[serde(borrow)]
-    level: Option<&'a RawValue>,
-    #[serde(borrow)]
-    lvl: Option<&'a RawValue>,
-    #[serde(borrow, rename = "log.level")]
-    ecs_level: Option<&'a RawValue>,
-    #[serde(borrow)]
-    trace_id: Option<&'a RawValue>,
-    #[serde(borrow, rename = "traceId")]
-    trace_id_camel: Option<&'a RawValue>,
-    #[serde(borrow, rename = "trace.id")]
-    ecs_trace_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    span_id: Option<&'a RawValue>,
-    #[serde(borrow, rename = "spanId")]
-    span_id_camel: Option<&'a RawValue>,
-    #[serde(borrow, rename = "span.id")]
-    ecs_span_id: Option<&'a RawValue>,
-}
-
-/// Longer than any level's name; a sentence under such a key is no level.
-const MAX_LEVEL_BYTES: usize = 32;
-
-fn severity(field: &RawValue) -> Option<(SeverityNumber, String)> {
-    if let Some(text) = string(field) {
-        let text = text.trim();
-        let fits = !text.is_empty() && text.len() <= MAX_LEVEL_BYTES;
-        return fits.then(|| (SeverityNumber::from_name(text).unwrap_or_default(), text.to_owned()));
+    let line = body.trim_start().lines().next().unwrap_or_default();
+    let line = &line[..line.floor_char_boundary(MAX_SCANNED)];
+    let mut stated = pairs::read(line);
+    if stated.level.is_none() {
+        stated.take_level(u8::MAX, level::leading(line));
     }
-    // Numbers as pino and bunyan write them.
-    let number = match field.get() {
-        "10" => SeverityNumber::TRACE,
-        "20" => SeverityNumber::DEBUG,
-        "30" => SeverityNumber::INFO,
-        "40" => SeverityNumber::WARN,
-        "50" => SeverityNumber::ERROR,
-        "60" => SeverityNumber::FATAL,
-        _ => return None,
-    };
-    Some((number, field.get().to_owned()))
+    stated.lifted()
 }
 
-fn string(field: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'_>>(field.get()).ok().map(|Text(text)| text)
+/// What a body states, as it is found.
+#[derive(Debug, Default)]
+struct Stated<'a> {
+    /// With the rank of the key that it stood under.
+    level: Option<(u8, Level<'a>)>,
+    trace_id: Option<TraceId>,
+    span_id: Option<SpanId>,
+    /// Of a `traceparent`, which counts where there are no ids of their own.
+    parent: Option<(TraceId, SpanId)>,
+}
+
+impl<'a> Stated<'a> {
+    /// Takes a text under a known key. Of several ids the first counts.
+    fn take(&mut self, key: Key, text: Cow<'a, str>) {
+        match key {
+            Key::Level(rank) => self.take_level(rank, Level::named(text)),
+            Key::TraceId => self.trace_id = self.trace_id.or_else(|| text.parse().ok()),
+            Key::SpanId => self.span_id = self.span_id.or_else(|| text.parse().ok()),
+            Key::TraceParent => self.parent = self.parent.or_else(|| TraceId::from_traceparent(&text)),
+        }
+    }
+
+    /// Of several levels the one of the lowest rank counts, and of those the first.
+    fn take_level(&mut self, rank: u8, level: Option<Level<'a>>) {
+        if let Some(level) = level
+            && self.level.as_ref().is_none_or(|(known, _)| rank < *known)
+        {
+            self.level = Some((rank, level));
+        }
+    }
+
+    fn lifted(self) -> Lifted {
+        let (severity_number, severity_text) =
+            self.level.map(|(_, level)| (level.number, level.text.into_owned())).unwrap_or_default();
+        let (trace_id, span_id) = match (self.trace_id, self.parent) {
+            (None, Some((trace, span))) => (Some(trace), Some(span)),
+            (trace, _) => (trace, self.span_id),
+        };
+        Lifted { severity_number, severity_text, trace_id, span_id }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_and_ids_are_lifted() {
-        let check = |body: &str, number: SeverityNumber, text: &str| {
-            let lifted = lift(body);
-            assert_eq!((lifted.severity_number, lifted.severity_text.as_str()), (number, text), "{body}");
-        };
-        check(r#"{"level":"warn","msg":"x"}"#, SeverityNumber::WARN, "warn");
-        check(r#"{"severity":"ERROR","level":"info"}"#, SeverityNumber::ERROR, "ERROR");
-        check(r#"{"lvl":"dbg"}"#, SeverityNumber::UNSPECIFIED, "dbg");
-        check(r#"{"level":50}"#, SeverityNumber::ERROR, "50");
-        check(r#"{"level":{"a":1},"lvl":"info"}"#, SeverityNumber::INFO, "info");
-        check(r#"{"log.level":"fatal"}"#, SeverityNumber::FATAL, "fatal");
-        for nothing in ["", "level=warn", r#"{"level":"warn""#, r#"{"level":null}"#, "[1]", r#"{"level":""}"#]
-        {
-            check(nothing, SeverityNumber::UNSPECIFIED, "");
-        }
-        let ids = lift(r#"{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7"}"#);
-        assert_eq!(ids.trace_id.unwrap().to_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!(ids.span_id.unwrap().to_hex(), "00f067aa0ba902b7");
-        assert_eq!(lift(r#"{"trace_id":"xyz","span_id":7}"#), Lifted::default());
-    }
-}
+mod tests;

@@ -172,6 +172,19 @@ proptest! {
         prop_assert_eq!(found, whole);
     }
 
+    /// What is lifted out of a body stays in it.
+    #[test]
+    fn the_body_is_what_was_written(
+        level in prop::sample::select(vec!["INFO ", "[error]", "level=warn", "I0102 03:04:05.1 1 a.go:1]", "{\"level\":50"]),
+        rest in "[ -~é\t]{0,40}",
+    ) {
+        let body = format!("{level}{rest}");
+        let found = records(format!("2026-01-02T03:04:05Z stdout F {body}\n").as_bytes(), &Options::default());
+        prop_assert_eq!(found.len(), 1);
+        prop_assert_eq!(found[0].body.as_str(), Some(body.as_str()));
+        prop_assert_eq!(found[0].time, NOW);
+    }
+
     #[test]
     fn any_bytes_decode(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         records(&bytes, &joined("a"));

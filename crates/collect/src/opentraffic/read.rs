@@ -54,6 +54,7 @@ fn read_summary(summary: &mut Map<String, Value>, event: &mut TrafficEvent) {
         event.app = text(context, "app");
         event.app_org = text(context, "org");
         event.monitored = context.get("monitor").and_then(Value::as_bool);
+        event.duration_ms = duration(context);
     }
     let nameless = event.path.is_none() && event.protocol.is_none() && event.protocol_src.is_none();
     if nameless && !is_background(&event.correlation_id) {
@@ -67,7 +68,7 @@ fn read_summary(summary: &mut Map<String, Value>, event: &mut TrafficEvent) {
 fn read_leg(leg: &mut Map<String, Value>, event: &mut TrafficEvent) {
     event.kind = TrafficKind::Leg;
     event.leg = small(leg.get("leg"));
-    event.duration_ms = integer(leg.get("duration"));
+    event.duration_ms = duration(leg);
     event.service = text(leg, "serviceName");
     event.operation = text(leg, "operation");
     if let Some(Value::Object(info)) = leg.get_mut("protocolInfo") {
@@ -163,6 +164,11 @@ fn integer(value: Option<&Value>) -> Option<i64> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     }
+}
+
+/// Milliseconds; -1 is how gateways write that it was not measured.
+fn duration(of: &Map<String, Value>) -> Option<i64> {
+    integer(of.get("duration")).filter(|ms| *ms >= 0)
 }
 
 fn small(value: Option<&Value>) -> Option<i32> {

@@ -51,10 +51,34 @@ fn a_summary_has_path_status_and_service_context() {
     expect.app = text("Shop");
     expect.app_org = text("Partners");
     expect.monitored = Some(true);
+    expect.duration_ms = Some(14);
     expect.event.clone_from(&found.event);
     assert_eq!(found, expect);
     let kept: Value = serde_json::from_str(&found.event).unwrap();
     assert_eq!(kept.as_object().unwrap().keys().collect::<Vec<_>>(), ["transactionSummary"]);
+}
+
+#[test]
+fn durations_are_milliseconds_and_what_was_not_measured_is_none() {
+    let check = |duration: Value, expect| {
+        let context = json!({"service": "Orders", "app": "Shop", "duration": duration});
+        let found =
+            summary(json!({"path": "/a", "protocol": "http", "serviceContexts": [context, {"duration": 9}]}));
+        assert_eq!(found.duration_ms, expect, "summary, {duration}");
+        assert_eq!(leg(json!({"leg": 0, "duration": duration})).duration_ms, expect, "leg, {duration}");
+    };
+    check(json!(14), Some(14));
+    check(json!(0), Some(0));
+    check(json!("14"), Some(14));
+    check(json!(-1), None);
+    check(json!("-1"), None);
+    check(json!(null), None);
+    check(json!("soon"), None);
+    check(json!(1e300), None);
+    for contexts in [json!([]), json!([null]), json!({"duration": 3}), json!(null)] {
+        let found = summary(json!({"path": "/a", "protocol": "http", "serviceContexts": contexts}));
+        assert_eq!(found.duration_ms, None);
+    }
 }
 
 #[test]
