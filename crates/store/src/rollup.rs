@@ -10,7 +10,7 @@ mod rows;
 mod state;
 mod worker;
 
-pub(crate) use cache::DeltaCache;
+pub(crate) use cache::{DeltaCache, Known};
 pub(crate) use delta::Delta;
 pub(crate) use rows::{COLUMNS, add_rows};
 pub(crate) use state::States;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use parapet_fs::Fs;
 use parapet_signal::Signal;
 
 use crate::error::StoreError;
-use crate::rollup::{COLUMNS, DeltaCache, States, TrafficHour, add_rows};
+use crate::rollup::{COLUMNS, DeltaCache, Known, States, TrafficHour, add_rows};
 use crate::schema;
 use crate::segment::{Segment, batches};
 use crate::state::{Rollup, Segments, State};
@@ -66,24 +67,56 @@ impl Snapshot {
 
     /// Traffic by hour and key, for the hours that `range` touches, by key: exact, late rows and rows in memory included.
     pub fn traffic_hourly(&self, range: &TimeRange) -> Result<Vec<TrafficHour>, StoreError> {
-        let rollup = &self.inner.rollup;
         let mut states = States::default();
-        for delta in
-            rollup.deltas.iter().filter(|(day, _)| touches_day(range, **day)).flat_map(|(_, deltas)| deltas)
-        {
-            let known = self.inner.cache.get(&*self.inner.fs, delta)?;
-            known.iter().filter(|state| range.touches(state.key.hour)).for_each(|state| states.merge(state));
+        for known in self.deltas(range) {
+            let known = known?;
+            let inside = known.hours().iter().filter(|state| range.touches(state.key.hour));
+            inside.for_each(|state| states.merge(state));
         }
-        for slice in self.hours(Signal::Traffic, range) {
-            let consumed = rollup.consumed(slice.hour);
-            for segment in slice.segments.iter().filter(|segment| segment.seq_hi > consumed) {
+        self.add_pending(range, &mut states)?;
+        Ok(states.into_sorted())
+    }
+
+    /// Traffic by day (UTC) and key, for the days that `range` touches, by key; a state's hour is its day's first.
+    /// As exact as by hour, and for a year a twentieth of the states.
+    pub fn traffic_daily(&self, range: &TimeRange) -> Result<Vec<TrafficHour>, StoreError> {
+        if range.from >= range.to {
+            return Ok(Vec::new());
+        }
+        let last = range.to.saturating_sub(Duration::from_nanos(1));
+        let days = TimeRange { from: Hour::of(range.from).day().start(), to: Hour::of(last).day().end() };
+        let mut states = States::default();
+        for known in self.deltas(&days) {
+            known?.day().iter().for_each(|state| states.merge(state));
+        }
+        let mut pending = States::default();
+        self.add_pending(&days, &mut pending)?;
+        pending.into_sorted().iter().for_each(|state| states.merge_into_day(state));
+        Ok(states.into_sorted())
+    }
+
+    /// The partial states of the days that `range` touches.
+    fn deltas(&self, range: &TimeRange) -> impl Iterator<Item = Result<Arc<Known>, StoreError>> {
+        let days = self.inner.rollup.deltas.iter().filter(|(day, _)| touches_day(range, **day));
+        days.flat_map(|(_, deltas)| deltas).map(|delta| self.inner.cache.get(&*self.inner.fs, delta))
+    }
+
+    /// Counts the rows that no partial state has counted yet, of the hours that `range` touches.
+    fn add_pending(&self, range: &TimeRange, states: &mut States) -> Result<(), StoreError> {
+        let (segments, memory) = self.table(Signal::Traffic);
+        for (hour, segments) in segments.iter().filter(|(hour, _)| range.touches(**hour)) {
+            let consumed = self.inner.rollup.consumed(*hour);
+            for segment in segments.iter().filter(|segment| segment.seq_hi > consumed) {
                 for rows in batches(&*self.inner.fs, &segment.path, Some(&COLUMNS), BATCH_ROWS)? {
-                    add_rows(&mut states, &rows?, consumed);
+                    add_rows(states, &rows?, consumed);
                 }
             }
-            slice.memory.iter().for_each(|rows| add_rows(&mut states, rows, consumed));
         }
-        Ok(states.into_sorted())
+        for (hour, parts) in memory.iter().filter(|(hour, _)| range.touches(**hour)) {
+            let consumed = self.inner.rollup.consumed(*hour);
+            parts.iter().for_each(|rows| add_rows(states, rows, consumed));
+        }
+        Ok(())
     }
 
     /// What `state` shows.

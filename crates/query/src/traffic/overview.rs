@@ -1,4 +1,4 @@
-//! The overview: whole hours from rollups where the buckets are hours or wider, rows for the rest.
+//! The overview: whole days and hours from rollups where the buckets are as wide, rows for the rest.
 
 use arrow::record_batch::RecordBatch;
 use datafusion::functions_aggregate::count::count_all;
@@ -6,7 +6,7 @@ use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::{ident, lit};
 use parapet_signal::Signal;
-use parapet_store::{Sketch, Snapshot, TrafficHour};
+use parapet_store::{Sketch, Snapshot, StoreError, TimeRange, TrafficHour};
 
 use super::cube::{Alike, Cube};
 use super::events::{is_request, is_summary, of_app};
@@ -20,6 +20,7 @@ use crate::{Engine, QueryError, filter};
 /// Ranges from this length on are shown in hours, microseconds: a day's rows are read in the time that a screen may take.
 const HOURLY_FROM: i64 = 24 * HOUR;
 const HOUR: i64 = 3_600_000_000;
+const DAY: i64 = 24 * HOUR;
 
 impl Engine {
     /// Rates, errors and latency over time, and what the most of it went to.
@@ -36,10 +37,20 @@ impl Engine {
             let mut cube = Cube::new(buckets);
             let mut rows = vec![range];
             if hourly {
-                let (whole, edges) = split(range);
-                for hour in session.in_time(rollup(session.snapshot.clone(), whole)).await?? {
-                    if query.wants(&hour) {
-                        cube.add(&Alike::of_rollup(hour));
+                let (whole, edges) = split(range, HOUR);
+                let mut parts = vec![(Snapshot::traffic_hourly as Rollup, whole)];
+                // Buckets that are whole days start at midnight, so a day is never in two of them.
+                if buckets.width % DAY == 0 {
+                    let (days, hours) = split(whole, DAY);
+                    parts =
+                        hours.into_iter().map(|part| (Snapshot::traffic_hourly as Rollup, part)).collect();
+                    parts.push((Snapshot::traffic_daily, days));
+                }
+                for (rollup, part) in parts {
+                    for state in session.in_time(read(rollup, session.snapshot.clone(), part)).await?? {
+                        if query.wants(&state) {
+                            cube.add(&Alike::of_rollup(state));
+                        }
                     }
                 }
                 rows = edges;
@@ -55,20 +66,23 @@ impl Engine {
     }
 }
 
-async fn rollup(snapshot: Snapshot, whole: Micros) -> Result<Vec<TrafficHour>, QueryError> {
-    if whole.from >= whole.to {
+/// Partial states of a range, by hour or by day.
+type Rollup = fn(&Snapshot, &TimeRange) -> Result<Vec<TrafficHour>, StoreError>;
+
+async fn read(rollup: Rollup, snapshot: Snapshot, part: Micros) -> Result<Vec<TrafficHour>, QueryError> {
+    if part.from >= part.to {
         return Ok(Vec::new());
     }
-    let read = tokio::task::spawn_blocking(move || snapshot.traffic_hourly(&whole.range())).await;
+    let read = tokio::task::spawn_blocking(move || rollup(&snapshot, &part.range())).await;
     let hours = read.map_err(|error| QueryError::internal("reading rollups", error))?;
     hours.map_err(|error| QueryError::internal("reading rollups", error))
 }
 
-/// The whole hours of a range, and what is left at its ends.
-fn split(range: Micros) -> (Micros, Vec<Micros>) {
-    let first = range.from.div_euclid(HOUR).saturating_add(i64::from(range.from.rem_euclid(HOUR) != 0));
-    let from = first.saturating_mul(HOUR).min(range.to);
-    let to = range.to.div_euclid(HOUR).saturating_mul(HOUR).max(from);
+/// The whole hours, or days, of a range, and what is left at its ends.
+fn split(range: Micros, width: i64) -> (Micros, Vec<Micros>) {
+    let first = range.from.div_euclid(width).saturating_add(i64::from(range.from.rem_euclid(width) != 0));
+    let from = first.saturating_mul(width).min(range.to);
+    let to = range.to.div_euclid(width).saturating_mul(width).max(from);
     let edges = [Micros { from: range.from, to: from }, Micros { from: to, to: range.to }];
     (Micros { from, to }, edges.into_iter().filter(|edge| edge.from < edge.to).collect())
 }
@@ -200,7 +214,7 @@ mod tests {
     fn ranges_split_into_whole_hours_and_edges() {
         #[track_caller]
         fn check(from: i64, to: i64, whole: (i64, i64), edges: &[(i64, i64)]) {
-            let (got, rest) = split(Micros { from, to });
+            let (got, rest) = split(Micros { from, to }, HOUR);
             assert_eq!((got.from, got.to), whole);
             assert_eq!(rest.into_iter().map(|edge| (edge.from, edge.to)).collect::<Vec<_>>(), edges);
         }

@@ -88,6 +88,11 @@ async fn rollups_and_rows_count_the_same_as_a_person_would() {
             let rollup = bench.engine.traffic_overview(query(from, to)).await.unwrap();
             assert_eq!((rollup.source, rollup.interval_seconds % 3_600), (TrafficSource::Rollup, 0));
             assert_eq!(summed(&rollup), naive(from, to, |_| true), "{place:?} {from} {to}");
+            // Days, and pairs of days: whole days are counted as such, what is left at the ends as hours and rows.
+            let days = TrafficOverviewQuery { buckets: 2, ..query(from, to) };
+            let rollup = bench.engine.traffic_overview(days).await.unwrap();
+            assert_eq!((rollup.source, rollup.interval_seconds % 86_400), (TrafficSource::Rollup, 0));
+            assert_eq!(summed(&rollup), naive(from, to, |_| true), "{place:?} {from} {to} by day");
         }
         // Neighbouring short ranges are answered from rows; together they are the day.
         let mut rows = 0;

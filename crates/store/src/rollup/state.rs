@@ -122,6 +122,13 @@ impl States {
         }
     }
 
+    /// Merges one state in, its hour replaced by the first of its day.
+    pub(crate) fn merge_into_day(&mut self, state: &TrafficHour) {
+        let mut state = state.clone();
+        state.key.hour = Hour::of(state.key.hour.day().start());
+        self.merge(&state);
+    }
+
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

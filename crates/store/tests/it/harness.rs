@@ -14,7 +14,9 @@ use parapet_signal::{
     Attributes, Batch, Delivery, DeliveryError, Grouped, LogRecord, Receipt, Resource, Scope, Signal,
     Sink as _, SourceId, TrafficEvent, TrafficKind, UnixNanos,
 };
-use parapet_store::{Clock, Config, Hour, Options, Recovery, Snapshot, Store, StoreError, TimeRange};
+use parapet_store::{
+    Clock, Config, Hour, Options, Recovery, Snapshot, Store, StoreError, TimeRange, TrafficHour,
+};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use prometheus_client::registry::Registry;
 
@@ -225,6 +227,11 @@ pub(crate) fn naive(events: &[TrafficEvent]) -> BTreeMap<Key, Sums> {
 /// The rollup as the store tells it, in the same form.
 pub(crate) fn rolled_up(snapshot: &Snapshot) -> BTreeMap<Key, Sums> {
     let hours = snapshot.traffic_hourly(&TimeRange::ALL).unwrap();
+    assert_eq!(
+        snapshot.traffic_daily(&TimeRange::ALL).unwrap(),
+        by_day(&hours),
+        "days are the sums of their hours"
+    );
     let states = hours.into_iter().map(|state| {
         let key = state.key;
         assert_eq!(state.duration_sketch.count(), state.duration_count);
@@ -242,6 +249,21 @@ pub(crate) fn rolled_up(snapshot: &Snapshot) -> BTreeMap<Key, Sums> {
         ((key.hour, kind, key.service.unwrap(), key.final_status, key.http_status), sums)
     });
     states.collect()
+}
+
+/// Hours added up to days, a state's hour being its day's first.
+fn by_day(hours: &[TrafficHour]) -> Vec<TrafficHour> {
+    let mut days: Vec<TrafficHour> = Vec::new();
+    for hour in hours {
+        let mut day = hour.clone();
+        day.key.hour = Hour(day.key.hour.0.div_euclid(24) * 24);
+        match days.iter_mut().find(|known| known.key == day.key) {
+            Some(known) => known.merge(&day),
+            None => days.push(day),
+        }
+    }
+    days.sort_by(|a, b| a.key.cmp(&b.key));
+    days
 }
 
 /// The segment files that there are.
