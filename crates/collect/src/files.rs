@@ -30,7 +30,7 @@ mod tail;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parapet_fs::Fs;
@@ -148,7 +148,7 @@ impl FilesError {
 /// Files being followed, on a thread of their own.
 #[derive(Debug)]
 pub struct Files {
-    status: Arc<Mutex<Vec<SourceStatus>>>,
+    status: tokio::sync::watch::Receiver<Vec<SourceStatus>>,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<oneshot::Receiver<()>>,
 }
@@ -156,8 +156,8 @@ pub struct Files {
 impl Files {
     /// Reads the checkpoint and starts following.
     pub fn start(options: Options) -> Result<Self, FilesError> {
-        let status = Arc::new(Mutex::new(Vec::new()));
-        let engine = engine::Engine::new(options, status.clone())?;
+        let (report, status) = tokio::sync::watch::channel(Vec::new());
+        let engine = engine::Engine::new(options, report)?;
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime =
@@ -175,7 +175,12 @@ impl Files {
 
     /// Every file followed, as of the last look.
     pub fn status(&self) -> Vec<SourceStatus> {
-        self.status.lock().expect("no code panics while it holds this lock").clone()
+        self.status.borrow().clone()
+    }
+
+    /// The same, announced anew after each look, when metrics are up to date as well.
+    pub fn looks(&self) -> tokio::sync::watch::Receiver<Vec<SourceStatus>> {
+        self.status.clone()
     }
 
     /// Stops reading, waits for what is under way, and saves the offsets.

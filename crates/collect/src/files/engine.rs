@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
@@ -36,7 +35,7 @@ pub(super) struct Engine {
     next_scan: Instant,
     next_look: Instant,
     next_save: Instant,
-    status: Arc<Mutex<Vec<SourceStatus>>>,
+    status: tokio::sync::watch::Sender<Vec<SourceStatus>>,
 }
 
 /// A delivery that ended.
@@ -63,7 +62,10 @@ const KEEP_GONE_SECONDS: i64 = 86_400;
 const KEEP_WINDOW: usize = 1 << 20;
 
 impl Engine {
-    pub(super) fn new(options: Options, status: Arc<Mutex<Vec<SourceStatus>>>) -> Result<Self, FilesError> {
+    pub(super) fn new(
+        options: Options,
+        status: tokio::sync::watch::Sender<Vec<SourceStatus>>,
+    ) -> Result<Self, FilesError> {
         let entries = checkpoint::load(&*options.fs, &options.checkpoint)?;
         let now = Instant::now();
         Ok(Self {

@@ -107,10 +107,11 @@ fn sources(deliveries: &[Delivery]) -> BTreeMap<SourceId, Vec<u64>> {
     sources
 }
 
-/// For what announces no change: status and metrics.
-async fn eventually(condition: impl Fn() -> bool) {
+/// Waits for what status and metrics say after one of the next looks.
+async fn eventually(files: &Files, condition: impl Fn() -> bool) {
+    let mut looks = files.looks();
     while !condition() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        looks.changed().await.unwrap();
     }
 }
 
@@ -263,11 +264,11 @@ async fn a_vanishing_directory_ends_its_files_and_nothing_else() {
     let files = bench.start(bench.pods());
     bench.until_lines(&["a", "b"]).await;
     fs::remove_dir_all(bench.dir.path().join("logs/pods/shop_web_1")).unwrap();
-    eventually(|| files.status().len() <= 1).await;
+    eventually(&files, || files.status().len() <= 1).await;
     append(&other, "2026-01-02T03:04:05Z stdout F c\n");
     bench.until_lines(&["a", "b", "c"]).await;
     fs::remove_dir_all(bench.dir.path().join("logs")).unwrap();
-    eventually(|| files.status().is_empty()).await;
+    eventually(&files, || files.status().is_empty()).await;
     append(&bench.path("pods/shop_web_3/app/0.log"), "2026-01-02T03:04:05Z stdout F d\n");
     bench.until_lines(&["a", "b", "c", "d"]).await;
     files.stop().await;
@@ -344,7 +345,7 @@ async fn nothing_is_delivered_before_its_source_is_in_the_checkpoint() {
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         text.contains(r#"parapet_collect_file_errors_total{reason="checkpoint"}"#)
     };
-    eventually(failed).await;
+    eventually(&files, failed).await;
     assert_eq!(bench.sink.attempts(), 0);
     fs::create_dir(bench.dir.path().join("state")).unwrap();
     bench.until_lines(&["one"]).await;
@@ -368,10 +369,10 @@ async fn gauges_of_files_that_are_gone_are_gone_too() {
         let line = text.lines().find(|line| line.starts_with("parapet_collect_file_lag_bytes{"));
         line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
     };
-    eventually(|| lag() == Some(10)).await;
+    eventually(&files, || lag() == Some(10)).await;
     fs::remove_file(&path).unwrap();
     bench.until_lines(&["one", "unfinished"]).await;
-    eventually(|| lag().is_none()).await;
+    eventually(&files, || lag().is_none()).await;
     files.stop().await;
 }
 
@@ -393,7 +394,7 @@ async fn a_busy_sink_stops_reading_and_loses_nothing() {
     let kept = bench.sink.until(|kept| bodies(kept).len() >= 4096).await;
     assert_eq!(bodies(&kept).len(), 4096);
     assert_eq!(sources(&kept).into_values().next_back().unwrap().last(), Some(&(4 << 20)));
-    eventually(|| files.status()[0].state == SourceState::Idle).await;
+    eventually(&files, || files.status()[0].state == SourceState::Idle).await;
     assert_eq!(files.status()[0].oldest_unread_age_seconds, None);
     files.stop().await;
 }

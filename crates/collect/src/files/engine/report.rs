@@ -32,7 +32,7 @@ impl Engine {
         }
         metrics.open_files.set(i64::try_from(self.open_files()).unwrap_or(i64::MAX));
         status.sort_by(|a, b| a.path.cmp(&b.path));
-        *self.status.lock().expect("no code panics while it holds this lock") = status;
+        self.status.send_replace(status);
     }
 
     pub(super) fn forget_gauges(&self, tail: &Tail) {
