@@ -9,7 +9,7 @@ use parapet_fs::Fs;
 use rcgen::KeyPair;
 use zeroize::Zeroizing;
 
-use crate::{Authority, Leaf, Names, PkiError, ServerIdentity};
+use crate::{Authority, AuthorityOptions, Leaf, Names, PkiError, ServerIdentity};
 
 const AUTHORITY_KEY: &str = "ca.key";
 const AUTHORITY_CERTIFICATE: &str = "ca.crt";
@@ -121,7 +121,7 @@ fn authority(fs: &dyn Fs, dir: &Path, now: Timestamp) -> Result<Authority, PkiEr
                 Some(key) => {
                     let key = KeyPair::from_pem(&key)
                         .map_err(|_| unusable(PkiError::Pem { what: "private key" }))?;
-                    Authority::with_key(key, now)?
+                    Authority::with_key(key, &AuthorityOptions::default(), now)?
                 }
                 None => {
                     let authority = Authority::generate(now)?;

@@ -1,46 +1,28 @@
-//! A server's certificate and key.
+//! A certificate that one of our authorities issued, with its key.
 
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
+use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
-use crate::authority::Validity;
-use crate::{Authority, Names, PkiError, client, provider};
+use crate::validity::unix_time;
+use crate::{Authority, Bundle, Names, Pair, PkiError, provider};
 
-/// A server's certificate and key, which fit each other.
+/// A certificate and its key, which fit each other.
 pub struct Leaf {
     pem: Zeroizing<String>,
-    certified: Arc<CertifiedKey>,
-    validity: Validity,
-    renew_at: Timestamp,
+    pair: Arc<Pair>,
 }
 
 impl Leaf {
     /// A leaf as [`Leaf::to_pem`] gave it: the certificate first, then the key.
     pub fn from_pem(pem: &str) -> Result<Self, PkiError> {
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| PkiError::Pem { what: "certificate" })?;
-        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| PkiError::Pem { what: "private key" })?;
-        let (_, parsed) = X509Certificate::from_der(&certificate)
-            .map_err(|error| PkiError::Certificate(error.to_string()))?;
-        let validity = Validity::of(&parsed)?;
-        let renew_at = renew_at(validity, parsed.raw_serial());
-        drop(parsed);
-        let certified = match CertifiedKey::from_der(vec![certificate], key, &provider()) {
-            Err(rustls::Error::InconsistentKeys(_)) => return Err(PkiError::KeyMismatch),
-            result => result?,
-        };
-        Ok(Self { pem: Zeroizing::new(pem.to_owned()), certified: Arc::new(certified), validity, renew_at })
+        let pair = Pair::from_pem(pem.as_bytes(), pem.as_bytes())?;
+        Ok(Self { pem: Zeroizing::new(pem.to_owned()), pair: Arc::new(pair) })
     }
 
     /// Certificate and private key.
@@ -48,57 +30,61 @@ impl Leaf {
         &self.pem
     }
 
+    /// The certificate alone, as PEM.
+    pub fn certificate_pem(&self) -> String {
+        crate::bundle::pem_of("CERTIFICATE", self.certificate())
+    }
+
+    /// The private key alone, as PEM.
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        let start = self.pem.find("-----BEGIN PRIVATE KEY-----").unwrap_or(0);
+        Zeroizing::new(self.pem[start..].to_owned())
+    }
+
     /// The certificate.
     pub fn certificate(&self) -> &CertificateDer<'static> {
-        &self.certified.cert[0]
+        self.pair.certificate()
+    }
+
+    /// Certificate and key, to serve or connect with.
+    pub fn pair(&self) -> Arc<Pair> {
+        Arc::clone(&self.pair)
     }
 
     /// From when on it is accepted.
     pub fn not_before(&self) -> Timestamp {
-        self.validity.not_before
+        self.pair.validity().not_before
     }
 
     /// Until when it is accepted.
     pub fn not_after(&self) -> Timestamp {
-        self.validity.not_after
+        self.pair.validity().not_after
     }
 
-    /// When to replace it: after two thirds of its life, give or take a tenth of that, so that leaves made together are
-    /// not renewed together. The same for the same leaf, however often it is loaded.
+    /// When to replace it ([`crate::renew_at`]).
     pub fn renew_at(&self) -> Timestamp {
-        self.renew_at
+        self.pair.renew_at()
     }
 
-    /// Whether clients that trust `authority` accept it for `names` at `now`.
+    /// Whether clients that trust `authority` accept it as a server's for `names` at `now`.
     pub fn check(&self, authority: &Authority, names: &Names, now: Timestamp) -> Result<(), PkiError> {
-        let roots = client::roots([authority.certificate().clone()])?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        self.check_against(&Bundle::new([authority.certificate().clone()])?, names, now)
+    }
+
+    /// Whether clients that trust `bundle` accept it as a server's for `names` at `now`.
+    pub fn check_against(&self, bundle: &Bundle, names: &Names, now: Timestamp) -> Result<(), PkiError> {
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(bundle.roots()?), provider())
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?;
-        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
-        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-        for name in names.iter() {
-            verifier.verify_server_cert(self.certificate(), &[], &name, &[], now)?;
+        for name in names.server_names() {
+            verifier.verify_server_cert(self.certificate(), &[], &name, &[], unix_time(now))?;
         }
         Ok(())
     }
-
-    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
-        Arc::clone(&self.certified)
-    }
-}
-
-fn renew_at(validity: Validity, serial: &[u8]) -> Timestamp {
-    let life = validity.not_after.duration_since(validity.not_before);
-    let two_thirds = life * 2 / 3;
-    // The last byte of a random serial is a random number; -128..=127 of 1280 is up to a tenth each way.
-    let jitter = i32::from(serial.last().copied().unwrap_or(128)) - 128;
-    let offset = SignedDuration::from_secs(two_thirds.as_secs() / 1280 * i64::from(jitter));
-    validity.not_before + two_thirds + offset
 }
 
 impl fmt::Debug for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leaf").field("validity", &self.validity).finish_non_exhaustive()
+        f.debug_struct("Leaf").field("validity", &self.pair.validity()).finish_non_exhaustive()
     }
 }

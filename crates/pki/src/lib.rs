@@ -1,44 +1,51 @@
-//! A private certificate authority in a folder, the server certificates it issues, and TLS configurations made of them.
+//! Keys, certificate authorities, the certificates they issue, their rotation, and TLS configurations made of them.
 //! It doesn't know who listens or connects, nor when it is time to look: the caller passes the time and asks.
 //!
-//! # On disk
-//! | file | content | written |
-//! |---|---|---|
-//! | `ca.key` | the authority's private key, PKCS #8 PEM | once, first |
-//! | `ca.crt` | its certificate, PEM; what clients trust | once, after the key |
-//! | `server.pem` | the server's certificate and private key, PEM | at each issue, after both |
+//! Two ways to have a certificate:
 //!
-//! All files are readable by their owner alone and replaced atomically, so each is found whole or not at all; the
-//! certificate and key of the server share a file so that they always fit each other.
+//! - **One's own authority** in a [`Folder`]: issued, renewed and rotated here; [`ServerIdentity`] shows it.
+//! - **Somebody else's**: a [`Source`] ([`WatchedPair`], [`SecretPair`], or [`SelfSigned`] for want of any) and a
+//!   profile ([`ServerProfile`], [`ClientProfile`]) make a [`Reloading`] configuration.
 //!
-//! Invariants: **P-1** an authority is made only in a folder that has neither its certificate nor anything it issued.
-//! **P-2** no leaf outlives its authority. **P-3** what is served was checked: the key fits, the chain leads to the
-//! authority, it is valid now, and it has the names asked for.
-//!
-//! A crash between the first two files leaves a key that never signed anything; the next start completes it. A crash before
-//! the third leaves an authority without a leaf; the next start issues one.
+//! Invariants: **P-1** an authority is made only in a folder that shows no trace of one. **P-2** no leaf outlives its
+//! authority. **P-3** what is served was checked: the key fits, and it is valid as far as anything at hand is. **P-4** bad
+//! input never takes the place of good. K-1 to K-3 stand in [`rotation`].
 
 mod authority;
+mod bundle;
 mod client;
 mod error;
 mod folder;
 mod identity;
+mod key;
 mod leaf;
+mod metrics;
 mod names;
+mod pair;
+mod provider;
+mod reloading;
+pub mod rotation;
+mod server;
+mod source;
+mod trust;
+mod validity;
 
-pub use authority::Authority;
-pub use client::client_config;
-pub use error::PkiError;
+pub use authority::{Authority, AuthorityOptions, LeafOptions, Usage};
+pub use bundle::Bundle;
+pub use client::{ClientProfile, ClientTls, client_config};
+pub use error::{PkiError, RefusalReason};
 pub use folder::{Folder, IssueReason};
 pub use identity::ServerIdentity;
+pub use key::KeyKind;
 pub use leaf::Leaf;
+pub use metrics::Metrics;
 pub use names::Names;
-
-use std::sync::Arc;
-
-use rustls::crypto::CryptoProvider;
-
-/// The one implementation of cryptography that this program uses; never taken from a process-wide default.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
+pub use pair::Pair;
+pub use provider::{FIPS_BUILD, assert_fips, assert_fips_client, assert_fips_server, fips_enabled, provider};
+pub use reloading::{Built, Clock, Options, Profile, Reloader, Reloading, reloading};
+pub use server::{ClientCertificates, MinVersion, ServerProfile, ServerTls};
+pub use source::{
+    Material, PairPaths, SecretData, SecretPair, SelfSigned, Source, WatchedPair, secret_material,
+};
+pub use trust::Trust;
+pub use validity::{Validity, renew_at, seed_of};
