@@ -1,2 +1,39 @@
-//! A real Kubernetes control plane for tests, started on loopback and gone with its handle.
-//! It doesn't know what is tested; nothing in the product depends on it.
+//! A real Kubernetes control plane for tests: etcd, kube-apiserver, controllers and scheduler on loopback, gone with their handle.
+//! It doesn't know what is tested, and nothing in the product depends on it.
+//!
+//! A test asks for the cluster of its test binary and a namespace of its own:
+//!
+//! ```no_run
+//! # async fn a_test() -> anyhow::Result<()> {
+//! let Some(cluster) = parapet_testbed::Cluster::shared().await else { return Ok(()) }; // said that it was skipped
+//! cluster.namespace("my-test").await?;
+//! cluster.apply(include_str!("../README.md"), "my-test").await?;
+//! # Ok(()) }
+//! ```
+//!
+//! The programs are built once from published Go modules ([`build`]) and found again by [`Programs::find`]. Whatever a
+//! [`Sandbox`] started ends with it, also when the process that holds it is killed.
+
+mod apply;
+mod authority;
+mod build;
+mod cluster;
+mod control_plane;
+mod identity;
+mod nodes;
+mod ports;
+mod process;
+mod programs;
+mod sandbox;
+mod shared;
+mod versions;
+
+pub use authority::{Authority, Leaf, Pair};
+pub use build::{NoGo, build, pin};
+pub use cluster::Cluster;
+pub use ports::free_port;
+pub use process::Process;
+pub use programs::{Program, Programs, cache_dir};
+pub use sandbox::Sandbox;
+pub use shared::{REQUIRED, skip};
+pub use versions::Versions;
