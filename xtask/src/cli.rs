@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::workspace::Workspace;
-use crate::{check, clients, console, fuzz, process, server, test};
+use crate::{check, clients, console, fuzz, process, server, test, testbed};
 
 /// Builds, runs, tests and measures Parapet. Start with `cargo xtask up`.
 #[derive(Parser)]
@@ -79,9 +79,12 @@ enum Command {
     },
     /// Send with clients nobody here wrote (Python's and Node's OpenTelemetry SDKs, curl) and look for every signal
     Sdk,
+    /// A real Kubernetes control plane on this machine, for tests and for people
+    #[command(subcommand)]
+    Testbed(testbed::Testbed),
     /// Use the console in a real Chromium
     E2e,
-    /// Fuzz a parser of foreign bytes (needs cargo-fuzz); without a target, lists them
+    /// Fuzz a parser of foreign bytes; without a target, lists them
     Fuzz {
         /// Name of the fuzz target
         target: Option<String>,
@@ -103,6 +106,8 @@ enum Bench {
     Page,
     /// A container's log file to rows; peer: rsyslog
     Tail,
+    /// The gate in front of a metrics endpoint; peers: a Go proxy of the reference's parts, controller-runtime, nginx
+    Guard,
 }
 
 pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
@@ -125,6 +130,7 @@ pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
             clients::bench(&workspace, what.name(), &profile, json, &args)
         }
         Command::Sdk => clients::sdk(&workspace)?.all_passed(),
+        Command::Testbed(action) => testbed::run(&workspace, action),
         Command::E2e => console::e2e(&workspace)?.all_passed(),
         Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Docs => check::regenerate(&workspace),
@@ -138,6 +144,7 @@ impl Bench {
             Self::Ingest => "ingest",
             Self::Page => "page",
             Self::Tail => "tail",
+            Self::Guard => "guard",
         }
     }
 }

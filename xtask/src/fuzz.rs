@@ -1,6 +1,6 @@
 //! Fuzzing the parsers of foreign bytes: `fuzz/` lies outside the workspace, because it needs a tool that most don't have.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -17,18 +17,25 @@ pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> 
     if !targets.iter().any(|known| known == target) {
         bail!("no fuzz target {target:?}; there are: {}", targets.join(", "));
     }
-    let probe = Step::cargo(workspace, ["fuzz", "--version"]);
-    if probe.output().is_none() {
-        bail!("cargo-fuzz is missing; install it with\n\n    cargo install --locked cargo-fuzz");
-    }
     // The stable compiler takes the coverage flags when told to; sanitisers need a nightly, and this code has no unsafe.
-    Step::cargo(workspace, ["fuzz", "run", "--sanitizer", "none", "--target-dir"])
+    Step::new(cargo_fuzz(workspace)?, ["fuzz", "run", "--sanitizer", "none", "--target-dir"], &workspace.root)
         .arg(workspace.target.join("fuzz"))
         .arg(target)
         .arg("--")
         .arg(format!("-max_total_time={seconds}"))
         .env("RUSTC_BOOTSTRAP", "1")
         .run()
+}
+
+/// cargo-fuzz, installed into the cache at its first use.
+fn cargo_fuzz(workspace: &Workspace) -> Result<PathBuf> {
+    let root = workspace.cache.join("cargo-tools");
+    let program = root.join("bin/cargo-fuzz");
+    if !program.exists() {
+        eprintln!("cargo-fuzz is missing; installing it into {}", root.display());
+        Step::cargo(workspace, ["install", "--locked", "cargo-fuzz", "--root"]).arg(&root).run()?;
+    }
+    Ok(program)
 }
 
 /// The names of the files in `dir`, without what follows the dot.
