@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::counts::Counts;
 use crate::process::Step;
 use crate::server;
+use crate::testbed;
 use crate::tools::{self, Tool};
 use crate::workspace::Workspace;
 
@@ -26,7 +27,9 @@ pub(crate) fn bench(
     json: bool,
     args: &[String],
 ) -> Result<()> {
-    let mut step = driver(workspace, profile)?.arg("bench").arg(what);
+    let mut step =
+        if what == "guard" { guard_driver(workspace, profile)? } else { driver(workspace, profile)? };
+    step = step.arg("bench").arg(what);
     match what {
         "tail" if !Tool::Rsyslog.is_there(workspace) => optional(Tool::Rsyslog.ensure(workspace)),
         "page" => match tools::python_with(workspace, "duckdb", "bench/peers/duckdb/requirements.txt") {
@@ -65,6 +68,21 @@ fn driver(workspace: &Workspace, profile: &str) -> Result<Step> {
     .run()?;
     let driver = server::own_copy(workspace, profile, "parapet-bench")?;
     Ok(Step::new(driver, ["--parapet"], &workspace.root).arg(parapet).arg("--cache").arg(&workspace.cache))
+}
+
+/// The driver of the guard's bench, where the server isn't needed: the binary holds the guard alone, and the driver, whose
+/// load is made by other programs, is built for development.
+fn guard_driver(workspace: &Workspace, profile: &str) -> Result<Step> {
+    for tool in [Tool::H2load, Tool::Nginx] {
+        tool.ensure(workspace)?;
+    }
+    testbed::prepare(workspace)?;
+    let only_the_guard = ["--no-default-features", "--features", "guard", "--profile", profile];
+    Step::cargo(workspace, ["build", "--locked", "-p", "parapet"].into_iter().chain(only_the_guard)).run()?;
+    let guard = server::own_copy(workspace, profile, "parapet")?;
+    Step::cargo(workspace, ["build", "--workspace", "--locked", "--bin", "parapet-bench"]).run()?;
+    let driver = server::own_copy(workspace, "dev", "parapet-bench")?;
+    Ok(Step::new(driver, ["--parapet"], &workspace.root).arg(guard).arg("--cache").arg(&workspace.cache))
 }
 
 /// A peer that can't be had leaves a visible line, and the bench goes on without it.

@@ -4,19 +4,24 @@ use std::ops::AddAssign;
 
 use anyhow::{Result, bail};
 
-/// Tests that passed and failed.
+/// Tests that passed and failed, and those that said they could not run here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    pub(crate) skipped: u64,
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.skipped += other.skipped;
     }
 }
+
+/// What a test prints that can't run on this machine.
+const SKIPPED: &str = "SKIPPED: ";
 
 impl Counts {
     /// For those who ran one step by itself: failures are an error.
@@ -27,28 +32,45 @@ impl Counts {
         Ok(())
     }
 
+    /// After a run: its runner has counted as passed what was skipped.
+    pub(crate) fn take_skipped_away(&mut self) {
+        self.passed = self.passed.saturating_sub(self.skipped);
+    }
+
     /// What one line of a runner's output adds. The lines known:
     /// - cargo's: `test result: ok. 12 passed; 0 failed; …`, one a test binary
     /// - Vitest's: `      Tests  1 failed | 41 passed (42)`
     /// - Playwright's: `  5 passed (12.3s)` and `  1 failed`
     /// - ours: `12 passed, 0 failed`
+    /// - of tests that lack something on this machine: `SKIPPED: name: reason`, also after another line's beginning;
+    ///   their runner counts them as passed, so they are taken away there
     pub(crate) fn of_line(line: &str) -> Self {
         let line = without_colours(line);
         let line = line.trim();
+        if line.starts_with(SKIPPED) || line.contains(&format!(" {SKIPPED}")) {
+            return Self { skipped: 1, ..Self::default() };
+        }
+        let numbers = |text| Self {
+            passed: number_before(text, "passed"),
+            failed: number_before(text, "failed"),
+            skipped: 0,
+        };
         if let Some(result) = line.strip_prefix("test result:") {
-            return Self { passed: number_before(result, "passed"), failed: number_before(result, "failed") };
+            return numbers(result);
         }
         if let Some(tests) = line.strip_prefix("Tests ") {
-            return Self { passed: number_before(tests, "passed"), failed: number_before(tests, "failed") };
+            return numbers(tests);
         }
         let mut words = line.split(' ');
         let (first, second, third) = (words.next(), words.next(), words.next());
         let Some(number) = first.and_then(|word| word.parse().ok()) else { return Self::default() };
         match (second, third) {
-            (Some("passed"), None) => Self { passed: number, failed: 0 },
-            (Some("passed"), Some(time)) if time.starts_with('(') => Self { passed: number, failed: 0 },
-            (Some("failed"), None) => Self { passed: 0, failed: number },
-            (Some("passed,"), Some(_)) => Self { passed: number, failed: number_before(line, "failed") },
+            (Some("passed"), None) => Self { passed: number, ..Self::default() },
+            (Some("passed"), Some(time)) if time.starts_with('(') => {
+                Self { passed: number, ..Self::default() }
+            }
+            (Some("failed"), None) => Self { failed: number, ..Self::default() },
+            (Some("passed,"), Some(_)) => numbers(line),
             _ => Self::default(),
         }
     }
@@ -82,7 +104,7 @@ mod tests {
     use super::*;
 
     fn check(line: &str, passed: u64, failed: u64) {
-        assert_eq!(Counts::of_line(line), Counts { passed, failed }, "{line}");
+        assert_eq!(Counts::of_line(line), Counts { passed, failed, skipped: 0 }, "{line}");
     }
 
     #[test]
@@ -102,6 +124,17 @@ mod tests {
         check("  5 passed (12.3s)", 5, 0);
         check("  1 failed", 0, 1);
         check("9 passed, 3 failed", 9, 3);
+    }
+
+    #[test]
+    fn tests_that_could_not_run_are_told_apart() {
+        for line in ["SKIPPED: a: no Go", "test a ... SKIPPED: a: no Go"] {
+            assert_eq!(Counts::of_line(line), Counts { passed: 0, failed: 0, skipped: 1 }, "{line}");
+        }
+        assert_eq!(Counts::of_line("test SKIPPED:"), Counts::default());
+        let mut counts = Counts { passed: 5, failed: 1, skipped: 2 };
+        counts.take_skipped_away();
+        assert_eq!(counts, Counts { passed: 3, failed: 1, skipped: 2 });
     }
 
     #[test]

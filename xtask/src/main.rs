@@ -18,6 +18,7 @@ mod process;
 mod server;
 mod summary;
 mod test;
+mod testbed;
 mod tools;
 mod workspace;
 

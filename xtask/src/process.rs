@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -63,12 +63,17 @@ impl Step {
 
     /// Runs it with our own output and no input; fails if it fails.
     pub(crate) fn run(&self) -> Result<()> {
-        announce(&self.line());
-        let status = self.command().status().with_context(|| self.not_started())?;
+        let status = self.status()?;
         if !status.success() {
             bail!("`{}` failed: {status}", self.line());
         }
         Ok(())
+    }
+
+    /// Runs it with our own output and no input, and tells how it ended.
+    pub(crate) fn status(&self) -> Result<ExitStatus> {
+        announce(&self.line());
+        self.command().status().with_context(|| self.not_started())
     }
 
     /// Runs it, hands each line of its standard output to `see` and prints it; tells whether it succeeded.
@@ -99,6 +104,7 @@ impl Step {
             eprintln!("`{}` failed", self.line());
             counts.failed = 1;
         }
+        counts.take_skipped_away();
         Ok(counts)
     }
 

@@ -36,7 +36,7 @@ impl Summary {
             Ok(counts) => (counts, None),
             Err(error) => {
                 eprintln!("{name}: {error:#}");
-                (Counts { passed: 0, failed: 1 }, Some(format!("{error:#}")))
+                (Counts { failed: 1, ..Counts::default() }, Some(format!("{error:#}")))
             }
         };
         self.steps.push(Step { name, counts, elapsed, error });
@@ -58,24 +58,31 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<28} {:>7} {:>7} {:>9}", "step", "passed", "failed", "time")?;
+        writeln!(f, "{:<28} {:>7} {:>7} {:>7} {:>9}", "step", "passed", "failed", "skipped", "time")?;
         for Step { name, counts, elapsed, .. } in &self.steps {
             writeln!(
                 f,
-                "{name:<28} {:>7} {:>7} {:>7.1} s",
+                "{name:<28} {:>7} {:>7} {:>7} {:>7.1} s",
                 counts.passed,
                 counts.failed,
+                counts.skipped,
                 elapsed.as_secs_f64()
             )?;
         }
         let whole: Duration = self.steps.iter().map(|step| step.elapsed).sum();
-        writeln!(f, "{:<28} {:>7} {:>7} {:>7.1} s", "all", "", "", whole.as_secs_f64())?;
+        writeln!(f, "{:<28} {:>7} {:>7} {:>7} {:>7.1} s", "all", "", "", "", whole.as_secs_f64())?;
         for Step { name, error, .. } in &self.steps {
             if let Some(error) = error {
                 writeln!(f, "\n{name}: {error}")?;
             }
         }
-        let Counts { passed, failed } = self.total();
+        let Counts { passed, failed, skipped } = self.total();
+        if skipped > 0 {
+            writeln!(
+                f,
+                "\n{skipped} SKIPPED: something that they need is missing here; the lines above say what"
+            )?;
+        }
         write!(f, "\n{passed} passed, {failed} failed")
     }
 }
@@ -87,12 +94,13 @@ mod tests {
     #[test]
     fn the_last_line_adds_up_every_step() {
         let mut summary = Summary::default();
-        summary.record("unit", Ok(Counts { passed: 40, failed: 2 }), Duration::from_millis(1500));
+        summary.record("unit", Ok(Counts { passed: 40, failed: 2, skipped: 7 }), Duration::from_millis(1500));
         summary.record("build", Ok(Counts::default()), Duration::ZERO);
         summary.record("browser", Err(anyhow::anyhow!("chromium is missing")), Duration::ZERO);
         let text = summary.to_string();
         assert_eq!(text.lines().last(), Some("40 passed, 3 failed"));
         assert!(text.contains("browser: chromium is missing"), "{text}");
+        assert!(text.contains("\n7 SKIPPED"), "{text}");
         assert_eq!(summary.failed(), 3);
     }
 }

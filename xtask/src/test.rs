@@ -6,7 +6,7 @@ use crate::process::Step;
 use crate::summary::Summary;
 use crate::tools::Tool;
 use crate::workspace::Workspace;
-use crate::{clients, console};
+use crate::{clients, console, testbed};
 
 /// How often the server is killed in a test run.
 const CRASH_CYCLES: u32 = 25;
@@ -14,17 +14,25 @@ const CRASH_CYCLES: u32 = 25;
 /// Runs every test, all of them even when one fails, and prints the table and the line `N passed, N failed`.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut summary = Summary::default();
-    let needed: &[Tool] =
-        if fast { &[Tool::Node] } else { &[Tool::Node, Tool::Chromium, Tool::Python, Tool::Curl] };
+    let needed: &[Tool] = if fast {
+        &[Tool::Node]
+    } else {
+        &[Tool::Node, Tool::Chromium, Tool::Python, Tool::Curl, Tool::Prometheus, Tool::H2load]
+    };
     summary.step("tools", || {
         needed.iter().try_for_each(|tool| tool.ensure(workspace)).map(|()| Default::default())
     });
     // The binary holds the console, so this comes first.
     summary.step("console: build", || console::build_if_changed(workspace).map(|()| Default::default()));
     summary.step("console: unit tests", || console::unit_tests(workspace));
-    summary.step("cargo test", || {
-        Step::cargo(workspace, ["test", "--workspace", "--locked", "--no-fail-fast"]).run_counted()
+    let mut cargo_test = Step::cargo(workspace, ["test", "--workspace", "--locked", "--no-fail-fast"]);
+    summary.step("testbed: build", || {
+        if testbed::prepare(workspace)? {
+            cargo_test = cargo_test.clone().env(testbed::REQUIRED, "1");
+        }
+        Ok(Default::default())
     });
+    summary.step("cargo test", || cargo_test.run_counted());
     if fast {
         println!("\nleft out by --fast: real clients, browser, crash cycles");
     } else {

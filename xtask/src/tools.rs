@@ -21,6 +21,12 @@ pub(crate) enum Tool {
     Curl,
     /// rsyslog, the peer of the tail bench.
     Rsyslog,
+    /// Prometheus, which scrapes through the guard.
+    Prometheus,
+    /// h2load, which loads the guard over HTTP/1.1 and HTTP/2.
+    H2load,
+    /// nginx, a peer of the guard bench.
+    Nginx,
 }
 
 /// The oldest Node that Vite, which builds the console, runs on.
@@ -70,6 +76,9 @@ impl Tool {
             Self::Rsyslog => {
                 output("rsyslogd", &["-v"]).is_some() || output("/usr/sbin/rsyslogd", &["-v"]).is_some()
             }
+            Self::Prometheus => output("prometheus", &["--version"]).is_some(),
+            Self::H2load => output("h2load", &["--version"]).is_some(),
+            Self::Nginx => output("nginx", &["-v"]).is_some() || output("/usr/sbin/nginx", &["-v"]).is_some(),
         }
     }
 
@@ -80,6 +89,9 @@ impl Tool {
             Self::Python => "Python 3.9 or newer with venv (a client in the tests)",
             Self::Curl => "curl (a client in the tests)",
             Self::Rsyslog => "rsyslog (a peer of the tail bench)",
+            Self::Prometheus => "Prometheus (a client in the tests of the guard)",
+            Self::H2load => "h2load (a client in the tests of the guard, and its bench's load)",
+            Self::Nginx => "nginx (a peer of the guard bench)",
         }
     }
 
@@ -90,6 +102,9 @@ impl Tool {
             Self::Python => &["python3", "python3-venv"],
             Self::Curl => &["curl", "ca-certificates"],
             Self::Rsyslog => &["rsyslog"],
+            Self::Prometheus => &["prometheus"],
+            Self::H2load => &["nghttp2-client"],
+            Self::Nginx => &["nginx-light"],
         }
     }
 
@@ -99,7 +114,9 @@ impl Tool {
                 "If your distribution's Node is older than 20, take one from nodejs.org or your version manager."
             }
             Self::Chromium => "A Chromium or Chrome elsewhere can be named with CHROMIUM=/path/to/it.",
-            Self::Python | Self::Curl | Self::Rsyslog => "Other systems call the packages by similar names.",
+            Self::Python | Self::Curl | Self::Rsyslog | Self::Prometheus | Self::H2load | Self::Nginx => {
+                "Other systems call the packages by similar names."
+            }
         }
     }
 }

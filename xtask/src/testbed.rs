@@ -1,0 +1,65 @@
+//! The control plane for tests: built, and handed to people; its own program in `testbed/` does the work.
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+
+use crate::process::Step;
+use crate::server;
+use crate::workspace::Workspace;
+
+/// The program's exit code when there is no Go compiler to build the control plane with.
+const NO_GO: i32 = 3;
+/// Set, tests fail where they would skip for want of a control plane; as in `testbed/src/shared.rs`.
+pub(crate) const REQUIRED: &str = "PARAPET_TESTBED_REQUIRED";
+
+#[derive(Subcommand)]
+pub(crate) enum Testbed {
+    /// Build its programs into the cache, if they are not there (about ten minutes, once; needs Go)
+    Build,
+    /// Start one that stays, and print its kubeconfig's path: `export KUBECONFIG=$(cargo xtask testbed up)`
+    Up,
+    /// Stop the one that `up` started
+    Down,
+    /// Start one, run a command with KUBECONFIG set and helm in PATH, stop it
+    Run {
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Write its Go module again after testbed/versions.yaml changed
+    Pin,
+}
+
+pub(crate) fn run(workspace: &Workspace, action: Testbed) -> Result<()> {
+    let program = program(workspace)?;
+    match action {
+        Testbed::Build => program.arg("build").run(),
+        Testbed::Up => program.arg("up").become_it(),
+        Testbed::Down => program.arg("down").run(),
+        Testbed::Run { command } => {
+            let step = program.arg("run").arg("--");
+            command.into_iter().fold(step, Step::arg).become_it()
+        }
+        Testbed::Pin => program.arg("pin").arg(&workspace.root).run(),
+    }
+}
+
+/// Builds the control plane if this machine can; whether tests may rely on it. Says visibly if not.
+pub(crate) fn prepare(workspace: &Workspace) -> Result<bool> {
+    let status = program(workspace)?.arg("build").status()?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(NO_GO) => {
+            println!("the control plane can't be built here; the tests that need it say SKIPPED");
+            Ok(false)
+        }
+        _ => bail!("the testbed's programs could not be built: {status}"),
+    }
+}
+
+fn program(workspace: &Workspace) -> Result<Step> {
+    // With --workspace, features are those of `cargo test --workspace`, so that nothing is built twice.
+    Step::cargo(workspace, ["build", "--quiet", "--workspace", "--locked", "--bin", "parapet-testbed"])
+        .run()?;
+    let program = server::own_copy(workspace, "dev", "parapet-testbed")?;
+    Ok(Step::new(program, [""; 0], &std::env::current_dir()?).env("PARAPET_CACHE", &workspace.cache))
+}
