@@ -1,2 +1,14 @@
 //! Who can talk to whom in a cluster, computed from its policies, and why.
 //! It doesn't know files or clusters: it is pure.
+
+pub mod decode;
+mod engine;
+pub mod model;
+mod options;
+mod portset;
+
+pub use decode::{DecodeOptions, ObjectRef, Problem, Severity};
+pub use engine::{AddressRange, Change, Edited, Endpoint, PodId, Reachability, Row, RowGroup};
+pub use model::Cluster;
+pub use options::{Hairpin, HostNetwork, IpBlockPods, Options};
+pub use portset::{PortSet, Protocol};

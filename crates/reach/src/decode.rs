@@ -1,0 +1,367 @@
+//! From Kubernetes objects (as JSON values) to the [`Cluster`]. Whatever can't be read is a [`Problem`] with the field's
+//! place in the object; everything else is still analysed.
+//!
+//! The fail-closed rule: an element of a policy that the API server would refuse matches nobody, so it opens nothing;
+//! a policy whose subject, type or tier can't be read is left out, since nobody knows whom it is about. Either way the
+//! cluster is marked incomplete.
+
+mod admin;
+mod field;
+mod mesh;
+mod network_policy;
+mod selector;
+mod service;
+mod workload;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::{AdminKind, Cluster, NAMESPACE_NAME_LABEL, Namespace, Node};
+use field::{Field, Notes};
+
+/// How objects are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// For namespaced objects that name no namespace.
+    pub default_namespace: String,
+    /// Of two objects with the same kind, namespace and name, take the later one, as `kubectl apply` would.
+    /// Otherwise the first one stays, and the second is an error.
+    pub last_wins: bool,
+    /// Istio's root namespace.
+    pub mesh_root_namespace: String,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self {
+            default_namespace: "default".to_owned(),
+            last_wins: false,
+            mesh_root_namespace: "istio-system".to_owned(),
+        }
+    }
+}
+
+/// Which object a problem is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ObjectRef {
+    /// Its position among the objects that were handed in; for an element of a List, the List's.
+    pub index: usize,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; empty for cluster-wide kinds.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kind, namespace, name, .. } = self;
+        if namespace.is_empty() { write!(f, "{kind} {name}") } else { write!(f, "{kind} {namespace}/{name}") }
+    }
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The API server would refuse it, or it could not be read: the analysis is incomplete.
+    Error,
+    /// It works, but probably not as meant.
+    Warning,
+}
+
+/// Something in an object that can't be right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// In which object.
+    pub object: ObjectRef,
+    /// JSON pointer of the field (which may be absent) in the object that was handed in.
+    pub path: String,
+    /// What is wrong, and often what to do.
+    pub message: String,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+impl Cluster {
+    /// Reads objects of every kind that matters here; other kinds are skipped. Lists are expanded.
+    pub fn from_objects(
+        objects: impl IntoIterator<Item = Value>,
+        options: &DecodeOptions,
+    ) -> (Self, Vec<Problem>) {
+        let mut reader =
+            Reader { options, cluster: Self::default(), problems: Vec::new(), seen: HashSet::new() };
+        reader.cluster.mesh.root_namespace = options.mesh_root_namespace.as_str().into();
+        for (index, object) in objects.into_iter().enumerate() {
+            reader.document(&object, "", index);
+        }
+        let Reader { mut cluster, mut problems, .. } = reader;
+        cluster.normalise();
+        cluster.incomplete = problems.iter().any(|problem| problem.severity == Severity::Error);
+        problems.sort();
+        (cluster, problems)
+    }
+}
+
+/// Kinds without a namespace.
+const CLUSTER_WIDE: [&str; 5] =
+    ["Namespace", "Node", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"];
+
+/// Lists in lists are refused: nothing writes them, and their depth would be a stranger's choice.
+const LIST_SUFFIX: &str = "List";
+
+struct Reader<'o> {
+    options: &'o DecodeOptions,
+    cluster: Cluster,
+    problems: Vec<Problem>,
+    /// Group, kind, namespace and name.
+    seen: HashSet<(String, String, String, String)>,
+}
+
+impl Reader<'_> {
+    fn document(&mut self, document: &Value, path: &str, index: usize) {
+        let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if kind.ends_with(LIST_SUFFIX)
+            && path.is_empty()
+            && let Some(items) = document.get("items").and_then(Value::as_array)
+        {
+            for (position, item) in items.iter().enumerate() {
+                let path = format!("/items/{position}");
+                match (item.get("kind"), kind.strip_suffix(LIST_SUFFIX)) {
+                    // The elements of a typed list may leave out what the list's kind tells.
+                    (None, Some(kind)) if !kind.is_empty() && item.is_object() => {
+                        let mut item = item.clone();
+                        item["kind"] = Value::from(kind);
+                        item["apiVersion"] = document.get("apiVersion").cloned().unwrap_or_default();
+                        self.object(&item, &path, index);
+                    }
+                    _ => self.object(item, &path, index),
+                }
+            }
+        } else if !document.is_null() {
+            self.object(document, path, index);
+        }
+    }
+
+    fn object(&mut self, object: &Value, path: &str, index: usize) {
+        let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let metadata = object.get("metadata");
+        let text = |key: &str| metadata.and_then(|m| m.get(key)).and_then(Value::as_str).unwrap_or_default();
+        let namespace = match text("namespace") {
+            _ if CLUSTER_WIDE.contains(&kind) => "",
+            "" => &self.options.default_namespace,
+            namespace => namespace,
+        };
+        let name = match text("name") {
+            "" => text("generateName"),
+            name => name,
+        };
+        let reference = ObjectRef {
+            index,
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let notes = Notes::new(reference);
+        let field = Field::root(object, path, &notes);
+        if field.is_map() {
+            self.decode(&field, kind, namespace.into(), name.into());
+        }
+        self.problems.extend(notes.into_problems());
+    }
+
+    fn decode(&mut self, object: &Field<'_>, kind: &str, namespace: Arc<str>, name: Arc<str>) {
+        let api_version = object.get("apiVersion").text().unwrap_or_default();
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        if !is_ours(group, kind) {
+            note_gone(object, group, kind);
+            return;
+        }
+        note_unserved(object, api_version, kind);
+        if name.is_empty() {
+            object.at(&["metadata", "name"]).error("the object has no name");
+            return;
+        }
+        if !selector::is_dns_subdomain(&name) && kind != "Pod" {
+            object.at(&["metadata", "name"]).error(format!("{name:?} can't be the name of an object"));
+        }
+        if !self.is_first(object, group, kind, &namespace, &name) {
+            return;
+        }
+        let spec = object.get("spec");
+        let cluster = &mut self.cluster;
+        match kind {
+            "Namespace" => cluster.namespaces.push(read_namespace(object, &name)),
+            "Node" => cluster.nodes.push(node(object, name)),
+            "Service" => cluster.services.push(service::service(&spec, namespace, name)),
+            "NetworkPolicy" => match network_policy::network_policy(&spec, namespace, name) {
+                Some(policy) => cluster.network_policies.push(policy),
+                None => spec.error("the policy can't be evaluated and is left out"),
+            },
+            "AuthorizationPolicy" => {
+                let policy = mesh::authorization_policy(&spec, namespace, name);
+                cluster.mesh.authorization_policies.extend(policy);
+            }
+            "PeerAuthentication" => {
+                let authentication = mesh::peer_authentication(object, namespace, name);
+                cluster.mesh.peer_authentications.extend(authentication);
+            }
+            "Sidecar" => cluster.mesh.sidecars.extend(mesh::sidecar(&spec, namespace, name)),
+            _ => {
+                if let Some(kind) = admin_kind(kind) {
+                    match admin::admin_policy(&spec, kind, name) {
+                        Some(policy) => cluster.admin_policies.push(policy),
+                        None => spec.error("the policy can't be evaluated and is left out"),
+                    }
+                } else if let Some(pods) = workload::pods(object, kind, &namespace, &name) {
+                    cluster.pods.extend(pods);
+                } else {
+                    cluster.entry_points.extend(service::entry_point(object, kind, &namespace, &name));
+                }
+            }
+        }
+    }
+
+    /// False if another object of this name is kept instead.
+    fn is_first(
+        &mut self,
+        object: &Field<'_>,
+        group: &str,
+        kind: &str,
+        namespace: &Arc<str>,
+        name: &Arc<str>,
+    ) -> bool {
+        let key = (group.to_owned(), kind.to_owned(), namespace.to_string(), name.to_string());
+        if self.seen.insert(key) {
+            return true;
+        }
+        let what =
+            if self.options.last_wins { "the earlier one is replaced" } else { "this one is left out" };
+        let message = format!("a second {kind} of this name; {what}");
+        if !self.options.last_wins {
+            object.at(&["metadata", "name"]).error(message);
+            return false;
+        }
+        object.at(&["metadata", "name"]).warn(message);
+        let cluster = &mut self.cluster;
+        match kind {
+            "Namespace" => cluster.namespaces.retain(|other| other.name != *name),
+            "Node" => cluster.nodes.retain(|other| other.name != *name),
+            "Service" => {
+                cluster.services.retain(|other| (&other.namespace, &other.name) != (namespace, name));
+            }
+            "NetworkPolicy" => {
+                cluster.network_policies.retain(|other| (&other.namespace, &other.name) != (namespace, name));
+            }
+            "AuthorizationPolicy" => {
+                let policies = &mut cluster.mesh.authorization_policies;
+                policies.retain(|other| (&other.namespace, &other.name) != (namespace, name));
+            }
+            "PeerAuthentication" => {
+                let all = &mut cluster.mesh.peer_authentications;
+                all.retain(|other| (&other.namespace, &other.name) != (namespace, name));
+            }
+            "Sidecar" => {
+                cluster.mesh.sidecars.retain(|other| (&other.namespace, &other.name) != (namespace, name));
+            }
+            _ => {
+                if let Some(kind) = admin_kind(kind) {
+                    cluster.admin_policies.retain(|other| (other.kind, &other.name) != (kind, name));
+                }
+                cluster.pods.retain(|pod| {
+                    (&pod.namespace, &*pod.workload.kind, &pod.workload.name) != (namespace, kind, name)
+                });
+                cluster
+                    .entry_points
+                    .retain(|other| (&*other.kind, &other.namespace, &other.name) != (kind, namespace, name));
+            }
+        }
+        true
+    }
+}
+
+fn admin_kind(kind: &str) -> Option<AdminKind> {
+    [AdminKind::AdminNetworkPolicy, AdminKind::BaselineAdminNetworkPolicy, AdminKind::ClusterNetworkPolicy]
+        .into_iter()
+        .find(|one| one.name() == kind)
+}
+
+/// Kinds by API group: another group's kind of the same name means something else.
+fn is_ours(group: &str, kind: &str) -> bool {
+    match group {
+        "" => matches!(kind, "Namespace" | "Node" | "Pod" | "ReplicationController" | "Service"),
+        "apps" => matches!(kind, "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet"),
+        "batch" => matches!(kind, "Job" | "CronJob"),
+        "networking.k8s.io" => matches!(kind, "NetworkPolicy" | "Ingress"),
+        "policy.networking.k8s.io" => admin_kind(kind).is_some(),
+        "route.openshift.io" => kind == "Route",
+        "gateway.networking.k8s.io" => {
+            matches!(kind, "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute")
+        }
+        "security.istio.io" => matches!(kind, "AuthorizationPolicy" | "PeerAuthentication"),
+        "networking.istio.io" => kind == "Sidecar",
+        _ => false,
+    }
+}
+
+/// Says so of objects that once had an effect and have none in clusters of today.
+fn note_gone(object: &Field<'_>, group: &str, kind: &str) {
+    let gone = match (group, kind) {
+        ("extensions", "NetworkPolicy") => "gone since Kubernetes 1.16; use networking.k8s.io/v1",
+        ("extensions", "Ingress" | "Deployment" | "DaemonSet" | "ReplicaSet") => {
+            "gone since Kubernetes 1.22 at the latest"
+        }
+        ("authentication.istio.io", _) => "gone since Istio 1.6; use PeerAuthentication",
+        ("rbac.istio.io", _) => "gone since Istio 1.6; use AuthorizationPolicy",
+        _ => return,
+    };
+    object
+        .get("apiVersion")
+        .error(format!("{kind} of {group} isn't served any more and has no effect: {gone}"));
+}
+
+/// Versions of our groups that no server offers.
+fn note_unserved(object: &Field<'_>, api_version: &str, kind: &str) {
+    let served = match (api_version.split_once('/').map_or(("", api_version), |pair| pair), kind) {
+        (("" | "apps" | "networking.k8s.io", version), _) => version == "v1",
+        (("batch", version), _) => matches!(version, "v1" | "v1beta1"),
+        (("policy.networking.k8s.io", version), "ClusterNetworkPolicy") => version == "v1alpha2",
+        (("policy.networking.k8s.io", version), _) => version == "v1alpha1",
+        _ => true,
+    };
+    if !served {
+        object
+            .get("apiVersion")
+            .error(format!("no server offers {kind} in {api_version}; it is read as the current version"));
+    }
+}
+
+fn read_namespace(object: &Field<'_>, name: &Arc<str>) -> Namespace {
+    let field = object.at(&["metadata", "labels"]);
+    let labels = selector::labels(&field);
+    if let Some(other) = labels.get(NAMESPACE_NAME_LABEL)
+        && other != &**name
+    {
+        field
+            .get(NAMESPACE_NAME_LABEL)
+            .error(format!("the API server sets this label to {name:?}, whatever is written here"));
+    }
+    Namespace::new(name, &labels)
+}
+
+fn node(object: &Field<'_>, name: Arc<str>) -> Node {
+    let addresses = object.at(&["status", "addresses"]).list();
+    let ip = |field: &Field<'_>| match field.get("type").text() {
+        Some("InternalIP" | "ExternalIP") => field.get("address").text()?.parse().ok(),
+        _ => None,
+    };
+    Node {
+        name,
+        labels: selector::labels(&object.at(&["metadata", "labels"])),
+        addresses: addresses.iter().filter_map(ip).collect(),
+    }
+}

@@ -1,0 +1,413 @@
+//! The optimised computation of who can talk to whom.
+//!
+//! 1. [`classes`](self::classes) groups pods that no policy can tell apart, and address atoms do the same for addresses.
+//! 2. `compile` turns each policy's subject and peers into sets of classes (posting lists of labels, each selector once).
+//! 3. Classes that the same policies select share a *profile*; `partition` splits its peers by what they may connect to:
+//!    administrators' tier, NetworkPolicies, baseline tier, mesh, in this order.
+//! 4. A verdict is one intersection of an egress and an ingress half; `rows` streams all of them, equal rows once.
+//! 5. An edit of one policy recomputes the profiles of the classes that it selects, and nothing else.
+
+mod address;
+mod classes;
+mod compile;
+mod edit;
+mod labels;
+mod mentions;
+mod partition;
+mod ports;
+mod rows;
+mod sets;
+mod side;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use roaring::RoaringBitmap;
+
+pub use address::AddressRange;
+pub use edit::{Change, Edited};
+pub use rows::{Row, RowGroup};
+
+use crate::model::{AdminKind, AdminPeer, Cluster, Direction, NetworkPolicy, Pod, Tier};
+use crate::options::{HostNetwork, IpBlockPods, Options};
+use crate::portset::{PortSet, Protocol};
+use address::Atoms;
+use classes::{Classes, Inputs};
+use compile::{CompiledAdmin, CompiledPolicy, Compiler, Memo, PortSpec};
+use mentions::Mentions;
+use partition::{Decided, Partition};
+use ports::{PortTable, PortsId};
+use sets::SetTable;
+use side::{Part, ProfileKey, Side};
+
+/// A pod of the cluster: an index into [`Cluster::pods`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodId(pub usize);
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// A pod of the cluster.
+    Pod(PodId),
+    /// An address outside it.
+    Address(IpAddr),
+}
+
+impl From<PodId> for Endpoint {
+    fn from(pod: PodId) -> Self {
+        Self::Pod(pod)
+    }
+}
+
+impl From<IpAddr> for Endpoint {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+/// Who can talk to whom in one cluster.
+#[derive(Clone, Debug)]
+pub struct Reachability<'c> {
+    cluster: &'c Cluster,
+    options: Options,
+    classes: Classes,
+    sources: Atoms,
+    destinations: Atoms,
+    /// By slot; an edit may empty a slot and add others, so that slots keep their numbers.
+    policies: Vec<Option<Slot<'c>>>,
+    admin: Vec<CompiledAdmin>,
+    sets: SetTable,
+    ports: PortTable,
+    memo: Memo,
+    ingress: Side,
+    egress: Side,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<'c> {
+    policy: Cow<'c, NetworkPolicy>,
+    compiled: CompiledPolicy,
+}
+
+impl<'c> Reachability<'c> {
+    /// Computes every half of every verdict. The cluster must be normalised, as [`Cluster::from_objects`] leaves it.
+    pub fn compute(cluster: &'c Cluster, options: &Options) -> Self {
+        let policies = cluster.network_policies.iter().map(Cow::Borrowed).collect();
+        Self::of_policies(cluster, policies, options)
+    }
+
+    fn of_policies(cluster: &'c Cluster, policies: Vec<Cow<'c, NetworkPolicy>>, options: &Options) -> Self {
+        let mentions = all_mentions(cluster, policies.iter().map(|policy| &**policy));
+        let sources = Atoms::new(mentions.source_blocks.iter().copied());
+        let destinations = Atoms::new(mentions.destination_blocks.iter().copied());
+        let classes = Classes::new(
+            cluster,
+            Inputs {
+                mentions: &mentions,
+                sources: &sources,
+                destinations: &destinations,
+                addresses: &|pod| matched_addresses(cluster, options, pod),
+                mesh: &mut |_| 0,
+            },
+        );
+        let mut reachability = Self {
+            cluster,
+            options: options.clone(),
+            classes,
+            sources,
+            destinations,
+            policies: Vec::new(),
+            admin: Vec::new(),
+            sets: SetTable::default(),
+            ports: PortTable::new(),
+            memo: Memo::default(),
+            ingress: Side::default(),
+            egress: Side::default(),
+        };
+        reachability.compile(policies);
+        reachability.file_all();
+        reachability
+    }
+
+    fn compile(&mut self, policies: Vec<Cow<'c, NetworkPolicy>>) {
+        let mut compiled = Vec::with_capacity(policies.len());
+        let mut compiler = self.compiler();
+        for policy in policies {
+            let rules = compiler.network_policy(&policy);
+            compiled.push(Some(Slot { policy, compiled: rules }));
+        }
+        let admin =
+            compiler.cluster.admin_policies.iter().map(|policy| compiler.admin_policy(policy)).collect();
+        self.memo = compiler.memo;
+        self.policies = compiled;
+        self.admin = admin;
+    }
+
+    fn compiler(&mut self) -> Compiler<'_> {
+        Compiler {
+            cluster: self.cluster,
+            options: &self.options,
+            classes: &self.classes,
+            sources: &self.sources,
+            destinations: &self.destinations,
+            sets: &mut self.sets,
+            ports: &mut self.ports,
+            memo: std::mem::take(&mut self.memo),
+        }
+    }
+
+    /// Files every class under its profiles.
+    fn file_all(&mut self) {
+        for direction in Direction::BOTH {
+            let mut keys = vec![ProfileKey::default(); self.classes.len() as usize];
+            for (slot, policy) in self.policies.iter().enumerate() {
+                let Some(Slot { compiled, .. }) = policy else { continue };
+                if compiled.rules(direction).is_some() {
+                    for class in &compiled.subject {
+                        keys[class as usize].policies.push(slot as u32);
+                    }
+                }
+            }
+            for (index, admin) in self.admin.iter().enumerate() {
+                if !admin.rules(direction).is_empty() {
+                    for class in &admin.subject {
+                        keys[class as usize].admin.push(index as u32);
+                    }
+                }
+            }
+            for (class, key) in keys.into_iter().enumerate() {
+                self.file(class as u32, key, direction);
+            }
+        }
+    }
+
+    /// Files one class under the profile of `key`, and computes it if it is new.
+    fn file(&mut self, class: u32, mut key: ProfileKey, direction: Direction) {
+        if direction == Direction::Ingress && self.asks_for_names(&key) {
+            key.ports = Some(self.classes.all[class as usize].ports);
+        }
+        let (id, new) = self.side_mut(direction).file(class, key);
+        if new {
+            let parts = self.parts(id, direction);
+            self.side_mut(direction).profiles[id as usize].parts = parts;
+        }
+    }
+
+    fn asks_for_names(&self, key: &ProfileKey) -> bool {
+        let by_policies = key.policies.iter().any(|slot| {
+            let slot = self.policies[*slot as usize].as_ref();
+            slot.and_then(|slot| slot.compiled.ingress.as_deref()).is_some_and(PortSpec::has_names)
+        });
+        by_policies || key.admin.iter().any(|index| PortSpec::has_names(&self.admin[*index as usize].ingress))
+    }
+
+    /// Which peers may connect to which ports, for the classes of one profile.
+    fn parts(&mut self, profile: u32, direction: Direction) -> Vec<Part> {
+        let key = self.side(direction).profiles[profile as usize].key.clone();
+        let container_ports = match key.ports {
+            Some(map) => self.classes.port_maps[map as usize].clone(),
+            None => [].into(),
+        };
+        let mut everybody = RoaringBitmap::new();
+        everybody.insert_range(0..self.classes.len() + self.atoms(direction).len() as u32);
+        let mut partition = Partition::new(everybody);
+        let (admin, table) = (&self.admin, &mut self.ports);
+        let tier = |tier: Tier, partition: &mut Partition, table: &mut PortTable| {
+            for index in &key.admin {
+                if self.cluster.admin_policies[*index as usize].tier != tier {
+                    continue;
+                }
+                for rule in admin[*index as usize].rules(direction) {
+                    for piece in &rule.pieces {
+                        let ports = piece.ports.resolve(&container_ports, table);
+                        partition.apply(&piece.peers, |decided| decided.by_rule(rule.action, ports, table));
+                    }
+                }
+            }
+        };
+        tier(Tier::Admin, &mut partition, table);
+        partition.apply_to_all(|decided| decided.next_tier(table));
+        if key.policies.is_empty() {
+            tier(Tier::Baseline, &mut partition, table);
+            partition.apply_to_all(|decided| Decided::next_tier(decided, table).default_allow(table));
+        } else {
+            let compiled = key.policies.iter().filter_map(|slot| self.policies[*slot as usize].as_ref());
+            for rule in compiled.filter_map(|slot| slot.compiled.rules(direction)).flatten() {
+                for piece in &rule.pieces {
+                    let ports = piece.ports.resolve(&container_ports, table);
+                    partition.apply(&piece.peers, |decided| decided.allow(ports, table));
+                }
+            }
+        }
+        let allowed = partition.into_allowed().into_iter();
+        allowed.map(|(ports, peers)| Part { peers: self.sets.intern(peers), ports }).collect()
+    }
+
+    fn side(&self, direction: Direction) -> &Side {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
+
+    fn side_mut(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Ingress => &mut self.ingress,
+            Direction::Egress => &mut self.egress,
+        }
+    }
+
+    fn atoms(&self, direction: Direction) -> &Atoms {
+        match direction {
+            Direction::Ingress => &self.sources,
+            Direction::Egress => &self.destinations,
+        }
+    }
+}
+
+/// Questions about single connections.
+impl<'c> Reachability<'c> {
+    /// The cluster that this is about (its NetworkPolicies as they were before edits).
+    pub fn cluster(&self) -> &'c Cluster {
+        self.cluster
+    }
+
+    /// The declared modes.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The NetworkPolicies in force, edits included.
+    pub fn network_policies(&self) -> impl Iterator<Item = &NetworkPolicy> {
+        self.policies.iter().flatten().map(|slot| &*slot.policy)
+    }
+
+    /// Whether `source` may open a connection to `destination` at this port.
+    pub fn allowed(
+        &self,
+        source: impl Into<Endpoint>,
+        destination: impl Into<Endpoint>,
+        protocol: Protocol,
+        port: u16,
+    ) -> bool {
+        self.connections(source, destination).contains(protocol, port)
+    }
+
+    /// Every port of `destination` that `source` may open a connection to.
+    ///
+    /// A pod and itself: everything, because that traffic never leaves the pod. An entry that stands for several
+    /// replicas and itself: from one replica to another. Two addresses outside: everything, nobody here has a say.
+    pub fn connections(&self, source: impl Into<Endpoint>, destination: impl Into<Endpoint>) -> PortSet {
+        let (source, destination) = (source.into(), destination.into());
+        if let (Endpoint::Pod(source), Endpoint::Pod(destination)) = (source, destination)
+            && source == destination
+            && self.cluster.pods[source.0].replicas == 1
+        {
+            return PortSet::all();
+        }
+        self.half(Direction::Egress, source, destination).intersection(self.half(
+            Direction::Ingress,
+            destination,
+            source,
+        ))
+    }
+
+    /// What `subject`'s own side allows in `direction`, with `peer` at the other end.
+    pub fn half(&self, direction: Direction, subject: Endpoint, peer: Endpoint) -> &PortSet {
+        let ports = match subject {
+            Endpoint::Address(_) => PortsId::ALL,
+            Endpoint::Pod(pod) => {
+                let peer = match peer {
+                    Endpoint::Pod(peer) => self.classes.of_pod[peer.0],
+                    Endpoint::Address(address) => {
+                        self.classes.len() + self.atoms(direction).of(address) as u32
+                    }
+                };
+                self.side(direction).profile(self.classes.of_pod[pod.0]).ports(peer)
+            }
+        };
+        self.ports.get(ports)
+    }
+
+    /// Whether some NetworkPolicy isolates the pod in `direction`.
+    pub fn is_isolated(&self, pod: PodId, direction: Direction) -> bool {
+        !self.side(direction).profile(self.classes.of_pod[pod.0]).key.policies.is_empty()
+    }
+
+    /// The NetworkPolicies that isolate the pod in `direction`.
+    pub fn isolating(&self, pod: PodId, direction: Direction) -> impl Iterator<Item = &NetworkPolicy> {
+        let slots = &self.side(direction).profile(self.classes.of_pod[pod.0]).key.policies;
+        slots.iter().filter_map(|slot| self.policies[*slot as usize].as_ref()).map(|slot| &*slot.policy)
+    }
+
+    /// How many classes the pods fall into.
+    pub fn class_count(&self) -> usize {
+        self.classes.len() as usize
+    }
+
+    /// The class of a pod: pods of one class have the same verdicts.
+    pub fn class_of(&self, pod: PodId) -> usize {
+        self.classes.of_pod[pod.0] as usize
+    }
+
+    /// Ranges of outside addresses that sources (ingress) or destinations (egress) fall into, IPv4 first.
+    pub fn external_ranges(&self, direction: Direction) -> Vec<AddressRange> {
+        let atoms = self.atoms(direction);
+        (0..atoms.len()).map(|atom| atoms.range(atom)).collect()
+    }
+
+    /// Pods that may open a connection to `destination` at this port, itself left out unless it has replicas.
+    pub fn sources(&self, destination: PodId, protocol: Protocol, port: u16) -> Vec<PodId> {
+        let mut verdicts: Vec<Option<bool>> = vec![None; self.class_count()];
+        let mut sources = Vec::new();
+        for (index, pod) in self.cluster.pods.iter().enumerate() {
+            let source = PodId(index);
+            if source == destination && pod.replicas == 1 {
+                continue;
+            }
+            let verdict = &mut verdicts[self.class_of(source)];
+            let allowed = *verdict.get_or_insert_with(|| {
+                let (from, to) = (Endpoint::Pod(source), Endpoint::Pod(destination));
+                self.half(Direction::Egress, from, to).contains(protocol, port)
+                    && self.half(Direction::Ingress, to, from).contains(protocol, port)
+            });
+            if allowed {
+                sources.push(source);
+            }
+        }
+        sources
+    }
+}
+
+fn all_mentions<'a>(cluster: &'a Cluster, policies: impl Iterator<Item = &'a NetworkPolicy>) -> Mentions {
+    let mut mentions = Mentions::default();
+    for policy in policies {
+        mentions.add_network_policy(policy);
+    }
+    for policy in &cluster.admin_policies {
+        mentions.add_admin_policy(policy, &cluster.nodes);
+    }
+    mentions.add_mesh(&cluster.mesh);
+    mentions
+}
+
+/// The addresses by which blocks can match a pod.
+fn matched_addresses(cluster: &Cluster, options: &Options, pod: &Pod) -> Vec<IpAddr> {
+    if pod.host_network && options.host_network == HostNetwork::NodeAddress {
+        let mut addresses = pod.node_addresses.clone();
+        addresses.extend(&pod.addresses);
+        return addresses;
+    }
+    let networks_cover_pods = cluster.admin_policies.iter().any(|policy| {
+        policy.kind == AdminKind::ClusterNetworkPolicy
+            && policy
+                .egress
+                .iter()
+                .any(|rule| rule.peers.iter().any(|peer| matches!(peer, AdminPeer::Networks(_))))
+    });
+    if options.ip_block_pods == IpBlockPods::Always || networks_cover_pods {
+        pod.addresses.clone()
+    } else {
+        Vec::new()
+    }
+}
