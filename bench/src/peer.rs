@@ -19,15 +19,17 @@ pub(crate) fn fill_in(template: &str, values: &[(&str, &Path)]) -> String {
 
 /// Runs a step of building or preparing a peer; its output is only shown when it fails.
 pub(crate) async fn prepare(command: &mut Command) -> Result<String> {
+    // Arguments may be whole scripts: the program's name is enough.
+    let program = command.as_std().get_program().display().to_string();
     let output = command
         .stdin(Stdio::null())
         .output()
         .await
-        .with_context(|| format!("failed to start {command:?}"))?;
+        .with_context(|| format!("failed to start {program}"))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         let last: Vec<&str> = errors.lines().rev().take(5).collect();
-        bail!("{command:?} failed: {}", last.into_iter().rev().collect::<Vec<_>>().join(" / "));
+        bail!("{program} failed: {}", last.into_iter().rev().collect::<Vec<_>>().join(" / "));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -12,6 +12,8 @@ import duckdb
 
 glob, questions, times = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
 connection = duckdb.connect()
+# It would be printed among the answers.
+connection.execute("SET enable_progress_bar = false")
 connection.execute("SET TimeZone = 'UTC'")
 connection.execute(f"CREATE VIEW logs AS SELECT * FROM read_parquet('{glob}')")
 timed = []
