@@ -14,6 +14,7 @@ mod scan;
 mod series;
 mod session;
 mod sql;
+mod table;
 mod time;
 mod traces;
 mod traffic;

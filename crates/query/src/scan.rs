@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt64Arra
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, Statistics};
@@ -18,13 +18,15 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use parapet_store::{HourSlice, SEQ, Segment, TS};
+
+use crate::table::Source;
 
 pub(crate) use reader::Footers;
 
@@ -134,29 +136,21 @@ impl Rows {
 }
 
 #[async_trait]
-impl TableProvider for Rows {
+impl Source for Rows {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    /// Inexact: used to leave out segments here; the physical optimizer moves them into the Parquet scan itself.
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-
-    async fn scan(
+    /// Leaves out segments here; the physical optimizer moves the conditions into the Parquet scan itself.
+    async fn read(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        filters: &[Expr],
+        conditions: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = state.config_options().execution.target_partitions.max(1);
-        let segments = self.prune(state, filters)?;
+        let segments = self.prune(state, conditions)?;
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(2);
         if !segments.is_empty() {
             parts.push(self.scan_segments(segments, partitions, projection, limit)?);

@@ -28,6 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::QueryError;
 use crate::scan::{Footers, NOWHERE, Rows, micros};
 use crate::sql::functions;
+use crate::table::Table;
 use crate::time::{Buckets, Micros};
 
 /// The full names of tables are `store.public.logs` and so on.
@@ -85,7 +86,7 @@ impl Session {
 
     /// A table to build a query on.
     pub(crate) fn table(&self, rows: Rows) -> Result<DataFrame, QueryError> {
-        self.ctx.read_table(Arc::new(rows)).map_err(QueryError::of_ours)
+        self.ctx.read_table(Arc::new(Table(rows))).map_err(QueryError::of_ours)
     }
 
     /// The rows of a range, and no others.

@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 
 use crate::metrics::Operation;
 use crate::session::Session;
+use crate::table::Table;
 use crate::{Engine, QueryError};
 
 /// Limits of one statement; those of the engine's `Config` hold as well.
@@ -130,10 +131,10 @@ async fn run(
 fn register(session: &Session) -> Result<(), QueryError> {
     for signal in Signal::ALL {
         let rows = session.rows(signal, session.snapshot.hours(signal, &TimeRange::ALL));
-        session.ctx.register_table(signal.name(), Arc::new(rows)).map_err(QueryError::of_ours)?;
+        session.ctx.register_table(signal.name(), Arc::new(Table(rows))).map_err(QueryError::of_ours)?;
     }
     let hourly = hourly::TrafficHourly::new(session.snapshot.clone());
-    session.ctx.register_table("traffic_hourly", Arc::new(hourly)).map_err(QueryError::of_ours)?;
+    session.ctx.register_table("traffic_hourly", Arc::new(Table(hourly))).map_err(QueryError::of_ours)?;
     Ok(())
 }
 

@@ -19,6 +19,8 @@ pub struct TrafficOverviewQuery {
     pub range: TimeRange,
     /// The API.
     pub service: Option<String>,
+    /// The API's method.
+    pub operation: Option<String>,
     /// The application.
     pub app: Option<String>,
     /// The gateway's name.
@@ -130,6 +132,8 @@ pub struct TrafficQuery {
     pub range: TimeRange,
     /// The API.
     pub service: Option<String>,
+    /// The API's method.
+    pub operation: Option<String>,
     /// The application.
     pub app: Option<String>,
     /// The gateway's name.
@@ -154,6 +158,7 @@ impl TrafficQuery {
         Self {
             range,
             service: None,
+            operation: None,
             app: None,
             gateway: None,
             status_class: None,

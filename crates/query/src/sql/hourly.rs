@@ -9,13 +9,15 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use parapet_signal::UnixNanos;
 use parapet_store::{Snapshot, TimeRange, TrafficHour};
+
+use crate::table::Source;
 
 /// The table.
 #[derive(Debug)]
@@ -31,27 +33,19 @@ impl TrafficHourly {
 }
 
 #[async_trait]
-impl TableProvider for TrafficHourly {
+impl Source for TrafficHourly {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-
-    async fn scan(
+    async fn read(
         &self,
         _state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        filters: &[Expr],
+        conditions: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (snapshot, range) = (self.snapshot.clone(), range(filters));
+        let (snapshot, range) = (self.snapshot.clone(), range(conditions));
         let hours = tokio::task::spawn_blocking(move || snapshot.traffic_hourly(&range)).await;
         let hours = hours.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let hours = hours.map_err(|error| DataFusionError::External(Box::new(error)))?;

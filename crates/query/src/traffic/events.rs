@@ -149,6 +149,7 @@ impl TrafficQuery {
         let least = self.min_duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
         let conditions = [
             filter::equals("service", &self.service)?,
+            filter::equals("operation", &self.operation)?,
             filter::equals("gateway_name", &self.gateway)?,
             self.status_class.as_deref().map(class_is).transpose()?,
             least.map(|ms| ident("duration_ms").gt_eq(lit(ms))),

@@ -89,7 +89,7 @@ fn split(range: Micros, width: i64) -> (Micros, Vec<Micros>) {
 
 impl TrafficOverviewQuery {
     fn check(&self) -> Result<(), QueryError> {
-        for text in [&self.service, &self.app, &self.gateway].into_iter().flatten() {
+        for text in [&self.service, &self.operation, &self.app, &self.gateway].into_iter().flatten() {
             filter::bounded(text)?;
         }
         Ok(())
@@ -97,7 +97,9 @@ impl TrafficOverviewQuery {
 
     fn wants(&self, hour: &TrafficHour) -> bool {
         let is = |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
-        is(&self.service, &hour.key.service) && is(&self.gateway, &hour.key.gateway_name)
+        is(&self.service, &hour.key.service)
+            && is(&self.operation, &hour.key.operation)
+            && is(&self.gateway, &hour.key.gateway_name)
     }
 
     /// Counts rows by everything that the overview tells apart, and by duration.
@@ -115,6 +117,7 @@ impl TrafficOverviewQuery {
         }
         let mut conditions = vec![];
         conditions.extend(filter::equals("service", &self.service)?);
+        conditions.extend(filter::equals("operation", &self.operation)?);
         conditions.extend(filter::equals("gateway_name", &self.gateway)?);
         let conditions = filter::all(conditions);
         let mut batches = Vec::new();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parapet_query::{Blame, TraceQuery};
+use parapet_query::{Blame, Filter, TraceQuery};
 use parapet_signal::{
     Attributes, Batch, Grouped, Resource, Scope, Span, SpanId, SpanKind, Status, StatusCode, TraceId,
 };
@@ -115,4 +115,14 @@ async fn conditions_are_of_one_span() {
     assert_eq!(count(TraceQuery { name: Some("get /1".into()), ..base() }).await, 11);
     assert_eq!(count(TraceQuery { min_duration_ms: Some(200), ..base() }).await, 21);
     assert_eq!(count(TraceQuery { range: range(0, 271 * SECOND), ..base() }).await, 2);
+    let filter = |field: &str, value: i64| Some(Filter::eq(field, value));
+    assert_eq!(count(TraceQuery { filter: filter("attributes.number", 1), ..base() }).await, 40);
+    assert_eq!(count(TraceQuery { filter: filter("attributes.number", 2), ..base() }).await, 0);
+    // Only roots have both: conditions are met by one span, not by a trace's spans together.
+    let front = || Filter::eq("resource.service.name", "front");
+    let both = |number: i64| Some(Filter::And(vec![front(), Filter::eq("attributes.number", number)]));
+    assert_eq!(count(TraceQuery { filter: both(0), ..base() }).await, 40);
+    assert_eq!(count(TraceQuery { filter: both(1), ..base() }).await, 0);
+    let not_front = Some(Filter::Not(Box::new(front())));
+    assert_eq!(count(TraceQuery { filter: not_front, errors_only: true, ..base() }).await, 8);
 }

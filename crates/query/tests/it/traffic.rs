@@ -16,7 +16,7 @@ fn events() -> Vec<TrafficEvent> {
         let leg = |number: i32| TrafficEvent {
             leg: Some(number),
             service: Some(format!("api-{}", i % 4)),
-            operation: Some("get".into()),
+            operation: Some(["get", "list"][(i / 4 % 2) as usize].into()),
             gateway_name: Some(["edge", "inner"][(i % 2) as usize].into()),
             http_status: Some([200, 204, 302, 404, 503][(i % 5) as usize]),
             http_method: Some("GET".into()),
@@ -31,6 +31,7 @@ fn events() -> Vec<TrafficEvent> {
             app: (i % 3 != 0).then(|| format!("app-{}", i % 3)),
             app_org: Some("org".into()),
             service: Some(format!("api-{}", i % 4)),
+            operation: Some(["get", "list"][(i / 4 % 2) as usize].into()),
             gateway_name: Some(["edge", "inner"][(i % 2) as usize].into()),
             final_status: Some("Pass".into()),
             ..TrafficEvent::new(TrafficKind::Summary, at(ts + 40), id.clone())
@@ -48,7 +49,14 @@ fn batches() -> Vec<Batch> {
 }
 
 fn query(from: i64, to: i64) -> TrafficOverviewQuery {
-    TrafficOverviewQuery { range: range(from, to), service: None, app: None, gateway: None, buckets: 60 }
+    TrafficOverviewQuery {
+        range: range(from, to),
+        service: None,
+        operation: None,
+        app: None,
+        gateway: None,
+        buckets: 60,
+    }
 }
 
 /// Requests, errors, bytes sent and by status class, as a person would count them.
@@ -109,13 +117,21 @@ async fn rollups_and_rows_count_the_same_as_a_person_would() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn overviews_narrow_to_a_service_a_gateway_and_an_application() {
+async fn overviews_narrow_to_a_service_an_operation_a_gateway_and_an_application() {
     let bench = Bench::fill(Place::Both, batches()).await;
     let all = || query(0, 72 * HOUR);
     let of = async |query| bench.engine.traffic_overview(query).await.unwrap();
     let service = of(TrafficOverviewQuery { service: Some("api-1".into()), ..all() }).await;
     assert_eq!(summed(&service), naive(0, 72 * HOUR, |i| i % 4 == 1));
     assert_eq!(service.top_services.len(), 1);
+    // From rollups, from rows, and from rows of an application's.
+    let operation = TrafficOverviewQuery { operation: Some("list".into()), ..all() };
+    let lists = |i: i64| i / 4 % 2 == 1;
+    assert_eq!(summed(&of(operation.clone()).await), naive(0, 72 * HOUR, lists));
+    let short = of(TrafficOverviewQuery { range: range(0, 7 * HOUR), ..operation.clone() }).await;
+    assert_eq!((short.source, summed(&short)), (TrafficSource::Raw, naive(0, 7 * HOUR, lists)));
+    let of_app = of(TrafficOverviewQuery { app: Some("app-2".into()), ..operation }).await;
+    assert_eq!(summed(&of_app), naive(0, 72 * HOUR, |i| lists(i) && i % 3 == 2));
     let gateway = of(TrafficOverviewQuery { gateway: Some("edge".into()), ..all() }).await;
     assert_eq!(summed(&gateway), naive(0, 72 * HOUR, |i| i % 2 == 0));
     let app = of(TrafficOverviewQuery { app: Some("app-2".into()), ..all() }).await;

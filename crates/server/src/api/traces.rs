@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use parapet_query::{Page, Trace, TraceQuery, TraceRow};
+use parapet_query::{Filter, Page, Trace, TraceQuery, TraceRow};
+use parapet_signal::Signal;
 use utoipa::IntoParams;
 
-use super::common::{Paging, Range, Segment};
+use super::common::{self, Paging, Range, Segment};
 use crate::app::Shared;
 use crate::openapi::Refusals;
 use crate::problem::{Kind, Problem};
@@ -24,6 +25,9 @@ struct Traces {
     status: bool,
     /// The least duration of the span.
     min_duration_ms: Option<u64>,
+    /// JSON of a `Filter`: conditions on any column of the span, `attributes.KEY` or `resource.KEY`, joined by `and`, `or` and `not`; 8192 bytes at most.
+    #[param(value_type = Option<String>, max_length = 8192, example = r#"{"eq":{"field":"attributes.http.route","value":"/orders"}}"#)]
+    filter: Option<Filter>,
 }
 
 /// Newest traces
@@ -36,16 +40,18 @@ pub(super) async fn page(
     mut parameters: Parameters,
 ) -> Result<Json<Page<TraceRow>>, Problem> {
     let mut query = TraceQuery::new(Range::take(&mut parameters));
-    let Traces { service, q, status, min_duration_ms } = Traces {
+    let Traces { service, q, status, min_duration_ms, filter } = Traces {
         service: parameters.text("service"),
         q: parameters.text("q"),
         status: parameters.parsed("status", "`error`", |text| (text == "error").then_some(())).is_some(),
         min_duration_ms: parameters.number("min_duration_ms", 0..=u64::from(u32::MAX)),
+        filter: common::filter(&mut parameters, Signal::Spans),
     };
     let Paging { limit, cursor } = Paging::take(&mut parameters);
     parameters.finish()?;
     (query.service, query.name, query.errors_only) = (service, q, status);
-    (query.min_duration_ms, query.limit, query.cursor) = (min_duration_ms, limit, cursor);
+    (query.min_duration_ms, query.filter) = (min_duration_ms, filter);
+    (query.limit, query.cursor) = (limit, cursor);
     Ok(Json(app.state.engine.traces_page(query).await?))
 }
 

@@ -20,6 +20,8 @@ use crate::query::Parameters;
 struct Whose {
     /// The API.
     service: Option<String>,
+    /// The API's method.
+    operation: Option<String>,
     /// The application.
     app: Option<String>,
     /// The gateway.
@@ -30,6 +32,7 @@ impl Whose {
     fn take(parameters: &mut Parameters) -> Self {
         Self {
             service: parameters.text("service"),
+            operation: parameters.text("operation"),
             app: parameters.text("app"),
             gateway: parameters.text("gateway"),
         }
@@ -48,7 +51,7 @@ struct Which {
     /// The least duration.
     min_duration_ms: Option<u64>,
     /// JSON of a `Filter`: conditions on any column of the client's leg, joined by `and`, `or` and `not`; 8192 bytes at most.
-    #[param(value_type = Option<String>, max_length = 8192, example = r#"{"eq":{"field":"operation","value":"GET /orders"}}"#)]
+    #[param(value_type = Option<String>, max_length = 8192, example = r#"{"eq":{"field":"http_vhost","value":"api.example.org"}}"#)]
     filter: Option<Filter>,
 }
 
@@ -75,10 +78,10 @@ pub(super) async fn overview(
     mut parameters: Parameters,
 ) -> Result<Json<TrafficOverview>, Problem> {
     let range = Range::take(&mut parameters);
-    let Whose { service, app, gateway } = Whose::take(&mut parameters);
+    let Whose { service, operation, app, gateway } = Whose::take(&mut parameters);
     let Buckets { buckets } = Buckets::take(&mut parameters);
     parameters.finish()?;
-    let query = TrafficOverviewQuery { range, service, app, gateway, buckets };
+    let query = TrafficOverviewQuery { range, service, operation, app, gateway, buckets };
     Ok(Json(shared.state.engine.traffic_overview(query).await?))
 }
 
@@ -92,11 +95,11 @@ pub(super) async fn page(
     mut parameters: Parameters,
 ) -> Result<Json<Page<TrafficRow>>, Problem> {
     let mut query = TrafficQuery::new(Range::take(&mut parameters));
-    let Whose { service, app, gateway } = Whose::take(&mut parameters);
+    let Whose { service, operation, app, gateway } = Whose::take(&mut parameters);
     let Which { status_class, q, min_duration_ms, filter } = Which::take(&mut parameters);
     let Paging { limit, cursor } = Paging::take(&mut parameters);
     parameters.finish()?;
-    (query.service, query.app, query.gateway) = (service, app, gateway);
+    (query.service, query.operation, query.app, query.gateway) = (service, operation, app, gateway);
     (query.status_class, query.path, query.min_duration_ms) = (status_class, q, min_duration_ms);
     (query.filter, query.limit, query.cursor) = (filter, limit, cursor);
     Ok(Json(shared.state.engine.traffic_page(query).await?))

@@ -82,6 +82,11 @@ async fn bad_values_say_what_was_expected() {
             "filter",
             "no field \"body\"",
         ),
+        (
+            "traces?filter=%7B%22eq%22:%7B%22field%22:%22body%22,%22value%22:%22x%22%7D%7D",
+            "filter",
+            "no field \"body\"",
+        ),
         ("metrics/series", "name", "the name of a metric"),
     ] {
         let problem = world.get(&format!("/api/v1/{query}"), &token).await.problem(400);
@@ -112,7 +117,7 @@ async fn filters_are_bounded() {
         (long(4097), "longer than 4096 bytes"),
         (long(8192), "expected 8192 bytes at most"),
     ] {
-        for list in ["logs", "traffic/events"] {
+        for list in ["logs", "traces", "traffic/events"] {
             let problem = world.get(&format!("/api/v1/{list}?filter={filter}"), &token).await.problem(400);
             assert_eq!(problem["errors"][0]["name"], "filter");
             if list == "logs" {
