@@ -9,11 +9,18 @@
 //! 3. Hop-by-hop and identity headers are taken out, always; the caller's identity is written in, last.
 //! 4. The request is written anew from its parsed parts and forwarded.
 
+pub mod authn;
+pub mod authz;
+mod cache;
+mod clock;
 mod decision;
 mod inquiry;
 mod path;
 mod query;
+pub mod review;
+pub mod settings;
 
+pub use clock::Clock;
 pub use decision::{AllowReason, Consumed, Decide, Decision, Grant, Refusal, RefuseReason};
 pub use inquiry::{AuthnMethod, Identity, Inquiry, Peer};
 pub use path::{CanonicalPath, PathFault, PathRules};

@@ -1,0 +1,120 @@
+//! What is counted about decisions besides their outcome.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Which cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CacheName {
+    Token,
+    Certificate,
+    Oidc,
+    Access,
+}
+
+impl EncodeLabelValue for CacheName {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        let name = match self {
+            Self::Token => "token",
+            Self::Certificate => "certificate",
+            Self::Oidc => "oidc",
+            Self::Access => "access",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LookUp {
+    cache: CacheName,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    cache: CacheName,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    what: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    what: &'static str,
+}
+
+/// Counters of caches and of what is loaded anew while the process runs.
+#[derive(Clone, Debug)]
+pub struct DecisionMetrics {
+    lookups: Family<LookUp, Counter>,
+    ages: Family<Of, Histogram, fn() -> Histogram>,
+    reloads: Family<Reload, Counter>,
+    ends: Family<Named, Gauge<f64, AtomicU64>>,
+}
+
+/// Seconds; the default life is 10 s, the reference's longest 300 s.
+const AGES: [f64; 7] = [1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 300.0];
+
+impl DecisionMetrics {
+    /// Registers them.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            lookups: Family::default(),
+            ages: Family::new_with_constructor(|| Histogram::new(AGES)),
+            reloads: Family::default(),
+            ends: Family::default(),
+        };
+        registry.register(
+            "parapet_guard_cache_lookups",
+            "Questions answered from a cache (hit) or asked (miss), by cache",
+            metrics.lookups.clone(),
+        );
+        registry.register_with_unit(
+            "parapet_guard_cache_answer_age",
+            "Age of answers that were used again, by cache: how stale decisions are",
+            Unit::Seconds,
+            metrics.ages.clone(),
+        );
+        registry.register(
+            "parapet_guard_reloads",
+            "Files and keys loaded anew while running, by what and result; after a failure the last good ones stay",
+            metrics.reloads.clone(),
+        );
+        registry.register_with_unit(
+            "parapet_guard_not_after",
+            "Seconds since 1970 at which a certificate ends, by what it is for",
+            Unit::Seconds,
+            metrics.ends.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn looked_up(&self, cache: CacheName, age: Option<Duration>) {
+        let result = if age.is_some() { "hit" } else { "miss" };
+        self.lookups.get_or_create(&LookUp { cache, result }).inc();
+        if let Some(age) = age {
+            self.ages.get_or_create(&Of { cache }).observe(age.as_secs_f64());
+        }
+    }
+
+    /// `what` was loaded anew, or could not be.
+    pub fn reloaded(&self, what: &'static str, succeeded: bool) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.reloads.get_or_create(&Reload { what, result }).inc();
+    }
+
+    /// The certificate that is used for `what` ends then.
+    pub fn ends(&self, what: &'static str, not_after: jiff::Timestamp) {
+        self.ends.get_or_create(&Named { what }).set(not_after.as_second() as f64);
+    }
+}
