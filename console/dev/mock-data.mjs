@@ -26,7 +26,7 @@ function log(ms, service, severity, text, body, extra = {}) {
   db.logs.push({
     ts: iso(ms), ms, seq: (seq += 1), severity_number: severity, severity_text: text, body, service_name: service,
     k8s_namespace_name: service === 'gateway' ? 'edge' : 'shop', k8s_pod_name: PODS[service] ?? null, k8s_container_name: service, host_name: 'node-1',
-    trace_id: null, span_id: null, event_name: null, attributes: {}, resource: { 'service.name': service, 'k8s.deployment.name': service, 'service.version': '1.4.2' }, ...extra,
+    trace_id: null, span_id: null, event_name: null, attributes: {}, resource: { 'service.name': service, 'k8s.deployment.name': service, 'service.version': '1.4.2', 'parapet.demo': true }, ...extra,
   });
 }
 

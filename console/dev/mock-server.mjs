@@ -106,7 +106,7 @@ function eventFilter(p) {
   const { from, to } = range(p);
   const filter = p.get('filter') ? JSON.parse(p.get('filter')) : null;
   return ({ ms, row }) =>
-    ms >= from && ms < to && (!p.get('service') || row.service === p.get('service')) && (!p.get('app') || row.app === p.get('app')) && (!p.get('gateway') || row.gateway_name === p.get('gateway')) &&
+    ms >= from && ms < to && (!p.get('service') || row.service === p.get('service')) && (!p.get('operation') || row.operation === p.get('operation')) && (!p.get('app') || row.app === p.get('app')) && (!p.get('gateway') || row.gateway_name === p.get('gateway')) &&
     (!p.get('status_class') || `${Math.floor(row.http_status / 100)}xx` === p.get('status_class')) && (!p.get('q') || row.path.includes(p.get('q'))) && row.duration_ms >= Number(p.get('min_duration_ms') ?? 0) && (!filter || matches(filter, row));
 }
 
@@ -138,7 +138,8 @@ function trafficOverview(p) {
 function traceList(p) {
   const { from, to } = range(p);
   const list = [...db.traces.values()];
-  return page(list, ({ row }) => row.ms >= from && row.ms < to && (!p.get('service') || row.services.includes(p.get('service'))) && (!p.get('q') || row.root_name.toLowerCase().includes(p.get('q').toLowerCase())) && (p.get('status') !== 'error' || row.error_count > 0) && row.duration_ms >= Number(p.get('min_duration_ms') ?? 0), p, null, ({ row: { ms: _ms, ...row } }) => row);
+  const filter = p.get('filter') ? JSON.parse(p.get('filter')) : null;
+  return page(list, ({ row, spans }) => (!filter || spans.some((span) => matches(filter, span))) && row.ms >= from && row.ms < to && (!p.get('service') || row.services.includes(p.get('service'))) && (!p.get('q') || row.root_name.toLowerCase().includes(p.get('q').toLowerCase())) && (p.get('status') !== 'error' || row.error_count > 0) && row.duration_ms >= Number(p.get('min_duration_ms') ?? 0), p, null, ({ row: { ms: _ms, ...row } }) => row);
 }
 
 const METRICS = [

@@ -76,6 +76,37 @@ test('a field of a line becomes a filter', async ({ page }) => {
   await expect(lines.getByRole('listitem').first()).toBeVisible();
 });
 
+test('what only the resource has filters lines too, for and out', async ({ page }) => {
+  // A service of the demo, for Parapet's own lines, which may be the newest, lack what all of the demo's have.
+  await open(page, '/logs?from=now-1h&refresh=5&service=orders');
+  const lines = page.getByRole('list', { name: 'Log lines, newest first' });
+  const ofOrders = lines.getByRole('listitem').filter({ has: page.getByTitle('orders', { exact: true }) });
+  await ofOrders.first().getByRole('button').first().click();
+  // A truth value: it has to be found all the same.
+  const field = page.getByRole('row').filter({ hasText: /^resource\.parapet\.demo/ });
+  await expect(field).toHaveText(/true$/);
+  await field.hover();
+  await field.getByRole('button', { name: /^Filter for/ }).click();
+  await expect(page).toHaveURL((url) => url.searchParams.get('where') === 'resource.parapet.demo=true');
+  await expect(ofOrders.first()).toBeVisible();
+  await lines.getByRole('button', { expanded: true }).click();
+
+  await page.getByRole('button', { name: 'Filter by service' }).click();
+  await page.getByRole('listbox', { name: 'Values' }).getByRole('button', { name: 'Any' }).click();
+  await expect(page).not.toHaveURL(/[?&]service=/);
+  await ofOrders.first().getByRole('button').first().click();
+  const service = page.getByRole('row').filter({ hasText: /^resource\.service\.name/ });
+  await expect(service).toHaveText(/orders$/);
+  await service.hover();
+  await service.getByRole('button', { name: /^Filter out/ }).click();
+  await expect(page).toHaveURL((url) => url.searchParams.getAll('where').includes('!resource.service.name:orders'));
+  // Others of the demo are left, and none of the service or of Parapet itself.
+  await expect(ofOrders).toHaveCount(0);
+  await expect(lines.getByRole('listitem').first()).toBeVisible();
+  await expect(ofOrders).toHaveCount(0);
+  await expect(lines.getByRole('listitem').filter({ has: page.getByTitle('parapet', { exact: true }) })).toHaveCount(0);
+});
+
 test('dragging over the histogram zooms into that time', async ({ page }) => {
   await open(page, '/logs?from=now-1h');
   const chart = page.getByRole('img', { name: 'Lines over time by severity' }).locator('.u-over');

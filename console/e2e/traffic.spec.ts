@@ -17,6 +17,19 @@ test('traffic is counted, charted, ranked and narrowed by a click', async ({ pag
   await expect(page.getByRole('button', { name: 'Remove the filter by API' })).toBeVisible();
 });
 
+test('an operation narrows the whole page', async ({ page }) => {
+  await open(page, '/traffic?refresh=5');
+  const operations = page.getByRole('region', { name: 'Operations' }).getByRole('button');
+  await expect(operations.nth(1)).toBeVisible();
+  const name = await operations.nth(1).innerText();
+  await operations.nth(1).click();
+  await expect(page).toHaveURL((url) => url.searchParams.get('operation') === name);
+  await expect(operations).toHaveText([name]);
+  const events = page.getByRole('list', { name: 'API events, newest first' }).getByRole('listitem');
+  await expect(events.first()).toBeVisible();
+  await expect(events.filter({ hasNot: page.getByTitle(name, { exact: true }) })).toHaveCount(0);
+});
+
 test('an API event leads to its logs and to its trace', async ({ page }) => {
   await open(page, '/traffic?refresh=0');
   const events = page.getByRole('list', { name: 'API events, newest first' });

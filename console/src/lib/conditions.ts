@@ -5,9 +5,16 @@
 export interface Condition {
   /** A column, or `attributes.KEY`, or `resource.KEY`. */
   field: string;
-  value: string | number | boolean;
+  value: Comparable;
   /** Rows that have this value are left out. */
   not: boolean;
+}
+
+export type Comparable = string | number | boolean;
+
+/** Lists and objects are not compared. */
+export function isComparable(value: unknown): value is Comparable {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }
 
 export function parseCondition(text: string): Condition | null {

@@ -2,8 +2,9 @@ import { useQuery } from '@tanstack/react-query';
 import { useState, type JSX } from 'react';
 import { get, type Params } from '../../api/client';
 import type { FieldValues, LogField } from '../../api/types';
+import { conditionsOf, formatCondition } from '../../lib/conditions';
 import { count } from '../../lib/format';
-import { useSettled } from '../../lib/hooks';
+import { useSettled, useUrl } from '../../lib/hooks';
 import { Icon } from '../../ui/icons';
 import { Popover } from '../../ui/overlay';
 import { Loaded } from '../../ui/panel';
@@ -106,5 +107,19 @@ export function Chip({ name, value, not = false, onRemove }: { name: string; val
         <Icon name="close" size={12} />
       </button>
     </span>
+  );
+}
+
+/** The conditions on any field that the address holds, each to be taken away. */
+export function ConditionChips(): JSX.Element {
+  const { params, set } = useUrl();
+  const where = params.getAll('where');
+  return (
+    <>
+      {conditionsOf(where).map((condition) => {
+        const text = formatCondition(condition);
+        return <Chip key={text} name={condition.field} value={String(condition.value)} not={condition.not} onRemove={() => set({ where: where.filter((other) => other !== text) })} />;
+      })}
+    </>
   );
 }

@@ -1,21 +1,21 @@
-import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useMemo, useState, type JSX } from 'react';
-import { get, messageOf, type Params } from '../../api/client';
-import { LIST_KEPT_MS } from '../../api/queries';
-import type { LogHistogram, LogRow, Page as PageOf } from '../../api/types';
-import { conditionsOf, formatCondition, withCondition, type Condition } from '../../lib/conditions';
-import { count, dateTime } from '../../lib/format';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useCallback, useMemo, useState, type JSX } from 'react';
+import { get, type Params } from '../../api/client';
+import { useNewestFirst } from '../../api/newest-first';
+import type { LogHistogram, LogRow } from '../../api/types';
+import { withCondition, type Condition } from '../../lib/conditions';
+import { count } from '../../lib/format';
 import { useNow, useRange, useUrl } from '../../lib/hooks';
 import { searchedFor } from '../../lib/log-body';
 import { severityColor } from '../../lib/palette';
 import { absolute } from '../../lib/time-range';
 import { Icon } from '../../ui/icons';
+import { NewestFirstList } from '../../ui/newest-first-list';
 import { Page } from '../../ui/page';
-import { Empty, Failure, Loaded, Panel, Skeleton } from '../../ui/panel';
+import { Empty, Loaded, Panel, Skeleton } from '../../ui/panel';
 import { SearchBox } from '../../ui/search-box';
 import { Legend, TimeChart } from '../../ui/time-chart';
-import { VirtualList } from '../../ui/virtual-list';
-import { Chip, FieldFilter } from './filters';
+import { Chip, ConditionChips, FieldFilter } from './filters';
 import { useFollow } from './follow';
 import { LogLine } from './line';
 import { CLEARED, FIELD_LABELS, FIELD_PARAMS, isFiltered, logParams, rowKey, SEVERITIES } from './state';
@@ -80,16 +80,11 @@ export default function Logs(): JSX.Element {
 function Chips(): JSX.Element | null {
   const { params, set } = useUrl();
   const traceId = params.get('trace_id');
-  const where = params.getAll('where');
-  const conditions = conditionsOf(where);
-  if (!traceId && conditions.length === 0) return null;
+  if (!traceId && !params.has('where')) return null;
   return (
     <div className="row wrap-row">
       {traceId && <Chip name="trace_id" value={traceId} onRemove={() => set({ trace_id: null })} />}
-      {conditions.map((condition) => {
-        const text = formatCondition(condition);
-        return <Chip key={text} name={condition.field} value={String(condition.value)} not={condition.not} onRemove={() => set({ where: where.filter((other) => other !== text) })} />;
-      })}
+      <ConditionChips />
       <button type="button" className="button plain small" onClick={() => set(CLEARED)}>
         Clear all
       </button>
@@ -150,26 +145,15 @@ interface LinesProps {
 
 function Lines({ asked, refetchInterval, live, wrap, searched, filtered, onFilter }: LinesProps): JSX.Element {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
-  const [atTop, setAtTop] = useState(true);
   const nowMs = useNow(60_000);
-  const pages = useInfiniteQuery({
-    queryKey: ['logs', asked],
-    queryFn: ({ signal, pageParam }) => get<PageOf<LogRow>>('/logs', { ...asked, limit: PAGE_ROWS, cursor: pageParam }, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
-    staleTime: Infinity,
-    gcTime: LIST_KEPT_MS,
-    // Only the newest page moves, and only for who looks at it: whoever scrolled down is reading.
-    refetchInterval: (query) => (atTop && open.size === 0 && (query.state.data?.pages.length ?? 0) <= 1 ? refetchInterval : false),
-  });
-  const follow = useFollow(asked, live, !atTop);
+  const list = useNewestFirst<LogRow>('/logs', asked, { pageRows: PAGE_ROWS, refetchInterval, still: open.size > 0 });
+  const follow = useFollow(asked, live, !list.atTop);
 
   const rows = useMemo(() => {
-    const loaded = pages.data?.pages.flatMap((page) => page.rows) ?? [];
-    if (follow.rows.length === 0) return loaded;
+    if (follow.rows.length === 0) return list.rows;
     const seen = new Set(follow.rows.map((row) => row.seq));
-    return [...follow.rows, ...loaded.filter((row) => !seen.has(row.seq))];
-  }, [pages.data, follow.rows]);
+    return [...follow.rows, ...list.rows.filter((row) => !seen.has(row.seq))];
+  }, [list.rows, follow.rows]);
 
   const toggle = useCallback((row: LogRow) => {
     setOpen((now) => {
@@ -178,19 +162,7 @@ function Lines({ asked, refetchInterval, live, wrap, searched, filtered, onFilte
       return next;
     });
   }, []);
-  const { hasNextPage, isFetching, fetchNextPage } = pages;
-  const more = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [hasNextPage, isFetching, fetchNextPage]);
 
-  // A page may end early because enough was scanned: nothing found so far, but there is more to look through.
-  const barren = rows.length === 0 && hasNextPage;
-  useEffect(() => {
-    if (barren) more();
-  }, [barren, more]);
-
-  if (pages.data === undefined && pages.error) return <Panel className="fill"><Failure error={pages.error} retry={() => void pages.refetch()} /></Panel>;
-  const last = pages.data?.pages.at(-1);
   return (
     <Panel className="fill lines" flush>
       {live && (
@@ -203,29 +175,15 @@ function Lines({ asked, refetchInterval, live, wrap, searched, filtered, onFilte
           )}
         </div>
       )}
-      {pages.isPending || (barren && !last?.complete) ? (
-        <>
-          <Skeleton lines={12} />
-          {last?.scanned_until && <p className="list-note">Looked through everything since {dateTime(last.scanned_until)}…</p>}
-        </>
-      ) : rows.length === 0 ? (
-        <NoLines filtered={filtered} live={live} />
-      ) : (
-        <VirtualList
-          rows={rows}
-          rowKey={rowKey}
-          rowHeight={26}
-          label="Log lines, newest first"
-          onEnd={more}
-          onTop={setAtTop}
-          render={(row) => <LogLine row={row} open={open.has(rowKey(row))} wrap={wrap} nowMs={nowMs} searched={searched} onToggle={toggle} onFilter={onFilter} />}
-          footer={
-            <p className="list-note" role="status">
-              {pages.error ? messageOf(pages.error) : pages.isFetchingNextPage ? 'Loading older lines…' : hasNextPage ? '' : `All ${count(rows.length)} lines of this range`}
-            </p>
-          }
-        />
-      )}
+      <NewestFirstList
+        list={{ ...list, rows }}
+        what="lines"
+        label="Log lines, newest first"
+        rowKey={rowKey}
+        rowHeight={26}
+        render={(row) => <LogLine row={row} open={open.has(rowKey(row))} wrap={wrap} nowMs={nowMs} searched={searched} onToggle={toggle} onFilter={onFilter} />}
+        empty={<NoLines filtered={filtered} live={live} />}
+      />
     </Panel>
   );
 }

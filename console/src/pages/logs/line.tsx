@@ -1,16 +1,14 @@
 import { memo, useMemo, type JSX, type ReactNode } from 'react';
 import { Link } from 'react-router';
-import { useTakesFilter } from '../../api/abilities';
 import type { LogRow } from '../../api/types';
 import { clock, dateTime } from '../../lib/format';
-import type { Condition } from '../../lib/conditions';
+import { isComparable, type Condition } from '../../lib/conditions';
 import { prettyBody, viewBody } from '../../lib/log-body';
 import { dot, severityColor, severityOf } from '../../lib/palette';
 import { around } from '../../lib/time-range';
 import { linkTo } from '../../lib/url-state';
 import { CopyButton } from '../../ui/copy';
 import { Icon } from '../../ui/icons';
-import { hasParameter, linesWith } from './state';
 
 interface LineProps {
   row: LogRow;
@@ -61,7 +59,6 @@ function marked(text: string, searched: RegExp | null): ReactNode {
 }
 
 function Details({ row, onFilter }: { row: LogRow; onFilter: LineProps['onFilter'] }): JSX.Element {
-  const takesFilter = useTakesFilter('/logs');
   const near = around(row.ts, 15 * 60_000);
   const context = around(row.ts, 30_000);
   const place = { service: row.k8s_pod_name ? null : row.service_name, pod: row.k8s_pod_name, container: row.k8s_container_name };
@@ -89,22 +86,14 @@ function Details({ row, onFilter }: { row: LogRow; onFilter: LineProps['onFilter
               <th scope="row">{field}</th>
               <td>
                 <span className="field-value">{typeof value === 'string' ? value : JSON.stringify(value)}</span>
-                {onFilter && known && isPlain(value) && (
+                {onFilter && known && isComparable(value) && (
                   <span className="field-actions">
-                    {(takesFilter || hasParameter(field)) && (
-                      <button type="button" className="button plain small icon" aria-label={`Filter for ${field}`} title="Only lines with this value" onClick={() => onFilter({ field, value, not: false })}>
-                        <Icon name="plus" size={13} />
-                      </button>
-                    )}
-                    {takesFilter ? (
-                      <button type="button" className="button plain small icon" aria-label={`Filter out ${field}`} title="Lines without this value" onClick={() => onFilter({ field, value, not: true })}>
-                        <Icon name="minus" size={13} />
-                      </button>
-                    ) : (
-                      <Link className="button plain small icon" aria-label={`Query by ${field}`} title="Lines with this value, by SQL" to={linkTo('/sql', new URLSearchParams(), { q: linesWith(field, value) })}>
-                        <Icon name="sql" size={13} />
-                      </Link>
-                    )}
+                    <button type="button" className="button plain small icon" aria-label={`Filter for ${field}`} title="Only lines with this value" onClick={() => onFilter({ field, value, not: false })}>
+                      <Icon name="plus" size={13} />
+                    </button>
+                    <button type="button" className="button plain small icon" aria-label={`Filter out ${field}`} title="Lines without this value" onClick={() => onFilter({ field, value, not: true })}>
+                      <Icon name="minus" size={13} />
+                    </button>
                     <CopyButton text={() => String(value)} name={`Copy ${field}`} />
                   </span>
                 )}
@@ -115,10 +104,6 @@ function Details({ row, onFilter }: { row: LogRow; onFilter: LineProps['onFilter
       </table>
     </div>
   );
-}
-
-function isPlain(value: unknown): value is string | number | boolean {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }
 
 const COLUMNS = ['service_name', 'k8s_namespace_name', 'k8s_pod_name', 'k8s_container_name', 'host_name', 'event_name', 'trace_id', 'span_id', 'severity_text'] as const;

@@ -12,19 +12,6 @@ export const FIELD_PARAMS = {
   k8s_container_name: 'container',
 } as const satisfies Record<LogField, string>;
 
-/** Whether lines can be asked for by this field alone. */
-export function hasParameter(field: string): boolean {
-  return field in FIELD_PARAMS || field === 'trace_id';
-}
-
-/** A query for the newest lines with this value: of a column, or in the JSON of attributes or resource. */
-export function linesWith(field: string, value: string | number | boolean): string {
-  const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-  const [, json, key] = /^(attributes|resource)\.(.*)$/s.exec(field) ?? [];
-  const condition = json && key ? `attr(${json}, ${quoted(key)}) = ${quoted(String(value))}` : `${field} = ${quoted(String(value))}`;
-  return `SELECT ts, service_name, severity_text, body\nFROM logs\nWHERE ${condition}\n  AND ts > now() - INTERVAL '1 hour'\nORDER BY ts DESC\nLIMIT 200`;
-}
-
 export const FIELD_LABELS: readonly [LogField, string][] = [
   ['service_name', 'Service'],
   ['k8s_namespace_name', 'Namespace'],

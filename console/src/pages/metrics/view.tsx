@@ -9,6 +9,7 @@ import { summary } from '../../lib/series';
 import { absolute } from '../../lib/time-range';
 import { FieldFilter } from '../logs/filters';
 import { Empty, Loaded, Panel, Skeleton } from '../../ui/panel';
+import { numbers, Table } from '../../ui/table';
 import { TimeChart } from '../../ui/time-chart';
 
 const HEIGHT = 320;
@@ -76,32 +77,21 @@ export function MetricView({ name, description }: { name: string; description: s
             <TimeChart times={times} series={drawn} shape={drawn.length === 1 ? 'area' : 'lines'} intervalMs={data.interval_seconds * 1000} height={HEIGHT} format={format} binary={unit?.startsWith('By') ?? false} onZoom={(from, to) => set(absolute(from, to))} label={`${name} over time`} />
             <p className="hint">{MEANING[data.kind ?? ''] ?? ''}</p>
             <div className="metric-legend">
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">{groupBy ?? 'Series'}</th>
-                    <th scope="col" className="right">Last</th>
-                    <th scope="col" className="right">Mean</th>
-                    <th scope="col" className="right">Least</th>
-                    <th scope="col" className="right">Most</th>
+              <Table columns={[groupBy ?? 'Series', numbers('Last'), numbers('Mean'), numbers('Least'), numbers('Most')]}>
+                {all.map((series) => (
+                  <tr key={series.name} className={hidden.has(series.name) ? 'link dimmed' : 'link'} onClick={() => setHidden(toggled(hidden, series.name))}>
+                    <td>
+                      <button type="button" className="rowbutton row" aria-pressed={!hidden.has(series.name)}>
+                        <i className="swatch" style={dot(series.color)} /> <span className="truncate">{series.name}</span>
+                      </button>
+                    </td>
+                    <td className="right">{format(series.last)}</td>
+                    <td className="right">{format(series.mean)}</td>
+                    <td className="right">{format(series.least)}</td>
+                    <td className="right">{format(series.most)}</td>
                   </tr>
-                </thead>
-                <tbody>
-                  {all.map((series) => (
-                    <tr key={series.name} className={hidden.has(series.name) ? 'link dimmed' : 'link'} onClick={() => setHidden(toggled(hidden, series.name))}>
-                      <td>
-                        <button type="button" className="rowbutton row" aria-pressed={!hidden.has(series.name)}>
-                          <i className="swatch" style={dot(series.color)} /> <span className="truncate">{series.name}</span>
-                        </button>
-                      </td>
-                      <td className="right">{format(series.last)}</td>
-                      <td className="right">{format(series.mean)}</td>
-                      <td className="right">{format(series.least)}</td>
-                      <td className="right">{format(series.most)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
+                ))}
+              </Table>
             </div>
           </>
         )}

@@ -5,6 +5,7 @@ import { bytes, count, dateTime, exact, seconds } from '../../lib/format';
 import { useNow } from '../../lib/hooks';
 import { dot } from '../../lib/palette';
 import { Empty, Loaded, Panel } from '../../ui/panel';
+import { numbers, Table } from '../../ui/table';
 
 interface Props {
   status: UseQueryResult<Status>;
@@ -20,39 +21,28 @@ export function Sources({ status, className }: Props): JSX.Element {
       <Loaded query={status} isEmpty={(data) => data.sources.length === 0} empty={<Empty title="No files are followed yet">Container logs below /var/log/pods, --logs and --open-traffic files appear here once they exist.</Empty>}>
         {(data) => (
           <div className="scroll-x capped">
-            <table className="table">
-              <thead>
-                <tr>
-                  <th scope="col">File</th>
-                  <th scope="col">Kind</th>
-                  <th scope="col">State</th>
-                  <th scope="col" className="right">Lag</th>
-                  <th scope="col" className="right">Oldest unread</th>
-                </tr>
-              </thead>
-              <tbody>
-                {[...data.sources]
-                  .sort((a, b) => b.lag_bytes - a.lag_bytes)
-                  .map((source) => {
-                    const age = source.oldest_unread_age_seconds ?? 0;
-                    return (
-                      <tr key={`${source.kind} ${source.path}`}>
-                        <td className="path-cell truncate mono" title={source.path}>
-                          <bdi>{source.path}</bdi>
-                        </td>
-                        <td className="muted nowrap">{words(source.kind)}</td>
-                        <td>
-                          <span className="row">
-                            <i className="dot" style={dot(stateColor(source.state))} /> {words(source.state)}
-                          </span>
-                        </td>
-                        <td className={source.lag_bytes > 0 ? 'right' : 'right faint'}>{bytes(source.lag_bytes)}</td>
-                        <td className={age > LATE_SECONDS ? 'right bad' : age > 0 ? 'right' : 'right faint'}>{age > 0 ? seconds(age) : 'none'}</td>
-                      </tr>
-                    );
-                  })}
-              </tbody>
-            </table>
+            <Table columns={['File', 'Kind', 'State', numbers('Lag'), numbers('Oldest unread')]}>
+              {[...data.sources]
+                .sort((a, b) => b.lag_bytes - a.lag_bytes)
+                .map((source) => {
+                  const age = source.oldest_unread_age_seconds ?? 0;
+                  return (
+                    <tr key={`${source.kind} ${source.path}`}>
+                      <td className="path-cell truncate mono" title={source.path}>
+                        <bdi>{source.path}</bdi>
+                      </td>
+                      <td className="muted nowrap">{words(source.kind)}</td>
+                      <td>
+                        <span className="row">
+                          <i className="dot" style={dot(stateColor(source.state))} /> {words(source.state)}
+                        </span>
+                      </td>
+                      <td className={source.lag_bytes > 0 ? 'right' : 'right faint'}>{bytes(source.lag_bytes)}</td>
+                      <td className={age > LATE_SECONDS ? 'right bad' : age > 0 ? 'right' : 'right faint'}>{age > 0 ? seconds(age) : 'none'}</td>
+                    </tr>
+                  );
+                })}
+            </Table>
           </div>
         )}
       </Loaded>
@@ -86,28 +76,19 @@ export function Losses({ status, className }: Props): JSX.Element {
           ].filter((loss) => loss.amount > 0);
           if (losses.length === 0) return <Empty icon="check" title="Nothing was lost">Refusals are counted here by reason: too old, too large, no token.</Empty>;
           return (
-            <table className="table">
-              <thead>
-                <tr>
-                  <th scope="col">Reason</th>
-                  <th scope="col">Where</th>
-                  <th scope="col" className="right">Count</th>
-                </tr>
-              </thead>
-              <tbody>
-                {losses
-                  .sort((a, b) => b.amount - a.amount)
-                  .map((loss) => (
-                    <tr key={`${loss.where} ${loss.reason}`}>
-                      <td>{words(loss.reason)}</td>
-                      <td className="muted">{loss.where}</td>
-                      <td className="right warn" title={exact(loss.amount)}>
-                        {count(loss.amount)}
-                      </td>
-                    </tr>
-                  ))}
-              </tbody>
-            </table>
+            <Table columns={['Reason', 'Where', numbers('Count')]}>
+              {losses
+                .sort((a, b) => b.amount - a.amount)
+                .map((loss) => (
+                  <tr key={`${loss.where} ${loss.reason}`}>
+                    <td>{words(loss.reason)}</td>
+                    <td className="muted">{loss.where}</td>
+                    <td className="right warn" title={exact(loss.amount)}>
+                      {count(loss.amount)}
+                    </td>
+                  </tr>
+                ))}
+            </Table>
           );
         }}
       </Loaded>
@@ -122,35 +103,24 @@ export function Receivers({ status, className }: Props): JSX.Element {
       <Loaded query={status} isEmpty={(data) => data.receivers.length === 0} empty={<Empty title="Nothing listens for data">OTLP receivers appear here when they are on.</Empty>}>
         {(data) => (
           <div className="scroll-x">
-            <table className="table">
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">Kind</th>
-                  <th scope="col">Address</th>
-                  <th scope="col" className="right">Accepted</th>
-                  <th scope="col" className="right">Refused</th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.receivers.map((receiver) => {
-                  const refused = receiver.refused.reduce((sum, item) => sum + item.count, 0);
-                  return (
-                    <tr key={receiver.name}>
-                      <td>{receiver.name}</td>
-                      <td className="muted">{words(receiver.kind)}</td>
-                      <td className="mono">{receiver.address}</td>
-                      <td className="right" title={exact(receiver.accepted_total)}>
-                        {count(receiver.accepted_total)}
-                      </td>
-                      <td className={refused > 0 ? 'right warn' : 'right faint'} title={receiver.refused.map((item) => `${words(item.reason)}: ${item.count}`).join('\n')}>
-                        {count(refused)}
-                      </td>
-                    </tr>
-                  );
-                })}
-              </tbody>
-            </table>
+            <Table columns={['Name', 'Kind', 'Address', numbers('Accepted'), numbers('Refused')]}>
+              {data.receivers.map((receiver) => {
+                const refused = receiver.refused.reduce((sum, item) => sum + item.count, 0);
+                return (
+                  <tr key={receiver.name}>
+                    <td>{receiver.name}</td>
+                    <td className="muted">{words(receiver.kind)}</td>
+                    <td className="mono">{receiver.address}</td>
+                    <td className="right" title={exact(receiver.accepted_total)}>
+                      {count(receiver.accepted_total)}
+                    </td>
+                    <td className={refused > 0 ? 'right warn' : 'right faint'} title={receiver.refused.map((item) => `${words(item.reason)}: ${item.count}`).join('\n')}>
+                      {count(refused)}
+                    </td>
+                  </tr>
+                );
+              })}
+            </Table>
           </div>
         )}
       </Loaded>
@@ -166,27 +136,19 @@ export function Certificates({ status, className }: Props): JSX.Element {
     <Panel title="Certificates" className={className} flush>
       <Loaded query={status} isEmpty={(data) => data.certificates.length === 0} empty={<Empty title="No certificates yet">They are made at the first start.</Empty>}>
         {(data) => (
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col" className="right">Valid for</th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.certificates.map((certificate) => {
-                const left = (Date.parse(certificate.not_after) - now) / 1000;
-                return (
-                  <tr key={certificate.name}>
-                    <td>{certificate.name}</td>
-                    <td className={left < SOON_DAYS * 86_400 ? 'right bad' : 'right'} title={dateTime(certificate.not_after)}>
-                      {left > 0 ? seconds(left) : 'expired'}
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
+          <Table columns={['Name', numbers('Valid for')]}>
+            {data.certificates.map((certificate) => {
+              const left = (Date.parse(certificate.not_after) - now) / 1000;
+              return (
+                <tr key={certificate.name}>
+                  <td>{certificate.name}</td>
+                  <td className={left < SOON_DAYS * 86_400 ? 'right bad' : 'right'} title={dateTime(certificate.not_after)}>
+                    {left > 0 ? seconds(left) : 'expired'}
+                  </td>
+                </tr>
+              );
+            })}
+          </Table>
         )}
       </Loaded>
     </Panel>

@@ -9,6 +9,7 @@ import { Icon } from '../../ui/icons';
 import { Dialog } from '../../ui/overlay';
 import { Page } from '../../ui/page';
 import { Empty, Loaded, Panel } from '../../ui/panel';
+import { Table } from '../../ui/table';
 
 const SCOPES: readonly { scope: Scope; does: string }[] = [
   { scope: 'ingest', does: 'Send logs, traces and metrics by OTLP' },
@@ -43,46 +44,31 @@ export default function Tokens(): JSX.Element {
         <Loaded query={query} isEmpty={(data) => data.tokens.length === 0} empty={<Empty icon="key" title="No tokens yet">An OpenTelemetry SDK or collector needs one with the scope “ingest”; scripts and dashboards one with “read”.</Empty>}>
           {(data) => (
             <div className="scroll-x">
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">Name</th>
-                    <th scope="col">Scopes</th>
-                    <th scope="col">Id</th>
-                    <th scope="col">Created</th>
-                    <th scope="col">Last used</th>
-                    <th scope="col">Expires</th>
-                    <th scope="col">
-                      <span className="visually-hidden">Actions</span>
-                    </th>
+              <Table columns={['Name', 'Scopes', 'Id', 'Created', 'Last used', 'Expires', { name: 'Actions', hidden: true }]}>
+                {data.tokens.map((token) => (
+                  <tr key={token.id}>
+                    <td>{token.name}</td>
+                    <td>
+                      <span className="row">
+                        {token.scopes.map((scope) => (
+                          <span key={scope} className={scope === 'admin' ? 'badge warn' : 'badge'}>
+                            {scope}
+                          </span>
+                        ))}
+                      </span>
+                    </td>
+                    <td className="mono faint">{token.id}</td>
+                    <td title={dateTime(token.created_at)}>{ago(token.created_at, now)}</td>
+                    <td title={dateTime(token.last_used_at)}>{token.last_used_at ? ago(token.last_used_at, now) : <span className="faint">never</span>}</td>
+                    <td>{token.expires_at ? dateTime(token.expires_at) : <span className="faint">never</span>}</td>
+                    <td className="right">
+                      <button type="button" className="button plain small danger" onClick={() => setRevoking(token)}>
+                        <Icon name="trash" size={13} /> Revoke
+                      </button>
+                    </td>
                   </tr>
-                </thead>
-                <tbody>
-                  {data.tokens.map((token) => (
-                    <tr key={token.id}>
-                      <td>{token.name}</td>
-                      <td>
-                        <span className="row">
-                          {token.scopes.map((scope) => (
-                            <span key={scope} className={scope === 'admin' ? 'badge warn' : 'badge'}>
-                              {scope}
-                            </span>
-                          ))}
-                        </span>
-                      </td>
-                      <td className="mono faint">{token.id}</td>
-                      <td title={dateTime(token.created_at)}>{ago(token.created_at, now)}</td>
-                      <td title={dateTime(token.last_used_at)}>{token.last_used_at ? ago(token.last_used_at, now) : <span className="faint">never</span>}</td>
-                      <td>{token.expires_at ? dateTime(token.expires_at) : <span className="faint">never</span>}</td>
-                      <td className="right">
-                        <button type="button" className="button plain small danger" onClick={() => setRevoking(token)}>
-                          <Icon name="trash" size={13} /> Revoke
-                        </button>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
+                ))}
+              </Table>
             </div>
           )}
         </Loaded>

@@ -1,7 +1,9 @@
 import { useState, type JSX } from 'react';
 import { Link } from 'react-router';
 import type { Attributes } from '../../api/types';
+import { formatCondition, isComparable } from '../../lib/conditions';
 import { dateTime, durationNs, percent } from '../../lib/format';
+import { useUrl } from '../../lib/hooks';
 import { at, textAt } from '../../lib/http-headers';
 import { dot } from '../../lib/palette';
 import { isError, type WaterfallRow } from '../../lib/waterfall';
@@ -44,10 +46,10 @@ export function SpanDetails({ row, color, onClose }: { row: WaterfallRow; color:
             <Pair name="Span id" value={span.span_id} mono />
           </dl>
           <input className="input" placeholder="Filter attributes" aria-label="Filter attributes" value={filter} onChange={(event) => setFilter(event.target.value)} />
-          <AttributeList title="Attributes" attributes={span.attributes} filter={filter} />
+          <AttributeList title="Attributes" column="attributes" attributes={span.attributes} filter={filter} />
           <Events events={span.events} />
           <Links links={span.links} />
-          <AttributeList title="Resource" attributes={span.resource} filter={filter} />
+          <AttributeList title="Resource" column="resource" attributes={span.resource} filter={filter} />
         </div>
       </Contained>
     </aside>
@@ -63,7 +65,15 @@ function Pair({ name, value, mono = false }: { name: string; value: string | nul
   ) : null;
 }
 
-function AttributeList({ title, attributes, filter }: { title: string; attributes: Attributes; filter: string }): JSX.Element | null {
+interface AttributeListProps {
+  title: string;
+  column: 'attributes' | 'resource';
+  attributes: Attributes;
+  filter: string;
+}
+
+function AttributeList({ title, column, attributes, filter }: AttributeListProps): JSX.Element | null {
+  const { link } = useUrl();
   const wanted = filter.toLowerCase();
   const shown = Object.entries(attributes).filter(([key, value]) => `${key} ${text(value)}`.toLowerCase().includes(wanted));
   if (shown.length === 0) return null;
@@ -74,7 +84,16 @@ function AttributeList({ title, attributes, filter }: { title: string; attribute
         {shown.map(([key, value]) => (
           <div key={key}>
             <dt className="mono">{key}</dt>
-            <dd className="mono">{text(value)}</dd>
+            <dd className="mono">
+              {text(value)}
+              {isComparable(value) && (
+                <span className="field-actions">
+                  <Link className="button plain small icon" aria-label={`Traces with this ${key}`} title="Traces with a span that has this value" to={link('/traces', { where: [formatCondition({ field: `${column}.${key}`, value, not: false })] })}>
+                    <Icon name="traces" size={13} />
+                  </Link>
+                </span>
+              )}
+            </dd>
           </div>
         ))}
       </dl>

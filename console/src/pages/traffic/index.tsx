@@ -1,6 +1,5 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from '@tanstack/react-query';
 import { useMemo, type JSX } from 'react';
-import { useTakesFilter } from '../../api/abilities';
 import { get, type Params } from '../../api/client';
 import type { TrafficOverview } from '../../api/types';
 import { bytes, count, durationMs, perSecond, percent } from '../../lib/format';
@@ -28,14 +27,13 @@ const FILTERS = ['service', 'operation', 'app', 'gateway', 'status_class'] as co
 export default function Traffic(): JSX.Element {
   const { params, set } = useUrl();
   const { range, refetchInterval } = useRange();
-  const scope: Params = useMemo(() => ({ ...range, ...pick(params, ['service', 'app', 'gateway']) }), [range, params]);
+  const scope: Params = useMemo(() => ({ ...range, ...pick(params, ['service', 'operation', 'app', 'gateway']) }), [range, params]);
   const overview = useQuery({
     queryKey: ['traffic-overview', scope],
     queryFn: ({ signal }) => get<TrafficOverview>('/traffic/overview', { ...scope, buckets: 60 }, signal),
     refetchInterval,
     placeholderData: keepPreviousData,
   });
-  const takesFilter = useTakesFilter('/traffic/events');
   const zoom = (fromMs: number, toMs: number): void => set(absolute(fromMs, toMs));
   const correlationId = params.get('event');
   const filters = FILTERS.filter((key) => params.has(key));
@@ -68,7 +66,7 @@ export default function Traffic(): JSX.Element {
           <TopTable overview={overview} of="top_services" heading="API" chosen={params.get('service')} onPick={(service) => set({ service, operation: null })} />
         </Panel>
         <Panel title="Operations" className="span-4" flush>
-          <TopTable overview={overview} of="top_operations" heading="Operation" chosen={params.get('operation')} onPick={takesFilter ? (operation) => set({ operation }) : undefined} />
+          <TopTable overview={overview} of="top_operations" heading="Operation" chosen={params.get('operation')} onPick={(operation) => set({ operation })} />
         </Panel>
         <Panel title="Applications" className="span-4" flush>
           <TopTable overview={overview} of="top_apps" heading="Application" chosen={params.get('app')} onPick={(app) => set({ app })} />

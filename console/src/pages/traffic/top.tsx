@@ -4,14 +4,14 @@ import type { TrafficOverview } from '../../api/types';
 import { count, durationMs, percent } from '../../lib/format';
 import { dot, statusClass, statusColor } from '../../lib/palette';
 import { Empty, Loaded, Skeleton } from '../../ui/panel';
+import { numbers, Table } from '../../ui/table';
 
 interface TopTableProps {
   overview: UseQueryResult<TrafficOverview>;
   of: 'top_services' | 'top_operations' | 'top_apps';
   heading: string;
   chosen: string | null;
-  /** Without it the rows are not for clicking. */
-  onPick: ((name: string | null) => void) | undefined;
+  onPick: (name: string | null) => void;
 }
 
 /** The most frequent values of one dimension; a click narrows the page to one, a second click widens it again. */
@@ -23,33 +23,23 @@ export function TopTable({ overview, of, heading, chosen, onPick }: TopTableProp
         // Only some lines of a gateway's log say how long a request took.
         const timed = data[of].some((row) => row.p95_ms !== null);
         return (
-          <table className="table top">
-            <thead>
-              <tr>
-                <th scope="col">{heading}</th>
-                <th scope="col" className="right">Requests</th>
-                <th scope="col" className="right">Errors</th>
-                {timed && <th scope="col" className="right">p95</th>}
-              </tr>
-            </thead>
-            <tbody>
-              {data[of].slice(0, 8).map((row) => {
-                const on = row.name !== null && row.name === chosen;
-                return (
-                  <tr key={row.name ?? ''} className={on ? 'link on' : onPick ? 'link' : ''} onClick={() => onPick?.(on ? null : row.name)}>
-                    <td className="name-cell">
-                      <button type="button" className="rowbutton cellbar truncate" disabled={!onPick} aria-pressed={on} title={row.name ?? ''} style={{ '--share': `${(100 * row.requests) / most}%` } as CSSProperties}>
-                        {row.name || <span className="faint">none</span>}
-                      </button>
-                    </td>
-                    <td className="right">{count(row.requests)}</td>
-                    <td className={row.errors === 0 ? 'right faint' : 'right bad'}>{row.errors === 0 ? '0' : percent(row.errors, row.requests)}</td>
-                    {timed && <td className="right">{durationMs(row.p95_ms)}</td>}
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
+          <Table className="top" columns={[heading, numbers('Requests'), numbers('Errors'), ...(timed ? [numbers('p95')] : [])]}>
+            {data[of].slice(0, 8).map((row) => {
+              const on = row.name !== null && row.name === chosen;
+              return (
+                <tr key={row.name ?? ''} className={on ? 'link on' : 'link'} onClick={() => onPick(on ? null : row.name)}>
+                  <td className="name-cell">
+                    <button type="button" className="rowbutton cellbar truncate" aria-pressed={on} title={row.name ?? ''} style={{ '--share': `${(100 * row.requests) / most}%` } as CSSProperties}>
+                      {row.name || <span className="faint">none</span>}
+                    </button>
+                  </td>
+                  <td className="right">{count(row.requests)}</td>
+                  <td className={row.errors === 0 ? 'right faint' : 'right bad'}>{row.errors === 0 ? '0' : percent(row.errors, row.requests)}</td>
+                  {timed && <td className="right">{durationMs(row.p95_ms)}</td>}
+                </tr>
+              );
+            })}
+          </Table>
         );
       }}
     </Loaded>
