@@ -72,6 +72,8 @@ pub trait Fs: Send + Sync + Debug {
     fn metadata(&self, path: &Path) -> io::Result<Option<Entry>>;
     /// Bytes that this process may still write to the file system that holds `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// Whether users other than the owner may read or write what stands at a path; asked before a key in it is believed.
+    fn is_exposed(&self, path: &Path) -> io::Result<bool>;
 }
 
 /// An open file, read and written at positions. Closed when dropped, which syncs nothing.

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File as StdFile, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
@@ -13,6 +13,8 @@ use crate::{Entry, File, Fs, OpenMode};
 const FILE_MODE: u32 = 0o600;
 /// Listed and entered by the owner alone.
 const DIR_MODE: u32 = 0o700;
+/// What group and others may do.
+const OTHERS: u32 = 0o077;
 
 /// The operating system's file system. New files have mode 0600, new directories 0700.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,6 +98,10 @@ impl Fs for OsFs {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let stat = statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn is_exposed(&self, path: &Path) -> io::Result<bool> {
+        Ok(std::fs::metadata(path)?.permissions().mode() & OTHERS != 0)
     }
 }
 

@@ -263,6 +263,14 @@ impl Fs for SimFs {
         }
         Ok(state.free())
     }
+
+    /// There is one user.
+    fn is_exposed(&self, path: &Path) -> io::Result<bool> {
+        match self.metadata(path)? {
+            Some(_) => Ok(false),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
 }
 
 struct SimFile {

@@ -45,6 +45,7 @@ const ACCOUNTS_FLUSH: Duration = Duration::from_secs(60);
 /// Runs until Ctrl-C or SIGTERM.
 pub(crate) fn run(arguments: UpArguments) -> Result<(), Failure> {
     let config = Config::resolve(arguments).or_exit(Reason::Usage)?;
+    parapet_pki::assert_fips().or_exit(Reason::Failed)?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let identity = Identity::of_this_process(env!("CARGO_PKG_VERSION"));
@@ -145,7 +146,7 @@ impl Running {
         };
         let listeners = bound.serve(api, grpc.1, http.1, &closed);
         let mut own = vec![
-            certificates.spawn_renewal(metrics.certificates.clone(), closed.clone()),
+            certificates.spawn_renewal(metrics.pki.clone(), closed.clone()),
             spawn_accounts_flush(accounts.clone(), closed.clone()),
         ];
         if config.collect.own {

@@ -34,7 +34,7 @@ pub use authority::{Authority, AuthorityOptions, LeafOptions, Usage};
 pub use bundle::Bundle;
 pub use client::{ClientProfile, ClientTls, client_config};
 pub use error::{PkiError, RefusalReason};
-pub use folder::{Folder, IssueReason};
+pub use folder::{Event, Folder, FolderOptions, IssueReason, Reports};
 pub use identity::ServerIdentity;
 pub use key::KeyKind;
 pub use leaf::Leaf;

@@ -158,8 +158,8 @@ impl<S: Source, P: Profile> Reloader<S, P> {
         }
     }
 
-    /// Reads the source once; whether what it has is in use.
-    async fn look(&mut self) -> bool {
+    /// Reads the source once, now; whether what it has is in use. [`Reloader::run`] does it at each change.
+    pub async fn look(&mut self) -> bool {
         let (source, profile, served) =
             (Arc::clone(&self.source), Arc::clone(&self.profile), self.served.clone());
         let now = (self.options.clock)();

@@ -131,6 +131,8 @@ pub struct Facts {
     pub now: Timestamp,
     /// The validity of the current authority.
     pub current: Validity,
+    /// The validity of its successor, if there is one.
+    pub successor: Option<Validity>,
     /// When the current authority's rotation should begin.
     pub rotate_at: Timestamp,
     /// Whether somebody asked for a rotation now.
@@ -150,6 +152,9 @@ pub enum Next {
     Wait(Awaited, Option<Timestamp>),
     /// Enter this phase.
     Enter(Phase, Why),
+    /// Give up, as [`Rotation::abort`] does in `Prepare`: the successor is not valid now, so a clock was wrong when it was
+    /// made.
+    Drop,
 }
 
 /// What a phase waits for.
@@ -157,6 +162,8 @@ pub enum Next {
 pub enum Awaited {
     /// The time of the next rotation.
     Due,
+    /// A clock that shows a time at which the authority is valid.
+    Clock,
     /// Consumers that have not got the bundle.
     Consumers,
     /// Leaves to be replaced.
@@ -276,9 +283,11 @@ impl Rotation {
 
     /// What is to happen, given these facts. Asked again later, with the same facts, it says the same.
     pub fn next(&self, facts: &Facts, policy: &Policy) -> Next {
-        let Facts { now, current, rotate_at, asked, consumers, to_replace, in_use } = *facts;
+        let Facts { now, current, successor, rotate_at, asked, consumers, to_replace, in_use } = *facts;
         let enter = |why| Next::Enter(self.phase.following(), why);
         match self.phase {
+            // One that has ended can't hand over, and the clock may be wrong: that is for people to say.
+            Phase::Stable if !current.holds(now) => Next::Wait(Awaited::Clock, None),
             Phase::Stable if asked => enter(Why::Asked),
             Phase::Stable => {
                 // A short-lived authority has no two thirds to wait for: its successor must be known in time.
@@ -286,6 +295,7 @@ impl Rotation {
                 let due = rotate_at.min(latest);
                 if now >= due { enter(Why::Due) } else { Next::Wait(Awaited::Due, Some(due)) }
             }
+            Phase::Prepare if successor.is_none_or(|successor| !successor.holds(now)) => Next::Drop,
             Phase::Prepare => {
                 let ending = current.not_after - policy.latest;
                 match consumers {
@@ -311,6 +321,11 @@ impl Rotation {
             }
             Phase::Finish => enter(Why::Ready),
         }
+    }
+
+    /// The same, in its phase since `now`: for a clock that went back behind the phase's beginning.
+    pub fn anchored(self, now: Timestamp) -> Self {
+        Self { since: self.since.min(now), ..self }
     }
 
     /// The state in the phase that follows.

@@ -76,3 +76,20 @@ fn a_writer_appends() {
     assert_eq!(&bytes, b"one! two");
     assert_eq!(file.read_exact_at(&mut bytes, 1).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 }
+
+#[test]
+fn what_others_may_read_or_write_is_exposed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    replace(&OsFs, &path, b"secret").unwrap();
+    assert!(!OsFs.is_exposed(&path).unwrap());
+    for (mode, exposed) in [(0o640, true), (0o604, true), (0o620, true), (0o400, false), (0o700, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(OsFs.is_exposed(&path).unwrap(), exposed, "{mode:o}");
+    }
+    assert!(OsFs.is_exposed(&folder.path().join("none")).is_err());
+    let sim = SimFs::new(1);
+    replace(&sim, Path::new("key"), b"secret").unwrap();
+    assert!(!sim.is_exposed(Path::new("key")).unwrap());
+    assert!(sim.is_exposed(Path::new("none")).is_err());
+}

@@ -1,4 +1,4 @@
-//! The process's certificates: one authority, one leaf that all listeners show, renewed while it runs.
+//! The process's certificates: an authority that rotates, and a leaf that all listeners show, both kept fresh while it runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parapet_fs::Fs;
-use parapet_pki::{Authority, Folder, Names, PkiError};
+use parapet_pki::{Authority, Event, Folder, FolderOptions, Metrics, Names, PkiError, Reports};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::metrics::CertificateMetrics;
-
-/// How often it is asked whether the leaf is due; clocks jump and machines sleep.
+/// How often it is asked what is due; clocks jump and machines sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Debug)]
@@ -22,7 +20,8 @@ impl Certificates {
     /// Opens the folder, or makes authority and leaf at the first start.
     pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, names: &[String]) -> Result<Self, PkiError> {
         let names = Names::new(names.iter().map(String::as_str))?;
-        Folder::open(fs, folder, names, Timestamp::now()).map(|folder| Self(Arc::new(folder)))
+        Folder::open(fs, folder, FolderOptions::new(names), Timestamp::now())
+            .map(|folder| Self(Arc::new(folder)))
     }
 
     pub(crate) fn server_config(&self) -> Result<Arc<rustls::ServerConfig>, PkiError> {
@@ -30,49 +29,69 @@ impl Certificates {
         self.0.identity().server_config(&[])
     }
 
-    /// Absolute path of the CA's certificate.
+    /// Absolute path of the CA's certificate; of two, while one takes the other's place.
     pub(crate) fn ca_file(&self) -> PathBuf {
         self.0.ca_path()
     }
 
     /// (name, end) of each certificate.
-    pub(crate) fn expiries(&self) -> [(&'static str, Timestamp); 2] {
+    pub(crate) fn expiries(&self) -> Vec<(&'static str, Timestamp)> {
         self.0.expiries()
     }
 
-    pub(crate) fn authority(&self) -> &Authority {
+    /// The authority that signs now.
+    pub(crate) fn authority(&self) -> Arc<Authority> {
         self.0.authority()
     }
 
-    /// Renews the leaf when it is due, until `closed`.
+    /// Certificates of the authorities that are trusted now, PEM.
+    pub(crate) fn bundle_pem(&self) -> Result<String, PkiError> {
+        self.0.bundle().map(|bundle| bundle.to_pem())
+    }
+
+    /// Renews the leaf and rotates the authority when they are due, until `closed`.
     pub(crate) fn spawn_renewal(
         &self,
-        metrics: CertificateMetrics,
+        metrics: Metrics,
         mut closed: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
         let certificates = self.clone();
         tokio::spawn(async move {
             loop {
                 for (name, ends) in certificates.expiries() {
-                    metrics.set(name, ends);
+                    metrics.set_expiry(name, ends);
                 }
+                metrics.set_phase("ca", certificates.0.rotation().phase());
                 if tokio::time::timeout(LOOK_EVERY, closed.wait_for(|closed| *closed)).await.is_ok() {
                     return;
                 }
                 let folder = certificates.0.clone();
-                match tokio::task::spawn_blocking(move || folder.renew(Timestamp::now())).await {
-                    Ok(Ok(Some(reason))) => {
-                        tracing::info!(reason = reason.reason(), "server certificate renewed");
-                    }
-                    Ok(Ok(None)) => {}
+                // Who uses the leaf and who was given `ca.crt` nobody knows: the phases go by time.
+                let ticked =
+                    tokio::task::spawn_blocking(move || folder.tick(Timestamp::now(), &Reports::default()));
+                match ticked.await {
+                    Ok(Ok(events)) => events.into_iter().for_each(|event| certificates.tell(event)),
                     Ok(Err(error)) => {
-                        tracing::error!(%error, "renewing the server certificate failed; the old one stays");
+                        let error = error.with_causes();
+                        tracing::error!(%error, "renewing certificates failed; the old ones stay");
                     }
                     Err(error) => {
-                        tracing::error!(%error, "renewing the server certificate failed; the old one stays");
+                        tracing::error!(%error, "renewing certificates failed; the old ones stay");
                     }
                 }
             }
         })
+    }
+
+    /// Says what people have to do, if anything.
+    fn tell(&self, event: Event) {
+        use parapet_pki::rotation::Phase;
+        let ca_file = self.ca_file();
+        if let Event::Entered(Phase::Prepare, _) = event {
+            tracing::warn!(
+                ca_file = %ca_file.display(),
+                "the certificate authority will be replaced in a month; give clients elsewhere the new CA file, which has both"
+            );
+        }
     }
 }

@@ -39,7 +39,7 @@ impl Demonstration {
             dir: folder(data),
             certificate_pem: leaf.to_pem().to_string(),
             key_pem: leaf.to_pem().to_string(),
-            ca_pem: authority.certificate_pem().to_owned(),
+            ca_pem: certificates.bundle_pem().context("can't read the CA")?,
             otlp_endpoint: Welcome::url(welcome.otlp_grpc),
             otlp_token: otlp_token.expose().to_owned(),
             requests_per_second: REQUESTS_PER_SECOND,

@@ -12,7 +12,8 @@ fn no_secret_leaves_its_file() {
     let server = Up::start(&data, &["--log-level", "trace", "--no-host"]);
     let read = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
     let created = server.said(&["token", "create", "ci", "--scope", "read"]);
-    let key = read("pki/ca.key");
+    let authorities: serde_json::Value = serde_json::from_str(&read("pki/authorities.json")).unwrap();
+    let key = authorities["current"]["key"].as_str().unwrap();
     let key = key.lines().find(|line| !line.starts_with("-----")).unwrap().to_owned();
     let secrets = [
         server.ready["password"].as_str().unwrap().to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use parapet_fs::sim::SimFs;
-use parapet_pki::{Authority, Folder, IssueReason, Names, client_config};
+use parapet_pki::{Authority, Event, Folder, FolderOptions, IssueReason, Names, Reports, client_config};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 
@@ -44,8 +44,8 @@ fn connect(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, name: &str) -
 }
 
 fn folder(now: Timestamp) -> Folder {
-    Folder::open(Arc::new(SimFs::new(1)), Path::new("pki"), Names::new(["parapet.example"]).unwrap(), now)
-        .unwrap()
+    let options = FolderOptions::new(Names::new(["parapet.example"]).unwrap());
+    Folder::open(Arc::new(SimFs::new(1)), Path::new("pki"), options, now).unwrap()
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_renewed_leaf_is_shown_from_the_next_handshake_on() {
     let server = folder.identity().server_config(&[]).unwrap();
     let client = || client_config(folder.authority().certificate_pem()).unwrap();
     let before = connect(&server, &client(), "localhost").unwrap().0;
-    assert_eq!(folder.renew(now).unwrap(), Some(IssueReason::Due));
+    assert_eq!(folder.tick(now, &Reports::default()).unwrap(), vec![Event::Issued(IssueReason::Due)]);
     let after = connect(&server, &client(), "localhost").unwrap().0;
     assert_ne!(before, after);
     assert_eq!(&after, folder.identity().leaf().certificate());
