@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod crash;
+pub mod guard;
 pub mod ingest;
 pub mod lines;
 pub mod otlp;

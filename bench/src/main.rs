@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use parapet_bench::{crash, ingest, page, sdk, tail};
+use parapet_bench::{crash, guard, ingest, page, sdk, tail};
 use rand::Rng as _;
 
 /// Drives a Parapet from outside.
@@ -49,6 +49,9 @@ enum Command {
         /// A Python that has DuckDB
         #[arg(long)]
         duckdb_python: Option<PathBuf>,
+        /// Seconds of each load of the guard's bench
+        #[arg(long, default_value_t = 3)]
+        seconds: u32,
     },
     /// Send with other people's clients
     Sdk {
@@ -64,6 +67,7 @@ enum Bench {
     Ingest,
     Page,
     Tail,
+    Guard,
 }
 
 #[tokio::main]
@@ -86,7 +90,7 @@ async fn run(Cli { parapet, cache, command }: Cli) -> Result<u64> {
             let seed = seed.unwrap_or_else(|| u64::from(rand::rng().random::<u32>()));
             crash::run(crash::Options { parapet, cycles, seed, keep }).await?.failed
         }
-        Command::Bench { what, rows, runs, json, duckdb_python } => {
+        Command::Bench { what, rows, runs, json, duckdb_python, seconds } => {
             match what {
                 // 1e6 lines are 200 MB of requests, held in memory by the senders.
                 Bench::Ingest => {
@@ -103,6 +107,7 @@ async fn run(Cli { parapet, cache, command }: Cli) -> Result<u64> {
                     let rows = rows.unwrap_or(300_000);
                     tail::run(tail::Options { parapet, rows, runs, json }).await?;
                 }
+                Bench::Guard => guard::run(guard::Options { parapet, cache, runs, seconds, json }).await?,
             }
             0
         }

@@ -21,11 +21,8 @@ pub(crate) fn fill_in(template: &str, values: &[(&str, &Path)]) -> String {
 pub(crate) async fn prepare(command: &mut Command) -> Result<String> {
     // Arguments may be whole scripts: the program's name is enough.
     let program = command.as_std().get_program().display().to_string();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .with_context(|| format!("failed to start {program}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().await.with_context(|| format!("failed to start {program}"))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         let last: Vec<&str> = errors.lines().rev().take(5).collect();

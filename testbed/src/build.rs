@@ -85,6 +85,7 @@ pub fn pin(root: &Path) -> Result<()> {
     run(go(&dir).args(["mod", "tidy"]))
 }
 
+#[allow(clippy::print_stderr, reason = "whoever started it waits for minutes and wants to know why")]
 fn build_into(dir: &Path, versions: &Versions) -> Result<()> {
     eprintln!("building the testbed into {} (about ten minutes when cold, once)", dir.display());
     let source = dir.join("control-plane");

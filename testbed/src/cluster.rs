@@ -35,10 +35,9 @@ impl Cluster {
     pub fn stop(self) -> Result<()> {
         let Self { plane, kwok, .. } = self;
         let kwok = kwok.into_inner();
-        for process in [kwok, plane.scheduler, plane.controllers, Some(plane.apiserver), Some(plane.etcd)] {
-            if let Some(process) = process {
-                process.stop()?;
-            }
+        let in_order = [kwok, plane.scheduler, plane.controllers, Some(plane.apiserver), Some(plane.etcd)];
+        for process in in_order.into_iter().flatten() {
+            process.stop()?;
         }
         Ok(())
     }

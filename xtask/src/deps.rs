@@ -51,7 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "parapet-wal",
         ],
     ),
-    ("parapet-bench", &[]),
+    ("parapet-bench", &["parapet-testbed"]),
     ("parapet-testbed", &[]),
     ("xtask", &[]),
 ];
