@@ -1,6 +1,7 @@
 //! What the gate answers: let through, and as whom; or refuse, and how.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,13 @@ use crate::{Identity, Inquiry};
 pub trait Decide: Send + Sync {
     /// May this request pass, and as whom?
     async fn decide(&self, inquiry: &Inquiry<'_>) -> Decision;
+}
+
+#[async_trait]
+impl<T: Decide + ?Sized> Decide for Arc<T> {
+    async fn decide(&self, inquiry: &Inquiry<'_>) -> Decision {
+        T::decide(self, inquiry).await
+    }
 }
 
 /// The answer to an [`Inquiry`].
@@ -93,6 +101,9 @@ pub enum AllowReason {
 }
 
 impl AllowReason {
+    /// Every reason.
+    pub const ALL: &[Self] = &[Self::IgnoredPath, Self::StaticRule, Self::Review];
+
     /// The word in audit lines.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -131,8 +131,23 @@ const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-                | b':' | b'@' | b'/'
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+                | b'/'
         )
 }
 
@@ -251,14 +266,33 @@ mod tests {
 
     #[test]
     fn plain_paths_stand_for_themselves() {
-        for path in ["/", "/metrics", "/metrics/", "/api/v1/label/job/values", "/a.b/...", "/~u/(x)!$&'*+,=:@-_", "/METRICS"] {
+        for path in [
+            "/",
+            "/metrics",
+            "/metrics/",
+            "/api/v1/label/job/values",
+            "/a.b/...",
+            "/~u/(x)!$&'*+,=:@-_",
+            "/METRICS",
+        ] {
             check(path, Ok(path));
         }
     }
 
     #[test]
     fn dot_segments_are_refused_in_every_spelling() {
-        for path in ["/..", "/.", "/a/../b", "/a/./b", "/a/..", "/%2e%2e/x", "/%2E.", "/.%2e", "/%2e", "/a/%2e%2e/%2e%2e"] {
+        for path in [
+            "/..",
+            "/.",
+            "/a/../b",
+            "/a/./b",
+            "/a/..",
+            "/%2e%2e/x",
+            "/%2E.",
+            "/.%2e",
+            "/%2e",
+            "/a/%2e%2e/%2e%2e",
+        ] {
             check(path, Err(PathFault::DotSegment));
             check_lenient(path, Err(PathFault::DotSegment));
         }

@@ -183,7 +183,9 @@ fn decode(raw: &str) -> Result<String, QueryFault> {
                 let [high, low, tail @ ..] = rest else { return Err(QueryFault::Escape) };
                 rest = tail;
                 let digit = |byte: u8| char::from(byte).to_digit(16);
-                let (Some(high), Some(low)) = (digit(*high), digit(*low)) else { return Err(QueryFault::Escape) };
+                let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
+                    return Err(QueryFault::Escape);
+                };
                 decoded.push((high << 4 | low) as u8);
             }
             b'+' => decoded.push(b' '),
@@ -202,7 +204,9 @@ fn decode(raw: &str) -> Result<String, QueryFault> {
 /// Everything but RFC 3986's `unreserved` and a few marks that no parser splits at is escaped.
 fn encode(text: &str, target: &mut String) {
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b',' | b'@' | b'*') {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b',' | b'@' | b'*')
+        {
             target.push(char::from(byte));
         } else {
             write!(target, "%{byte:02X}").expect("writing to a string succeeds");

@@ -1,0 +1,98 @@
+//! The same gate as a `tower` layer, for endpoints of this process: nothing needs a sidecar.
+//!
+//! The service behind sees what an upstream would see, and besides the [`Identity`](crate::Identity) in the request's
+//! extensions. Who is at the other end is read from a [`Peer`] in the extensions; without one the caller has no address and
+//! no certificates.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use tower::{Layer, Service};
+
+use crate::{Decide, Engine, Peer, answer};
+
+/// Puts the gate before a service.
+#[derive(Debug)]
+pub struct GuardLayer<D> {
+    engine: Arc<Engine<D>>,
+}
+
+/// A service behind the gate.
+#[derive(Debug)]
+pub struct Guarded<D, S> {
+    engine: Arc<Engine<D>>,
+    inner: S,
+}
+
+impl<D> GuardLayer<D> {
+    /// Asks `engine` about each request.
+    pub fn new(engine: Arc<Engine<D>>) -> Self {
+        Self { engine }
+    }
+}
+
+impl<D> Clone for GuardLayer<D> {
+    fn clone(&self) -> Self {
+        Self { engine: Arc::clone(&self.engine) }
+    }
+}
+
+impl<D, S: Clone> Clone for Guarded<D, S> {
+    fn clone(&self) -> Self {
+        Self { engine: Arc::clone(&self.engine), inner: self.inner.clone() }
+    }
+}
+
+impl<D, S> Layer<S> for GuardLayer<D> {
+    type Service = Guarded<D, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Guarded { engine: Arc::clone(&self.engine), inner }
+    }
+}
+
+impl<D, S, B, R> Service<Request<B>> for Guarded<D, S>
+where
+    D: Decide + 'static,
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: From<Bytes>,
+{
+    type Response = Response<R>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The clone takes the readiness of the one that was polled.
+        let waiting = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, waiting);
+        let engine = Arc::clone(&self.engine);
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+            let admitted = match engine.admit(&parts, &peer).await {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Ok(answer::refused(&refusal, R::from)),
+            };
+            if let Err(refusal) = engine.rewrite(&mut parts, &admitted, &peer, true) {
+                return Ok(answer::refused(&refusal, R::from));
+            }
+            parts.uri = Uri::from(admitted.canonical.target);
+            if let Some(identity) = admitted.grant.identity {
+                parts.extensions.insert(identity);
+            }
+            // In flight until the service has answered.
+            let _place = admitted.place;
+            inner.call(Request::from_parts(parts, body)).await
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! One request: admitted or refused, rewritten, sent on, answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+
+use super::{Client, Handle, tunnel};
+use crate::body::{Answer, Outgoing};
+use crate::upstream::{Upstream, UpstreamError};
+use crate::{CanonicalPath, Decide, Engine, Refusal, RefuseReason, answer, headers};
+
+/// Forwards what the engine admits to the upstream.
+#[derive(Debug)]
+pub struct Forward<D> {
+    pub(super) engine: Arc<Engine<D>>,
+    pub(super) upstream: Upstream,
+    pub(super) tunnels: TunnelRules,
+}
+
+/// Where WebSockets are let through, and for how long.
+#[derive(Debug, Clone)]
+pub struct TunnelRules {
+    /// Paths, exact or with a final `/*`. None: no upgrade at all.
+    pub paths: Vec<String>,
+    /// After this long a tunnel is closed.
+    pub lifetime: Duration,
+    /// How often the request that opened a tunnel is decided anew.
+    pub recheck: Duration,
+}
+
+impl Default for TunnelRules {
+    fn default() -> Self {
+        Self { paths: Vec::new(), lifetime: Duration::from_secs(3600), recheck: Duration::from_secs(60) }
+    }
+}
+
+impl TunnelRules {
+    fn allow(&self, path: &CanonicalPath) -> bool {
+        path.is_plain()
+            && self.paths.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) if start.ends_with('/') => path.starts_with(start),
+                _ => **pattern == **path,
+            })
+    }
+}
+
+/// What a request's `Upgrade` comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upgrading {
+    /// There is none, or none that is ever passed on; it is left out.
+    No,
+    /// A WebSocket.
+    WebSocket,
+}
+
+impl<D: Decide + 'static> Forward<D> {
+    /// Forwards to `upstream`.
+    pub fn new(engine: Arc<Engine<D>>, upstream: Upstream, tunnels: TunnelRules) -> Self {
+        Self { engine, upstream, tunnels }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        client: &Arc<Client>,
+    ) -> Result<Response<Answer>, Refusal>
+    where
+        D: 'static,
+    {
+        let (mut parts, body) = request.into_parts();
+        let admitted = self.engine.admit(&parts, &client.peer).await?;
+        let upgrading = upgrading(&parts);
+        if upgrading == Upgrading::WebSocket {
+            self.may_upgrade(&parts, &admitted.canonical.path)?;
+        }
+        let asked = (upgrading == Upgrading::WebSocket).then(|| Arc::new(copy(&parts)));
+        self.engine.rewrite(&mut parts, &admitted, &client.peer, client.secure)?;
+        let place = admitted.place;
+        let target = admitted.canonical.target.clone();
+        if let Some(asked) = asked {
+            let asked = tunnel::Asked { parts: asked, canonical: admitted.canonical };
+            return self.open_tunnel(parts, target, asked, client, place).await;
+        }
+        parts.extensions.clear();
+        let outgoing = Request::from_parts(parts, Outgoing::new(body));
+        let answered = self.upstream.send(outgoing, target).await.map_err(|error| self.failed(&error))?;
+        let mut answered = answered.map(|body| Answer::upstream(body, place));
+        headers::scrub_response(answered.headers_mut());
+        *answered.version_mut() = Version::HTTP_11;
+        Ok(answered)
+    }
+
+    fn may_upgrade(&self, parts: &Parts, path: &CanonicalPath) -> Result<(), Refusal> {
+        let refusal = if !self.tunnels.allow(path) {
+            Refusal::new(StatusCode::FORBIDDEN, RefuseReason::Upgrade, "Forbidden: no upgrades here")
+        } else if headers::has_body(&parts.headers) || parts.method != http::Method::GET {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                RefuseReason::Upgrade,
+                "Bad Request: an upgrade has no body",
+            )
+        } else {
+            return Ok(());
+        };
+        self.engine.metrics().refused(refusal.reason);
+        Err(refusal)
+    }
+
+    /// Logs and counts what went wrong with the upstream; what the caller is told says nothing of it.
+    pub(super) fn failed(&self, error: &UpstreamError) -> Refusal {
+        let refusal = error.refusal();
+        self.engine.metrics().refused(refusal.reason);
+        tracing::warn!(
+            reason = refusal.reason.as_str(),
+            error = error as &dyn std::error::Error,
+            "the upstream gave no answer"
+        );
+        refusal
+    }
+}
+
+impl<D: Decide + 'static> Handle for Forward<D> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, client: Arc<Client>) -> Response<Answer> {
+        match self.answer(request, &client).await {
+            Ok(response) => response,
+            Err(refusal) => answer::refused(&refusal, Answer::text),
+        }
+    }
+
+    fn unreadable(&self, client: &Client, fault: &'static str) {
+        self.engine.metrics().refused(RefuseReason::Malformed);
+        self.engine.policy().audit.unreadable(client.peer.address, fault);
+    }
+
+    fn sweep(&self) {
+        self.upstream.sweep();
+    }
+}
+
+fn upgrading(parts: &Parts) -> Upgrading {
+    let only_websocket = |headers: &HeaderMap| {
+        headers::only(headers, UPGRADE)
+            .is_ok_and(|value| value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")))
+    };
+    let asked = parts.headers.get_all(CONNECTION).iter().any(|value| {
+        value
+            .to_str()
+            .is_ok_and(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade")))
+    });
+    if parts.version == Version::HTTP_11 && asked && only_websocket(&parts.headers) {
+        Upgrading::WebSocket
+    } else {
+        Upgrading::No
+    }
+}
+
+/// The request as it came, to be decided on again.
+fn copy(parts: &Parts) -> Parts {
+    let mut copy = Request::new(()).into_parts().0;
+    copy.method = parts.method.clone();
+    copy.uri = parts.uri.clone();
+    copy.version = parts.version;
+    copy.headers = parts.headers.clone();
+    copy
+}

@@ -1,0 +1,309 @@
+//! The one place that requests are forwarded to: how it is reached, and the connections kept to it.
+//!
+//! An HTTP/1 connection has no task of its own: whoever uses it drives it, and in between it lies in the pool. So a request
+//! and its answer stay on one task, on one core. HTTP/2 connections are shared and have a task.
+
+mod connect;
+mod error;
+mod multiplexed;
+mod pool;
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use parapet_pki::{ClientTls, Reloading};
+use rustls_pki_types::ServerName;
+
+pub(crate) use connect::Stream;
+pub use error::UpstreamError;
+pub(crate) use pool::PooledBody;
+
+use crate::body::{BodyError, Outgoing};
+use crate::{CanonicalPath, Metrics};
+
+/// Where the upstream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A name or an address, looked up for each connection.
+    Tcp {
+        /// The name or address, without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A socket in the file system.
+    Unix {
+        /// Its path. It must be a socket itself, not a link to one.
+        path: PathBuf,
+        /// Who must be listening. None: anybody.
+        uid: Option<u32>,
+    },
+}
+
+/// How the upstream is spoken to.
+#[derive(Debug, Clone)]
+pub enum Protocol {
+    /// HTTP/1.1 in clear text.
+    Http1,
+    /// HTTP/2 in clear text, without asking first.
+    H2c,
+    /// TLS; the configuration's ALPN decides between HTTP/1.1 and HTTP/2.
+    Tls {
+        /// The configuration for the next connection.
+        tls: Reloading<ClientTls>,
+        /// Whose name the upstream's certificate must have.
+        name: ServerName<'static>,
+    },
+}
+
+/// What is known of the upstream before the first request.
+#[derive(Debug, Clone)]
+pub struct UpstreamSettings {
+    /// Where it is.
+    pub address: Address,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Put before every path. None: nothing.
+    pub base_path: Option<CanonicalPath>,
+    /// For a connection with its handshakes.
+    pub connect_timeout: Duration,
+    /// From a request's forwarding to the head of the answer. None: as long as the caller waits.
+    pub first_byte_timeout: Option<Duration>,
+    /// HTTP/1 connections kept without use. The reference keeps two, and opens one for nearly each request beyond.
+    pub idle_connections: usize,
+    /// How long an HTTP/1 connection is kept without use.
+    pub idle_timeout: Duration,
+}
+
+impl UpstreamSettings {
+    /// With a connect timeout of 5 s, no first-byte timeout, and 256 idle connections kept for 60 s.
+    pub fn new(address: Address, protocol: Protocol) -> Self {
+        Self {
+            address,
+            protocol,
+            base_path: None,
+            connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: None,
+            idle_connections: 256,
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The upstream and the connections to it.
+#[derive(Debug)]
+pub struct Upstream {
+    connector: connect::Connector,
+    base_path: String,
+    first_byte_timeout: Option<Duration>,
+    pool: pool::Pool,
+    multiplexed: multiplexed::Multiplexed,
+    metrics: Metrics,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    /// Over a connection of its own, that goes back to the pool.
+    Pooled(PooledBody),
+    /// Over a stream of a shared connection.
+    Shared(Incoming),
+}
+
+impl Upstream {
+    /// Nothing is connected yet.
+    pub fn new(settings: UpstreamSettings, metrics: Metrics) -> Self {
+        let UpstreamSettings {
+            address,
+            protocol,
+            base_path,
+            connect_timeout,
+            first_byte_timeout,
+            idle_connections,
+            idle_timeout,
+        } = settings;
+        Self {
+            connector: connect::Connector::new(address, protocol, connect_timeout, metrics.clone()),
+            base_path: base_path.map(|path| path.wire().trim_end_matches('/').to_owned()).unwrap_or_default(),
+            first_byte_timeout,
+            pool: pool::Pool::new(idle_connections, idle_timeout),
+            multiplexed: multiplexed::Multiplexed::default(),
+            metrics,
+        }
+    }
+
+    /// Sends a request and waits for the head of the answer. The request has been rewritten: only its target is left to do.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Outgoing>,
+        target: PathAndQuery,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let target = self.target(target)?;
+        *request.uri_mut() = Uri::from(target);
+        let sent = Instant::now();
+        let answer = match self.first_byte_timeout {
+            None => self.exchange(request).await,
+            Some(limit) => tokio::time::timeout(limit, self.exchange(request))
+                .await
+                .map_err(|_| UpstreamError::FirstByteTimeout)?,
+        }?;
+        self.metrics.first_byte(sent.elapsed());
+        Ok(answer)
+    }
+
+    /// A connection of its own for a request that is to become a tunnel: HTTP/1, never pooled.
+    pub(crate) async fn dedicated(&self) -> Result<Stream, UpstreamError> {
+        self.connector.connect_http1().await
+    }
+
+    /// The target with the base path before it.
+    pub(crate) fn target(&self, target: PathAndQuery) -> Result<PathAndQuery, UpstreamError> {
+        if self.base_path.is_empty() {
+            return Ok(target);
+        }
+        PathAndQuery::try_from(format!("{}{target}", self.base_path)).map_err(|_| UpstreamError::Target)
+    }
+
+    /// Closes pooled connections that were idle for too long.
+    pub(crate) fn sweep(&self) {
+        self.pool.sweep(Instant::now());
+    }
+
+    async fn exchange(&self, mut request: Request<Outgoing>) -> Result<Response<AnswerBody>, UpstreamError> {
+        if self.connector.is_http1() {
+            return self.over_http1(request).await;
+        }
+        if let Some(sender) = self.multiplexed.current() {
+            match self.over_http2(sender, request).await {
+                Ok(answer) => return Ok(answer),
+                Err((_, Some(unsent))) => {
+                    self.metrics.upstream_retried();
+                    request = unsent;
+                }
+                Err((error, None)) => return Err(error),
+            }
+        }
+        if !self.connector.is_http2() && self.pool.has_idle() {
+            return self.over_http1(request).await;
+        }
+        // One connection is opened for all who wait for one.
+        let opened = self.multiplexed.open(&self.connector).await?;
+        match opened {
+            multiplexed::Opened::Shared(sender) => {
+                self.over_http2(sender, request).await.map_err(|(error, _)| error)
+            }
+            multiplexed::Opened::Single(stream) => {
+                let channel = pool::Channel::new(stream).await?;
+                self.pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
+            }
+        }
+    }
+
+    async fn over_http1(
+        &self,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        *request.version_mut() = Version::HTTP_11;
+        while let Some(channel) = self.pool.take(Instant::now()) {
+            // What was idle for a while may have been closed by the upstream just now; then a request that changes nothing is
+            // sent again. What was in use a moment ago wasn't.
+            let spare = (channel.idle_since.elapsed() > STALE_AFTER && is_repeatable(&request))
+                .then(|| copy(&request));
+            match self.pool.exchange_over(channel, request).await {
+                Ok(answer) => return Ok(answer),
+                Err((error, unsent)) => {
+                    match unsent.or_else(|| spare.filter(|_| error.is_broken_connection())) {
+                        Some(again) => {
+                            self.metrics.upstream_retried();
+                            request = again;
+                        }
+                        None => return Err(error),
+                    }
+                }
+            }
+        }
+        let stream = self.connector.connect().await?;
+        let channel = pool::Channel::new(stream).await?;
+        self.pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
+    }
+
+    async fn over_http2(
+        &self,
+        mut sender: multiplexed::Sender,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<AnswerBody>, (UpstreamError, Option<Request<Outgoing>>)> {
+        // HTTP/2 has the host in the target.
+        if let Some(host) = request.headers_mut().remove(HOST) {
+            let authority = Authority::from_maybe_shared(host).map_err(|_| (UpstreamError::Target, None))?;
+            let mut parts = std::mem::take(request.uri_mut()).into_parts();
+            parts.scheme = Some(if self.connector.is_tls() { Scheme::HTTPS } else { Scheme::HTTP });
+            parts.authority = Some(authority);
+            *request.uri_mut() = Uri::from_parts(parts).map_err(|_| (UpstreamError::Target, None))?;
+        }
+        *request.version_mut() = Version::HTTP_2;
+        if let Err(error) = sender.ready().await {
+            return Err((UpstreamError::Exchange(error), Some(request)));
+        }
+        match sender.try_send_request(request).await {
+            Ok(answer) => Ok(answer.map(AnswerBody::Shared)),
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                Err((UpstreamError::Exchange(failed.into_error()), unsent))
+            }
+        }
+    }
+}
+
+/// Servers close connections that were idle for seconds; between two requests of a busy pool there are milliseconds.
+const STALE_AFTER: Duration = Duration::from_millis(500);
+
+fn is_repeatable(request: &Request<Outgoing>) -> bool {
+    request.method().is_safe() && request.body().is_end_stream()
+}
+
+/// A copy of a request without a body.
+fn copy(request: &Request<Outgoing>) -> Request<Outgoing> {
+    let mut copy = Request::new(Outgoing::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Pooled(body) => Pin::new(body).poll_frame(cx),
+            Self::Shared(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Pooled(body) => body.is_end_stream(),
+            Self::Shared(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Pooled(body) => body.size_hint(),
+            Self::Shared(body) => body.size_hint(),
+        }
+    }
+}

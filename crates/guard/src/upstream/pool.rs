@@ -1,0 +1,198 @@
+//! HTTP/1 connections: each carries one exchange at a time and is driven by whoever waits for its answer.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use super::{AnswerBody, Stream, UpstreamError};
+use crate::body::{BodyError, Outgoing};
+
+/// Idle connections, the most recently used last.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    idle: Arc<Mutex<VecDeque<Channel>>>,
+    most: usize,
+    timeout: Duration,
+}
+
+/// A connection and what drives it. Dropping it closes it.
+pub(super) struct Channel {
+    sender: SendRequest<Outgoing>,
+    link: Box<Connection<TokioIo<Stream>, Outgoing>>,
+    pub(super) idle_since: Instant,
+}
+
+/// The body of an answer, and the connection it comes over.
+#[derive(Debug)]
+pub(crate) struct PooledBody {
+    incoming: Incoming,
+    /// None once the connection went back to the pool, or broke.
+    channel: Option<Channel>,
+    pool: Pool,
+}
+
+impl Pool {
+    pub(super) fn new(most: usize, timeout: Duration) -> Self {
+        Self { idle: Arc::default(), most, timeout }
+    }
+
+    pub(super) fn has_idle(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    /// The connection used last, if it still stands as far as can be seen.
+    pub(super) fn take(&self, now: Instant) -> Option<Channel> {
+        loop {
+            let mut channel = self.lock().pop_back()?;
+            if now.saturating_duration_since(channel.idle_since) < self.timeout && channel.is_open() {
+                return Some(channel);
+            }
+        }
+    }
+
+    /// Closes what was idle for too long.
+    pub(super) fn sweep(&self, now: Instant) {
+        let mut old = Vec::new();
+        let mut idle = self.lock();
+        while idle
+            .front()
+            .is_some_and(|channel| now.saturating_duration_since(channel.idle_since) >= self.timeout)
+        {
+            old.extend(idle.pop_front());
+        }
+        drop(idle);
+        drop(old);
+    }
+
+    /// Sends a request and waits for the answer's head. With the error comes the request, if none of it was sent.
+    pub(super) async fn exchange_over(
+        &self,
+        mut channel: Channel,
+        request: Request<Outgoing>,
+    ) -> Result<Response<AnswerBody>, (UpstreamError, Option<Request<Outgoing>>)> {
+        let mut answer = pin!(channel.sender.try_send_request(request));
+        let answered = poll_fn(|cx| {
+            let ended = Pin::new(&mut *channel.link).poll(cx);
+            match answer.as_mut().poll(cx) {
+                Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                Poll::Pending if ended.is_ready() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        let response = match answered {
+            None => return Err((UpstreamError::Closed, None)),
+            Some(Err(mut failed)) => {
+                let unsent = failed.take_message();
+                return Err((UpstreamError::Exchange(failed.into_error()), unsent));
+            }
+            Some(Ok(response)) => response,
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err((UpstreamError::Upgrade, None));
+        }
+        let (parts, incoming) = response.into_parts();
+        let mut body = PooledBody { incoming, channel: Some(channel), pool: self.clone() };
+        if body.incoming.is_end_stream() {
+            // Nobody will poll a body that has ended.
+            poll_fn(|cx| {
+                body.release(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
+        Ok(Response::from_parts(parts, AnswerBody::Pooled(body)))
+    }
+
+    fn put(&self, mut channel: Channel) {
+        channel.idle_since = Instant::now();
+        let mut idle = self.lock();
+        let surplus = if idle.len() >= self.most { idle.pop_front() } else { None };
+        if self.most > 0 {
+            idle.push_back(channel);
+        }
+        drop(idle);
+        drop(surplus);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Channel>> {
+        // Each change of the queue is one call that doesn't panic half-way.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Channel {
+    pub(super) async fn new(stream: Stream) -> Result<Self, UpstreamError> {
+        let handshake = Builder::new().handshake(TokioIo::new(stream)).await;
+        let (sender, link) = handshake.map_err(UpstreamError::Exchange)?;
+        Ok(Self { sender, link: Box::new(link), idle_since: Instant::now() })
+    }
+
+    /// Looks once whether the other end has closed it, or sent what nobody asked for.
+    fn is_open(&mut self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        Pin::new(&mut *self.link).poll(&mut cx).is_pending() && self.sender.is_ready()
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Channel").field("idle_since", &self.idle_since).finish_non_exhaustive()
+    }
+}
+
+impl PooledBody {
+    /// Gives the connection back if the exchange is complete in both directions.
+    fn release(&mut self, cx: &mut Context<'_>) {
+        let Some(mut channel) = self.channel.take() else { return };
+        let ended = Pin::new(&mut *channel.link).poll(cx).is_ready();
+        if !ended && channel.sender.is_ready() {
+            self.pool.put(channel);
+        }
+    }
+}
+
+impl Body for PooledBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if let Some(channel) = &mut this.channel {
+            // An end of the connection shows in the body, which knows whether it is complete.
+            if Pin::new(&mut *channel.link).poll(cx).is_ready() {
+                this.channel = None;
+            }
+        }
+        let frame = Pin::new(&mut this.incoming).poll_frame(cx).map_err(BodyError::from);
+        match &frame {
+            Poll::Ready(None) => this.release(cx),
+            Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.release(cx),
+            Poll::Ready(Some(Err(_))) => this.channel = None,
+            _ => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
