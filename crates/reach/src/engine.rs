@@ -20,14 +20,19 @@ mod sets;
 mod side;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use roaring::RoaringBitmap;
+
+pub(crate) use compile::resolve_name;
 
 pub use address::AddressRange;
 pub use edit::{Change, Edited};
 pub use rows::{Row, RowGroup};
 
+use crate::matching::End;
+use crate::mesh::{Layer, TraitTable};
 use crate::model::{AdminKind, AdminPeer, Cluster, Direction, NetworkPolicy, Pod, Tier};
 use crate::options::{HostNetwork, IpBlockPods, Options};
 use crate::portset::{PortSet, Protocol};
@@ -98,6 +103,9 @@ impl<'c> Reachability<'c> {
 
     fn of_policies(cluster: &'c Cluster, policies: Vec<Cow<'c, NetworkPolicy>>, options: &Options) -> Self {
         let mentions = all_mentions(cluster, policies.iter().map(|policy| &**policy));
+        let mesh = Layer::new(cluster);
+        let mut traits = TraitTable::default();
+        let addresses_matter = addresses_matter(cluster, options);
         let sources = Atoms::new(mentions.source_blocks.iter().copied());
         let destinations = Atoms::new(mentions.destination_blocks.iter().copied());
         let classes = Classes::new(
@@ -106,8 +114,8 @@ impl<'c> Reachability<'c> {
                 mentions: &mentions,
                 sources: &sources,
                 destinations: &destinations,
-                addresses: &|pod| matched_addresses(cluster, options, pod),
-                mesh: &mut |_| 0,
+                addresses: &|pod| matched_addresses(addresses_matter, options, pod),
+                mesh: &mut |pod| mesh.map_or(0, |mesh| traits.id(mesh.traits(pod))),
             },
         );
         let mut reachability = Self {
@@ -183,6 +191,7 @@ impl<'c> Reachability<'c> {
 
     /// Files one class under the profile of `key`, and computes it if it is new.
     fn file(&mut self, class: u32, mut key: ProfileKey, direction: Direction) {
+        key.mesh = self.mesh_key(class, direction);
         if direction == Direction::Ingress && self.asks_for_names(&key) {
             key.ports = Some(self.classes.all[class as usize].ports);
         }
@@ -191,6 +200,17 @@ impl<'c> Reachability<'c> {
             let parts = self.parts(id, direction);
             self.side_mut(direction).profiles[id as usize].parts = parts;
         }
+    }
+
+    /// Classes behind a proxy have profiles of their own: 0 is no proxy in the way.
+    fn mesh_key(&self, class: u32, direction: Direction) -> u32 {
+        let Some(mesh) = Layer::new(self.cluster) else { return 0 };
+        let pod = &self.cluster.pods[self.classes.all[class as usize].example as usize];
+        let in_the_way = match direction {
+            Direction::Ingress => mesh.guards(pod),
+            Direction::Egress => mesh.confines(pod),
+        };
+        if in_the_way { class + 1 } else { 0 }
     }
 
     fn asks_for_names(&self, key: &ProfileKey) -> bool {
@@ -239,8 +259,36 @@ impl<'c> Reachability<'c> {
                 }
             }
         }
+        if key.mesh != 0 {
+            for (ports, peers) in self.mesh_parts(key.mesh - 1, direction) {
+                let (ports, table) = (self.ports.intern(ports), &mut self.ports);
+                partition.apply(&peers, |decided| decided.narrow(ports, table));
+            }
+        }
         let allowed = partition.into_allowed().into_iter();
         allowed.map(|(ports, peers)| Part { peers: self.sets.intern(peers), ports }).collect()
+    }
+
+    /// Peers by what the mesh lets through between them and a class.
+    fn mesh_parts(&self, class: u32, direction: Direction) -> BTreeMap<PortSet, RoaringBitmap> {
+        let mut parts: BTreeMap<PortSet, RoaringBitmap> = BTreeMap::new();
+        let Some(mesh) = Layer::new(self.cluster) else { return parts };
+        let pod = |class: usize| &self.cluster.pods[self.classes.all[class].example as usize];
+        let own = pod(class as usize);
+        let (classes, atoms) = (self.classes.len() as usize, self.atoms(direction));
+        for peer in 0..classes + atoms.len() {
+            let end = if peer < classes {
+                End::Pod(pod(peer))
+            } else {
+                End::Address(atoms.range(peer - classes).first)
+            };
+            let ports = match direction {
+                Direction::Ingress => mesh.inbound(end, own),
+                Direction::Egress => mesh.outbound(own, end),
+            };
+            parts.entry(ports).or_default().insert(peer as u32);
+        }
+        parts
     }
 
     fn side(&self, direction: Direction) -> &Side {
@@ -388,26 +436,29 @@ fn all_mentions<'a>(cluster: &'a Cluster, policies: impl Iterator<Item = &'a Net
         mentions.add_admin_policy(policy, &cluster.nodes);
     }
     mentions.add_mesh(&cluster.mesh);
+    mentions.source_blocks.extend(Layer::new(cluster).into_iter().flat_map(|mesh| mesh.source_blocks()));
     mentions
 }
 
-/// The addresses by which blocks can match a pod.
-fn matched_addresses(cluster: &Cluster, options: &Options, pod: &Pod) -> Vec<IpAddr> {
-    if pod.host_network && options.host_network == HostNetwork::NodeAddress {
-        let mut addresses = pod.node_addresses.clone();
-        addresses.extend(&pod.addresses);
-        return addresses;
-    }
+/// True if blocks of addresses can match pods that aren't their node.
+fn addresses_matter(cluster: &Cluster, options: &Options) -> bool {
     let networks_cover_pods = cluster.admin_policies.iter().any(|policy| {
-        policy.kind == AdminKind::ClusterNetworkPolicy
-            && policy
-                .egress
-                .iter()
-                .any(|rule| rule.peers.iter().any(|peer| matches!(peer, AdminPeer::Networks(_))))
+        let peers = policy.egress.iter().flat_map(|rule| &rule.peers);
+        policy.kind == AdminKind::ClusterNetworkPolicy && { peers }
+            .any(|peer| matches!(peer, AdminPeer::Networks(_)))
     });
-    if options.ip_block_pods == IpBlockPods::Always || networks_cover_pods {
-        pod.addresses.clone()
-    } else {
-        Vec::new()
+    let mesh_looks = || Layer::new(cluster).is_some_and(|mesh| !mesh.source_blocks().is_empty());
+    options.ip_block_pods == IpBlockPods::Always || networks_cover_pods || mesh_looks()
+}
+
+/// The addresses by which blocks, or peers that select nodes, can match a pod.
+fn matched_addresses(addresses_matter: bool, options: &Options, pod: &Pod) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    if pod.host_network && options.host_network == HostNetwork::NodeAddress {
+        addresses.extend(&pod.node_addresses);
     }
+    if addresses_matter || pod.host_network {
+        addresses.extend(&pod.addresses);
+    }
+    addresses
 }

@@ -104,6 +104,17 @@ pub(crate) fn resolve_name(
         .fold(PortSet::none(), |set, port| set.union(&PortSet::one(port.protocol, port.port)))
 }
 
+/// Which pods a block of addresses covers, besides what is outside the cluster.
+#[derive(Clone, Copy)]
+enum Covers {
+    /// None.
+    Outside,
+    /// Those that share their node's network.
+    Nodes,
+    /// All whose addresses are known.
+    Pods,
+}
+
 /// Compiles policies against fixed classes and atoms.
 pub(crate) struct Compiler<'a> {
     pub(crate) cluster: &'a Cluster,
@@ -178,16 +189,18 @@ impl Compiler<'_> {
                 AdminPeer::Pods(subject) => self.subject(subject, kind),
                 AdminPeer::Networks(networks) => {
                     // v1alpha2 says that networks cover pods too; for v1alpha1 it is the declared mode.
-                    let pods_too = kind == AdminKind::ClusterNetworkPolicy
-                        || self.options.ip_block_pods == IpBlockPods::Always;
-                    let blocks = networks.iter().map(|net| self.block(*net, &[], pods_too, direction));
+                    let covers = match kind {
+                        AdminKind::ClusterNetworkPolicy => Covers::Pods,
+                        _ => self.covered_by_blocks(),
+                    };
+                    let blocks = networks.iter().map(|net| self.block(*net, &[], covers, direction));
                     let blocks: Vec<_> = blocks.collect();
                     blocks.into_iter().fold(RoaringBitmap::new(), |union, block| union | block)
                 }
                 AdminPeer::Nodes(selector) => {
                     let mut nodes = RoaringBitmap::new();
                     for address in node_addresses(&self.cluster.nodes, selector) {
-                        nodes |= self.block(address, &[], false, direction);
+                        nodes |= self.block(address, &[], Covers::Nodes, direction);
                     }
                     nodes
                 }
@@ -212,7 +225,7 @@ impl Compiler<'_> {
                 selected
             }
             Peer::Block(Block { cidr, except }) => {
-                self.block(*cidr, except, self.options.ip_block_pods == IpBlockPods::Always, direction)
+                self.block(*cidr, except, self.covered_by_blocks(), direction)
             }
         }
     }
@@ -227,12 +240,21 @@ impl Compiler<'_> {
         selected
     }
 
-    /// Addresses of a block: those outside the cluster, host-network pods by their node's address, and pods if asked.
+    /// What an `ipBlock` covers in the declared modes.
+    fn covered_by_blocks(&self) -> Covers {
+        match (self.options.ip_block_pods, self.options.host_network) {
+            (IpBlockPods::Always, _) => Covers::Pods,
+            (_, HostNetwork::NodeAddress) => Covers::Nodes,
+            (_, HostNetwork::AsPods) => Covers::Outside,
+        }
+    }
+
+    /// Addresses of a block: those outside the cluster, and what else it covers.
     fn block(
         &mut self,
         cidr: IpNet,
         except: &[IpNet],
-        pods_too: bool,
+        covers: Covers,
         direction: Direction,
     ) -> RoaringBitmap {
         let atoms = self.atoms(direction);
@@ -250,7 +272,11 @@ impl Compiler<'_> {
             .get_or_insert_with(|| classes_at(classes, count, direction));
         for atom in &inside {
             let there = &at[atom as usize];
-            block |= if pods_too { there.clone() } else { there & &classes.host_network };
+            match covers {
+                Covers::Pods => block |= there,
+                Covers::Nodes => block |= there & &classes.host_network,
+                Covers::Outside => {}
+            }
         }
         block
     }

@@ -47,6 +47,11 @@ impl Decided {
         Self { allowed: table.union(self.allowed, matched), ..self }
     }
 
+    /// After a layer that only takes away.
+    pub(crate) fn narrow(self, ports: PortsId, table: &mut PortTable) -> Self {
+        Self { allowed: table.intersection(self.allowed, ports), ..self }
+    }
+
     /// When nobody else has a say: what is open is allowed.
     pub(crate) fn default_allow(self, table: &mut PortTable) -> Self {
         Self { allowed: table.union(self.allowed, self.open), ..self }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 use super::selector::Selector;
 use crate::portset::Protocol;
 
 /// Which side of a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Direction {
     /// Traffic that comes in.
     Ingress,

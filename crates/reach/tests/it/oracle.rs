@@ -10,16 +10,22 @@ use parapet_reach::model::{
 };
 use parapet_reach::{Endpoint, HostNetwork, IpBlockPods, Options, Protocol};
 
-pub struct Oracle<'a> {
-    pub cluster: &'a Cluster,
-    pub options: &'a Options,
+pub(crate) struct Oracle<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) options: &'a Options,
 }
 
 /// A destination port.
 type Port = (Protocol, u16);
 
 impl Oracle<'_> {
-    pub fn allowed(&self, source: Endpoint, destination: Endpoint, protocol: Protocol, port: u16) -> bool {
+    pub(crate) fn allowed(
+        &self,
+        source: Endpoint,
+        destination: Endpoint,
+        protocol: Protocol,
+        port: u16,
+    ) -> bool {
         if let (Endpoint::Pod(a), Endpoint::Pod(b)) = (source, destination)
             && a == b
             && self.cluster.pods[a.0].replicas == 1

@@ -26,7 +26,7 @@ const BLOCKS: [(&str, &[&str]); 8] = [
 ];
 
 /// Addresses at those edges.
-pub const ADDRESSES: [&str; 10] = [
+pub(crate) const ADDRESSES: [&str; 10] = [
     "0.0.0.0",
     "9.255.255.255",
     "10.0.0.1",
@@ -40,9 +40,9 @@ pub const ADDRESSES: [&str; 10] = [
 ];
 
 /// Ports at the edges of what the rules below name.
-pub const PORTS: [u16; 8] = [1, 79, 80, 81, 443, 8080, 8443, 65535];
+pub(crate) const PORTS: [u16; 8] = [1, 79, 80, 81, 443, 8080, 8443, 65535];
 
-pub fn selector() -> impl Strategy<Value = Selector> {
+pub(crate) fn selector() -> impl Strategy<Value = Selector> {
     let values = || vec(select(&["a", "b", "", "c"][..]).prop_map(str::to_owned), 1..3);
     let operator = prop_oneof![
         4 => values().prop_map(Operator::In),
@@ -99,7 +99,7 @@ fn pod() -> impl Strategy<Value = Pod> {
     )
 }
 
-pub fn port() -> impl Strategy<Value = PolicyPort> {
+pub(crate) fn port() -> impl Strategy<Value = PolicyPort> {
     prop_oneof![
         2 => (protocol(), select(&PORTS[..])).prop_map(|(protocol, port)| PolicyPort::one(protocol, port)),
         1 => protocol().prop_map(PolicyPort::all_of),
@@ -134,12 +134,12 @@ fn namespace_selector() -> impl Strategy<Value = Selector> {
     ]
 }
 
-pub fn rule() -> impl Strategy<Value = Rule> {
+pub(crate) fn rule() -> impl Strategy<Value = Rule> {
     (option::weighted(0.8, vec(peer(), 0..3)), option::weighted(0.7, vec(port(), 0..3)))
         .prop_map(|(peers, ports)| Rule { peers, ports })
 }
 
-pub fn network_policy() -> impl Strategy<Value = NetworkPolicy> {
+pub(crate) fn network_policy() -> impl Strategy<Value = NetworkPolicy> {
     let rules = || vec(rule(), 0..3);
     (select(&["x", "y", "z"][..]), selector(), any::<(bool, bool)>(), rules(), rules()).prop_map(
         |(namespace, pods, (isolates_ingress, isolates_egress), ingress, egress)| NetworkPolicy {
@@ -196,7 +196,7 @@ fn admin_policy() -> impl Strategy<Value = AdminPolicy> {
 }
 
 /// A normalised cluster; `admin` at most so many administrators' policies.
-pub fn cluster(admin: usize) -> impl Strategy<Value = Cluster> {
+pub(crate) fn cluster(admin: usize) -> impl Strategy<Value = Cluster> {
     let node = (labels(), select(&ADDRESSES[..]));
     let all = (
         vec(labels(), 3),
@@ -237,7 +237,7 @@ pub fn cluster(admin: usize) -> impl Strategy<Value = Cluster> {
     })
 }
 
-pub fn options() -> impl Strategy<Value = Options> {
+pub(crate) fn options() -> impl Strategy<Value = Options> {
     let blocks = select(&[IpBlockPods::Never, IpBlockPods::Always, IpBlockPods::BothAndReport][..]);
     let hosts = select(&[HostNetwork::NodeAddress, HostNetwork::AsPods][..]);
     (blocks, hosts).prop_map(|(ip_block_pods, host_network)| Options {
@@ -248,13 +248,13 @@ pub fn options() -> impl Strategy<Value = Options> {
 }
 
 /// Every pod, and every interesting address.
-pub fn endpoints(cluster: &Cluster) -> Vec<Endpoint> {
+pub(crate) fn endpoints(cluster: &Cluster) -> Vec<Endpoint> {
     let pods = (0..cluster.pods.len()).map(|index| Endpoint::Pod(PodId(index)));
     pods.chain(ADDRESSES.iter().map(|address| Endpoint::Address(address.parse().unwrap()))).collect()
 }
 
 /// Every pair with at least one pod.
-pub fn pairs(cluster: &Cluster) -> Vec<(Endpoint, Endpoint)> {
+pub(crate) fn pairs(cluster: &Cluster) -> Vec<(Endpoint, Endpoint)> {
     let ends = endpoints(cluster);
     let outside = |end: &Endpoint| matches!(end, Endpoint::Address(_));
     let pairs = ends.iter().flat_map(|source| ends.iter().map(move |destination| (*source, *destination)));

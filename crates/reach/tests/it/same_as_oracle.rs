@@ -29,6 +29,25 @@ fn check(cluster: &Cluster, options: &Options) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Explanations end in the verdict that they explain.
+fn check_explanations(cluster: &Cluster, options: &Options) -> Result<(), TestCaseError> {
+    let engine = Reachability::compute(cluster, options);
+    for (source, destination) in random::pairs(cluster) {
+        for port in [80, 443, 8080] {
+            let explained = engine.explain(source, destination, Protocol::Tcp, port);
+            let allowed = engine.allowed(source, destination, Protocol::Tcp, port);
+            prop_assert_eq!(explained.allowed, allowed, "{:#?}", explained);
+            let halves =
+                [(&explained.egress, source, destination), (&explained.ingress, destination, source)];
+            for (side, subject, peer) in halves {
+                let half = engine.half(side.direction, subject, peer);
+                prop_assert_eq!(side.allowed, half.contains(Protocol::Tcp, port));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Rows hold exactly the verdicts that single questions give.
 fn check_rows(engine: &Reachability<'_>) -> Result<(), TestCaseError> {
     let ingress = engine.external_ranges(Direction::Ingress);
@@ -81,6 +100,11 @@ proptest! {
     #[test]
     fn with_administrators_policies(cluster in random::cluster(4), options in random::options()) {
         check(&cluster, &options)?;
+    }
+
+    #[test]
+    fn explanations_end_in_the_verdict(cluster in random::cluster(3), options in random::options()) {
+        check_explanations(&cluster, &options)?;
     }
 
     #[test]
