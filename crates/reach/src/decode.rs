@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{AdminKind, Cluster, NAMESPACE_NAME_LABEL, Namespace, Node};
+use crate::model::{AdminKind, Cluster, ContainerPort, Labels, NAMESPACE_NAME_LABEL, Namespace, Node, Pod};
 use field::{Field, Notes};
 
 /// How objects are read.
@@ -93,8 +93,13 @@ impl Cluster {
         objects: impl IntoIterator<Item = Value>,
         options: &DecodeOptions,
     ) -> (Self, Vec<Problem>) {
-        let mut reader =
-            Reader { options, cluster: Self::default(), problems: Vec::new(), seen: HashSet::new() };
+        let mut reader = Reader {
+            options,
+            cluster: Self::default(),
+            problems: Vec::new(),
+            seen: HashSet::new(),
+            shared: Shared::default(),
+        };
         reader.cluster.mesh.root_namespace = options.mesh_root_namespace.as_str().into();
         for (index, object) in objects.into_iter().enumerate() {
             reader.document(&object, "", index);
@@ -120,6 +125,39 @@ struct Reader<'o> {
     problems: Vec<Problem>,
     /// Group, kind, namespace and name.
     seen: HashSet<(String, String, String, String)>,
+    shared: Shared,
+}
+
+/// What pods have in common is kept once: a live cluster repeats it for each of a hundred thousand pods.
+#[derive(Default)]
+struct Shared {
+    labels: HashSet<Labels>,
+    ports: HashSet<Arc<[ContainerPort]>>,
+    texts: HashSet<Arc<str>>,
+}
+
+impl Shared {
+    fn share(&mut self, mut pod: Pod) -> Pod {
+        pod.labels = one_of(&mut self.labels, pod.labels);
+        pod.ports = one_of(&mut self.ports, pod.ports);
+        for text in
+            [&mut pod.namespace, &mut pod.workload.kind, &mut pod.workload.name, &mut pod.service_account]
+        {
+            *text = one_of(&mut self.texts, Arc::clone(text));
+        }
+        pod
+    }
+}
+
+/// The first of equal values.
+fn one_of<T: Clone + Eq + std::hash::Hash>(known: &mut HashSet<T>, value: T) -> T {
+    match known.get(&value) {
+        Some(first) => first.clone(),
+        None => {
+            known.insert(value.clone());
+            value
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -218,6 +256,7 @@ impl Reader<'_> {
                         None => spec.error("the policy can't be evaluated and is left out"),
                     }
                 } else if let Some(pods) = workload::pods(object, kind, &namespace, &name) {
+                    let pods = pods.into_iter().map(|pod| self.shared.share(pod));
                     cluster.pods.extend(pods);
                 } else {
                     cluster.entry_points.extend(service::entry_point(object, kind, &namespace, &name));

@@ -2,6 +2,7 @@
 //! It doesn't know files or clusters: it is pure.
 
 pub mod decode;
+mod diff;
 mod engine;
 mod explain;
 mod matching;
@@ -11,6 +12,7 @@ mod options;
 mod portset;
 
 pub use decode::{DecodeOptions, ObjectRef, Problem, Severity};
+pub use diff::{Changed, Diff, Party};
 pub use engine::{AddressRange, Change, Edited, Endpoint, PodId, Reachability, Row, RowGroup};
 pub use explain::{Decision, Effect, Explanation, MeshExplanation, SideExplanation, Step};
 pub use model::Cluster;
