@@ -7,6 +7,7 @@ pub(crate) mod jwt;
 mod oidc;
 mod token;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Consumed, Identity, Inquiry, RefuseReason};
@@ -36,7 +37,7 @@ pub enum Tokens {
     /// The API server.
     Review(TokenAuthenticator),
     /// An OpenID issuer's keys.
-    Oidc(OidcAuthenticator),
+    Oidc(Arc<OidcAuthenticator>),
 }
 
 /// All ways of authenticating.

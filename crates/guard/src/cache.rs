@@ -4,7 +4,6 @@
 //! credential ends. **G-2** a failure is told to those who waited for it and then forgotten. **G-3** a key tells nothing
 //! about the secret that it was made of, and two lists of values never make one key.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
@@ -129,6 +128,7 @@ impl<V> Expiry<Key, Entry<V>> for ByLife {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
     use proptest::prelude::*;

@@ -3,6 +3,8 @@
 mod completions;
 #[cfg(feature = "up")]
 mod doctor;
+#[cfg(feature = "guard")]
+pub(crate) mod guard;
 #[cfg(feature = "up")]
 mod logs;
 #[cfg(feature = "up")]
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     /// Verify a data folder: every checksum, every invariant. Changes nothing.
     #[cfg(feature = "up")]
     Doctor(doctor::DoctorArguments),
+    /// Guard an endpoint: TLS, authentication and authorisation by the API server, in front of a plain upstream.
+    #[cfg(feature = "guard")]
+    #[command(after_help = guard::EXAMPLES)]
+    Guard(Box<parapet_guard::settings::GuardArguments>),
     /// Print a shell's completion script.
     Completions(completions::CompletionsArguments),
 }
@@ -66,6 +72,8 @@ impl Arguments {
             Command::Token(arguments) => wait_for(arguments.run()),
             #[cfg(feature = "up")]
             Command::Doctor(arguments) => arguments.run(),
+            #[cfg(feature = "guard")]
+            Command::Guard(arguments) => crate::guard::run(*arguments),
             Command::Completions(arguments) => arguments.run(),
         };
         done.map(|()| ExitCode::SUCCESS)

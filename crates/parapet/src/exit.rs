@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 /// What went wrong, as scripts want to tell it apart. The numbers are documented in `parapet --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "up"), expect(dead_code, reason = "some reasons are of `up` alone"))]
 pub(crate) enum Reason {
     /// Anything without a number of its own.
     Failed = 1,

@@ -10,6 +10,8 @@ mod credentials;
 mod exit;
 #[cfg(feature = "up")]
 mod gate;
+#[cfg(feature = "guard")]
+mod guard;
 #[cfg(all(test, feature = "up", feature = "guard", feature = "posture"))]
 mod reference;
 #[cfg(feature = "up")]
@@ -20,5 +22,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    cli::Arguments::parse().run().unwrap_or_else(|failure| failure.report())
+    #[cfg(feature = "guard")]
+    let words = cli::guard::spelled(std::env::args_os());
+    #[cfg(not(feature = "guard"))]
+    let words = std::env::args_os();
+    cli::Arguments::parse_from(words).run().unwrap_or_else(|failure| failure.report())
 }

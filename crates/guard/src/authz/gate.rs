@@ -1,5 +1,6 @@
 //! The decision on a request, from its path to the API server's word.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,8 +40,8 @@ pub struct GateRules {
 /// Decides by rules, credentials and reviews.
 pub struct Gate {
     rules: GateRules,
-    authenticators: Authenticators,
-    access: AccessReviewer,
+    authenticators: Arc<Authenticators>,
+    access: Arc<AccessReviewer>,
 }
 
 /// How questions about one request ended.
@@ -51,8 +52,8 @@ enum Verdict {
 }
 
 impl Gate {
-    /// The gate.
-    pub fn new(rules: GateRules, authenticators: Authenticators, access: AccessReviewer) -> Self {
+    /// Several gates may share who is known and what is remembered.
+    pub fn new(rules: GateRules, authenticators: Arc<Authenticators>, access: Arc<AccessReviewer>) -> Self {
         Self { rules, authenticators, access }
     }
 

@@ -167,6 +167,13 @@ pub struct GuardArguments {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = switch, action = ArgAction::Set, hide_default_value = true, help_heading = HEADERS)]
     pub pass_authorization: bool,
 
+    /// Pass the caller's cookies on, for upstreams with a login of their own.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = switch, action = ArgAction::Set, hide_default_value = true, help_heading = HEADERS)]
+    pub pass_cookies: bool,
+    /// Believe X-Forwarded-For of these networks and append to it; from all others it begins anew.
+    #[arg(long, value_name = "CIDRS", value_delimiter = ',', help_heading = HEADERS)]
+    pub trusted_forwarders: Vec<String>,
+
     /// Say one line per decision, without tokens.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = switch, action = ArgAction::Set, hide_default_value = true)]
     pub audit_log: bool,

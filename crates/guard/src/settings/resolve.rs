@@ -1,9 +1,11 @@
 //! From flags as typed to settings that make sense together.
 
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use parapet_pki::MinVersion;
 use rustls::CipherSuite;
@@ -57,8 +59,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// Paths, rules and verbs.
     pub gate: GateRules,
-    /// Where WebSocket upgrades are let through.
-    pub upgrades: PathGlobs,
+    /// Paths on which WebSocket upgrades are let through: whole, or everything below one that ends in `/*`.
+    pub upgrades: Vec<String>,
     /// What a token must be.
     pub tokens: TokenRules,
     /// How long answers about rights hold.
@@ -75,6 +77,10 @@ pub struct Settings {
     pub identity_headers: Option<IdentityHeaderNames>,
     /// Whether `Authorization` is passed on.
     pub pass_authorization: bool,
+    /// Whether cookies are passed on.
+    pub pass_cookies: bool,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_forwarders: Vec<IpNet>,
     /// Whether each decision is a line of the log.
     pub audit: bool,
     /// klog's level.
@@ -194,6 +200,8 @@ impl Settings {
             auth_header_groups_field_name: _,
             auth_header_groups_field_separator: _,
             pass_authorization,
+            pass_cookies,
+            trusted_forwarders,
             audit_log: audit,
             verbosity,
             ignored: _,
@@ -210,7 +218,7 @@ impl Settings {
             serving,
             upstream,
             gate,
-            upgrades: globs("upgrade-paths", &upgrade_paths, GlobStyle::Segments)?,
+            upgrades: upgrades(upgrade_paths)?,
             tokens,
             access,
             client_authorities,
@@ -219,6 +227,9 @@ impl Settings {
             reviews: reviews(kube_api_qps, kube_api_burst, review_timeout)?,
             identity_headers,
             pass_authorization,
+            // The reference passes them always.
+            pass_cookies: pass_cookies || krp,
+            trusted_forwarders: networks(&trusted_forwarders)?,
             audit,
             verbosity,
             krp,
@@ -248,6 +259,23 @@ fn read_authorization(path: &Path) -> Result<Authorization, SettingsError> {
 fn globs(flag: &'static str, patterns: &[String], style: GlobStyle) -> Result<PathGlobs, SettingsError> {
     let given = patterns.iter().map(|pattern| pattern.trim()).filter(|pattern| !pattern.is_empty());
     PathGlobs::parse(given, style).map_err(|error| SettingsError::flag(flag, error.to_string()))
+}
+
+fn upgrades(paths: Vec<String>) -> Result<Vec<String>, SettingsError> {
+    let paths: Vec<String> = paths.into_iter().filter(|path| !path.is_empty()).collect();
+    globs("upgrade-paths", &paths, GlobStyle::LastSegment)?;
+    Ok(paths)
+}
+
+fn networks(texts: &[String]) -> Result<Vec<IpNet>, SettingsError> {
+    let network = |text: &String| {
+        let text = text.trim();
+        let one = |_| text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(one).map_err(|_| {
+            SettingsError::flag("trusted-forwarders", format!("expected networks such as 10.0.0.0/8, got {text:?}"))
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 fn gate(

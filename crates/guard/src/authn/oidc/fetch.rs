@@ -10,6 +10,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use parapet_pki::Bundle;
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
@@ -86,10 +87,16 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// Trusts `roots`, or what the machine trusts.
-    pub fn new(roots: Option<RootCertStore>) -> Result<Self, OidcError> {
-        let roots = match roots {
-            Some(roots) => roots,
+    /// Trusts `authorities`, or what the machine trusts.
+    pub fn new(authorities: Option<&Bundle>) -> Result<Self, OidcError> {
+        let roots = match authorities {
+            Some(authorities) => {
+                let mut roots = RootCertStore::empty();
+                for authority in authorities.certificates() {
+                    roots.add(authority.clone())?;
+                }
+                roots
+            }
             None => machine_roots()?,
         };
         let mut tls = ClientConfig::builder_with_provider(parapet_pki::provider())
