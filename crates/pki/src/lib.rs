@@ -17,6 +17,7 @@ mod client;
 mod error;
 mod folder;
 mod identity;
+pub mod inspect;
 mod key;
 mod leaf;
 mod metrics;

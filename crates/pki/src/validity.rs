@@ -42,10 +42,10 @@ impl Validity {
 /// certificates made together are not renewed together. The same for the same `seed`, however often it is asked; the
 /// serial number makes a good one ([`seed_of`]).
 pub fn renew_at(validity: Validity, seed: u8) -> Timestamp {
-    let two_thirds = validity.life() * 2 / 3;
-    // -128..=127 of 1280 is up to a tenth each way.
+    let two_thirds = SignedDuration::from_secs(validity.life().as_secs() * 2 / 3);
+    // -128..=127 of 1280 is up to a tenth each way. Whole seconds: certificates have no others.
     let jitter = i64::from(seed) - 128;
-    let offset = SignedDuration::from_millis(two_thirds.as_secs().saturating_mul(1000) / 1280 * jitter);
+    let offset = SignedDuration::from_secs(two_thirds.as_secs().saturating_mul(jitter) / 1280);
     // The end of a year-9999 certificate has no room for an offset; it will not be reached either.
     validity.not_before.checked_add(two_thirds + offset).unwrap_or(validity.not_after).min(validity.not_after)
 }
