@@ -1,0 +1,4 @@
+//! Policies from flows, over whole clusters.
+
+mod generate;
+mod proof;
