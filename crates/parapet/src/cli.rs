@@ -1,5 +1,7 @@
 //! The command line: what can be said, and which module answers it.
 
+#[cfg(feature = "guard")]
+mod cert;
 mod completions;
 #[cfg(feature = "up")]
 mod doctor;
@@ -13,6 +15,7 @@ mod sql;
 mod token;
 #[cfg(feature = "up")]
 pub(crate) mod up;
+mod version;
 
 use std::process::ExitCode;
 
@@ -55,8 +58,13 @@ pub(crate) enum Command {
     #[cfg(feature = "guard")]
     #[command(after_help = guard::EXAMPLES)]
     Guard(Box<parapet_guard::settings::GuardArguments>),
+    /// Show, check and explain certificates: files, folders, or what a server shows.
+    #[cfg(feature = "guard")]
+    Cert(cert::CertArguments),
     /// Print a shell's completion script.
     Completions(completions::CompletionsArguments),
+    /// Print the version, what was built in, and whether cryptography is a FIPS module's.
+    Version(version::VersionArguments),
 }
 
 impl Arguments {
@@ -74,7 +82,10 @@ impl Arguments {
             Command::Doctor(arguments) => arguments.run(),
             #[cfg(feature = "guard")]
             Command::Guard(arguments) => crate::guard::run(*arguments),
+            #[cfg(feature = "guard")]
+            Command::Cert(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
+            Command::Version(arguments) => arguments.run(),
         };
         done.map(|()| ExitCode::SUCCESS)
     }

@@ -47,6 +47,13 @@ impl Found {
     }
 }
 
+impl From<Vec<CertificateDer<'static>>> for Found {
+    /// Certificates that came without keys.
+    fn from(certificates: Vec<CertificateDer<'static>>) -> Self {
+        Self { certificates, ..Self::default() }
+    }
+}
+
 /// Reads PEM with any blocks and any text between them, or one certificate in DER.
 pub fn read(bytes: &[u8]) -> Result<Found, PkiError> {
     if bytes.len() > MAX_PEM_BYTES {
