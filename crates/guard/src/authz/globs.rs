@@ -19,6 +19,9 @@ pub enum GlobStyle {
     Segments,
     /// `*` in place of the last segment alone: for paths that nobody is asked about.
     LastSegment,
+    /// `*` in place of the last segment and all that may follow it, as kube-rbac-proxy's `sig-auth-acceptance` branch
+    /// reads it.
+    Below,
     /// Everything that kube-rbac-proxy takes.
     Krp,
 }
@@ -52,6 +55,8 @@ enum Glob {
 #[derive(Clone, PartialEq, Eq)]
 enum Segment {
     Any,
+    /// The last one: this segment and all that follow.
+    Rest,
     One(String),
 }
 
@@ -86,9 +91,8 @@ impl Glob {
         };
         let count = rest.split('/').count();
         let segments = rest.split('/').enumerate().map(|(n, segment)| match segment {
-            "*" if style == GlobStyle::LastSegment && n + 1 < count => {
-                Err(GlobError::Infix(pattern.to_owned()))
-            }
+            "*" if style != GlobStyle::Segments && n + 1 < count => Err(GlobError::Infix(pattern.to_owned())),
+            "*" if style == GlobStyle::Below => Ok(Segment::Rest),
             "*" => Ok(Segment::Any),
             "." | ".." => Err(GlobError::NotCanonical(pattern.to_owned())),
             "" if n + 1 < count => Err(GlobError::NotCanonical(pattern.to_owned())),
@@ -103,12 +107,16 @@ impl Glob {
             Self::Krp { glob, .. } => glob.matches(path),
             Self::Segments(segments) => {
                 let Some(rest) = path.strip_prefix('/') else { return false };
-                let mut expected = segments.iter();
-                rest.split('/').all(|segment| match expected.next() {
-                    Some(Segment::Any) => true,
-                    Some(Segment::One(one)) => one == segment,
-                    None => false,
-                }) && expected.next().is_none()
+                let mut given = rest.split('/');
+                for expected in segments {
+                    match (expected, given.next()) {
+                        (Segment::Rest, Some(_)) => return true,
+                        (Segment::Any, Some(_)) => {}
+                        (Segment::One(one), Some(segment)) if one == segment => {}
+                        _ => return false,
+                    }
+                }
+                given.next().is_none()
             }
         }
     }
@@ -125,7 +133,7 @@ impl fmt::Debug for Glob {
         match self {
             Self::Krp { pattern, .. } => f.write_str(pattern),
             Self::Segments(segments) => segments.iter().try_for_each(|segment| match segment {
-                Segment::Any => f.write_str("/*"),
+                Segment::Any | Segment::Rest => f.write_str("/*"),
                 Segment::One(one) => write!(f, "/{one}"),
             }),
         }
@@ -170,6 +178,17 @@ mod tests {
     fn open_paths_have_no_wildcard_inside() {
         assert_eq!(one("/a/*/b", GlobStyle::LastSegment), Err(GlobError::Infix("/a/*/b".to_owned())));
         assert!(one("/a/*", GlobStyle::LastSegment).is_ok());
+    }
+
+    #[test]
+    fn everything_below() {
+        let globs = one("/api/v1/*", GlobStyle::Below).unwrap();
+        for (path, expected) in
+            [("/api/v1/", true), ("/api/v1/label/values", true), ("/api/v1", false), ("/api/v12", false)]
+        {
+            assert_eq!(globs.matches(path), expected, "{path}");
+        }
+        assert_eq!(one("/a/*/b", GlobStyle::Below), Err(GlobError::Infix("/a/*/b".to_owned())));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The flags, as typed. Those of kube-rbac-proxy keep their names and defaults.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,7 +88,10 @@ pub struct GuardArguments {
     /// These paths are open to anybody. A path, or one that ends in /*.
     #[arg(long, value_name = "PATHS", value_delimiter = ',', help_heading = PATHS)]
     pub ignore_paths: Vec<String>,
-    /// WebSocket upgrades are let through on these paths.
+    /// What a final /* means: segment (one segment, as in kube-rbac-proxy) or below (everything below).
+    #[arg(long, value_name = "segment|below", default_value = "segment", value_parser = below, help_heading = PATHS)]
+    pub path_wildcard: Wildcard,
+    /// WebSocket upgrades are let through on these paths; /* is everything below.
     #[arg(long, value_name = "PATHS", value_delimiter = ',', help_heading = PATHS)]
     pub upgrade_paths: Vec<String>,
     /// What methods are called in rules: krp (GET get, POST create, PUT update, others *) or http (in lower case).
@@ -257,6 +261,33 @@ impl IgnoredArguments {
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))
         .collect()
+    }
+}
+
+/// What a final `/*` means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wildcard {
+    /// One segment.
+    #[default]
+    Segment,
+    /// Everything below.
+    Below,
+}
+
+impl fmt::Display for Wildcard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Segment => "segment",
+            Self::Below => "below",
+        })
+    }
+}
+
+fn below(text: &str) -> Result<Wildcard, String> {
+    match text {
+        "segment" => Ok(Wildcard::Segment),
+        "below" => Ok(Wildcard::Below),
+        _ => Err("expected segment or below".to_owned()),
     }
 }
 
