@@ -171,6 +171,9 @@ fn report(
     let unreadable = |(position, error): (usize, parapet_pki::PkiError)| {
         anyhow!("{target}: certificate {}: {}", position + 1, error.with_causes())
     };
+    if found.certificates.is_empty() {
+        return Err(anyhow!("{target} has keys, but no certificate")).or_exit(Reason::Failed);
+    }
     let certificates = found.facts().map_err(unreadable).or_exit(Reason::Failed)?;
     let findings = inspect::judge(&found, &question).map_err(unreadable).or_exit(Reason::Failed)?;
     Ok(Report {

@@ -1,5 +1,6 @@
 //! What is wrong with a chain, or will be, and what to do about it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -128,6 +129,9 @@ pub fn judge(found: &Found, question: &Question<'_>) -> Result<Vec<Finding>, (us
     judge.keys();
     let mut findings = judge.findings;
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.certificate));
+    // The same may be found in two ways; the worse one is said.
+    let mut said = BTreeSet::new();
+    findings.retain(|finding| said.insert((finding.code, finding.certificate)));
     Ok(findings)
 }
 
@@ -255,7 +259,7 @@ impl Judge<'_> {
                     self.say(Code::WrongOrder, Severity::Warning, position, message, advice);
                     self.link(position, signer);
                 }
-                None if position < last => {
+                None if position < last && !self.facts[0].authority => {
                     let issuer = self.facts[position].issuer.clone();
                     let message = format!("its issuer, {issuer}, is not among the certificates after it");
                     let advice =
@@ -276,14 +280,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether `signer` has the name, and the key if it is named, that `position` says signed it.
     fn named_by(&self, position: usize, signer: usize) -> bool {
-        let (signed, by) = (&self.facts[position], &self.facts[signer]);
-        let key = match (&signed.authority_key_id, &by.subject_key_id) {
-            (Some(wanted), Some(key)) => wanted == key,
-            _ => true,
-        };
-        signed.issuer == by.subject && key
+        is_signer(&self.facts[position], &self.facts[signer])
     }
 
     /// The next one that fits, or the first before it.
@@ -317,8 +315,51 @@ impl Judge<'_> {
         }
     }
 
+    /// The trusted authority at the end of the chain: its time, which some clients look at and others don't.
+    fn anchor(&mut self, trust: &Bundle) {
+        let top = self.top();
+        let signed = self.facts[top].clone();
+        let trusted = trust.certificates().iter().filter_map(|der| CertificateFacts::of(der).ok());
+        let Some(anchor) =
+            trusted.filter(|anchor| is_signer(&signed, anchor)).max_by_key(|facts| facts.not_after)
+        else {
+            return;
+        };
+        let CertificateFacts { subject, not_after, .. } = anchor;
+        let Question { now, within, .. } = *self.question;
+        if now + within > not_after {
+            let verb = if now > not_after { "expired" } else { "expires" };
+            let message = format!("the trusted authority that signed it, {subject}, {verb} at {not_after}");
+            let advice = "rotate the authority, give clients the new bundle, and have the certificate issued by the new one";
+            self.say(Code::IssuerExpired, Severity::Error, top, message, advice);
+        } else if signed.not_after > not_after && !signed.self_signed {
+            let message = format!(
+                "it ends at {}, after the trusted authority that signed it, {subject}, {not_after}",
+                signed.not_after
+            );
+            let advice = "it will fail when its issuer ends, not when it ends itself; watch the issuer's end";
+            self.say(Code::OutlivesIssuer, Severity::Warning, top, message, advice);
+        }
+    }
+
+    /// The end of the chain as far as it holds together.
+    fn top(&self) -> usize {
+        let mut top = 0;
+        while !self.facts[top].self_signed {
+            match self.signer_of(top) {
+                Some(signer) if signer > top => top = signer,
+                _ => break,
+            }
+        }
+        top
+    }
+
     fn trust(&mut self) {
         let Some(trust) = self.question.trust else { return };
+        if self.facts.is_empty() {
+            return;
+        }
+        self.anchor(trust);
         let Some((leaf, intermediates)) = self.found.certificates.split_first() else { return };
         let Ok(roots) = trust.roots() else { return };
         let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()
@@ -368,16 +409,7 @@ impl Judge<'_> {
     }
 
     fn unknown_issuer(&mut self) {
-        // The end of the chain as far as it holds together.
-        let mut top = 0;
-        while let Some(signer) =
-            self.signer_of(top).filter(|signer| *signer != top && !self.facts[top].self_signed)
-        {
-            if signer < top {
-                break;
-            }
-            top = signer;
-        }
+        let top = self.top();
         let issuer = self.facts[top].issuer.clone();
         let trusted = self.question.trust.map(Bundle::certificates).unwrap_or_default();
         let trusted: Vec<CertificateFacts> =
@@ -420,6 +452,15 @@ impl Judge<'_> {
         };
         self.say(Code::KeyMismatch, Severity::Error, 0, message, advice);
     }
+}
+
+/// Whether `by` has the name, and the key if it is named, that `signed` says signed it.
+fn is_signer(signed: &CertificateFacts, by: &CertificateFacts) -> bool {
+    let key = match (&signed.authority_key_id, &by.subject_key_id) {
+        (Some(wanted), Some(key)) => wanted == key,
+        _ => true,
+    };
+    signed.issuer == by.subject && key
 }
 
 /// Some name of the certificate's own, to verify everything but the name.

@@ -6,6 +6,7 @@
 mod clients;
 mod folder;
 mod handshake;
+mod inspect;
 mod issued;
 mod phases;
 mod power;
