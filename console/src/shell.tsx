@@ -4,6 +4,7 @@ import { NavLink, useNavigate } from 'react-router';
 import { del, messageOf } from './api/client';
 import { refreshAll, statusQuery } from './api/queries';
 import type { Session } from './api/types';
+import { versionName } from './lib/format';
 import { useShortcut, useUrl } from './lib/hooks';
 import { setTheme, useTheme, type Theme } from './lib/theme';
 import { Icon, Mark, type IconName } from './ui/icons';
@@ -163,7 +164,7 @@ function Help({ onClose, version }: { onClose: () => void; version: string | und
       </dl>
       <p className="hint">
         Drag over a chart to zoom into that time. The address holds everything you see: copy it to share.
-        {version && ` Parapet ${version}.`}
+        {version && ` Parapet, ${versionName(version)}.`}
       </p>
     </Dialog>
   );

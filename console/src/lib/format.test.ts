@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ago, bytes, clock, count, durationNs, percent, perSecond, seconds, withUnit } from './format';
+import { ago, bytes, clock, count, durationNs, percent, perSecond, seconds, versionName, withUnit } from './format';
 
 describe('numbers', () => {
   test.each([
@@ -80,3 +80,8 @@ test.each([
   [5, null, '5'],
   [null, 's', '–'],
 ])('%s in %s is %s', (value, unit, expected) => expect(withUnit(value, unit)).toBe(expected));
+
+test('only what was released has a version', () => {
+  expect(versionName('0.0.0')).toBe('development build');
+  expect(versionName('1.2.0')).toBe('version 1.2.0');
+});

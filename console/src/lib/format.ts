@@ -153,3 +153,8 @@ function two(value: number): string {
 function monthDay(at: Date): string {
   return `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }
+
+/** What was never released carries the workspace's version, which is none. */
+export function versionName(version: string): string {
+  return version === '0.0.0' ? 'development build' : `version ${version}`;
+}

@@ -4,7 +4,7 @@ import { Link } from 'react-router';
 import { get } from '../../api/client';
 import { statusQuery } from '../../api/queries';
 import type { LogHistogram, Status, TrafficOverview } from '../../api/types';
-import { count, durationMs, percent, seconds } from '../../lib/format';
+import { count, durationMs, percent, seconds, versionName } from '../../lib/format';
 import { useNow, useRange, useUrl } from '../../lib/hooks';
 import { severityColor, STATUS_CLASSES, statusColor } from '../../lib/palette';
 import { absolute } from '../../lib/time-range';
@@ -45,7 +45,7 @@ function Running({ status }: { status: UseQueryResult<Status> }): JSX.Element | 
   if (!status.data) return null;
   return (
     <span className="faint num">
-      {status.data.version} · up {seconds(Math.max((now - Date.parse(status.data.started_at)) / 1000, 0))}
+      {versionName(status.data.version)} · up {seconds(Math.max((now - Date.parse(status.data.started_at)) / 1000, 0))}
     </span>
   );
 }
