@@ -129,7 +129,7 @@ fn measure(pods: usize, policies: usize, json: bool) {
     for edit in 0..EDITS {
         let mut policy = cluster.network_policies[edit * cluster.network_policies.len() / EDITS].clone();
         policy.isolates_ingress = true;
-        let app = Selector::labels([("app", format!("app-{}", edit * 7))]);
+        let app = Selector::labels([("app", format!("app-{}", edit * 7 % 20))]);
         let ports = Some(vec![PolicyPort::one(Protocol::Tcp, 9_000 + edit as u16)]);
         policy.ingress.push(Rule { peers: Some(vec![Peer::Pods { namespaces: None, pods: app }]), ports });
         let start = Instant::now();

@@ -1,0 +1,95 @@
+//! A listing as text for people and for other programs. Nothing here decides anything.
+//!
+//! The compatible forms are netpol-analyzer's, so that what reads its output reads this: peer strings, lines, columns and
+//! the order of everything. The native forms begin with the declared modes.
+
+mod dot;
+mod html;
+mod mermaid;
+mod picture;
+mod svg;
+mod table;
+
+use crate::exposure::Exposure;
+use crate::listing::Listing;
+
+pub use html::html;
+pub use table::{DiffLine, DiffType, diff_lines};
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// Lines.
+    Text,
+    /// JSON.
+    Json,
+    /// Comma-separated values.
+    Csv,
+    /// Markdown tables.
+    Markdown,
+    /// Graphviz.
+    Dot,
+    /// Mermaid, as GitHub and GitLab draw it.
+    Mermaid,
+    /// A picture.
+    Svg,
+    /// A page with pictures that needs nothing else.
+    Html,
+}
+
+impl Format {
+    /// Every form, by its name on the command line.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("txt", Self::Text),
+        ("json", Self::Json),
+        ("csv", Self::Csv),
+        ("md", Self::Markdown),
+        ("dot", Self::Dot),
+        ("mermaid", Self::Mermaid),
+        ("svg", Self::Svg),
+        ("html", Self::Html),
+    ];
+}
+
+/// Renders a listing. `compatible`: exactly netpol-analyzer's form, where it has one.
+pub fn listing(listing: &Listing, exposure: Option<&Exposure>, format: Format, compatible: bool) -> String {
+    match format {
+        Format::Text => table::text(listing, exposure, compatible),
+        Format::Json => table::json(listing, exposure, compatible),
+        Format::Csv => table::csv(listing, exposure),
+        Format::Markdown => table::markdown(listing, exposure, compatible),
+        Format::Dot => dot::dot(listing, exposure),
+        Format::Mermaid => mermaid::mermaid(listing),
+        Format::Svg => svg::svg(&picture::Picture::of(listing)),
+        Format::Html => html(listing, exposure),
+    }
+}
+
+/// Renders a difference; the forms that draw are a table there.
+pub fn diff(lines: &[DiffLine], names: (&str, &str), format: Format) -> String {
+    match format {
+        Format::Json => table::diff_json(lines),
+        Format::Csv => table::diff_csv(lines, names),
+        Format::Markdown => table::diff_markdown(lines, names),
+        Format::Dot => dot::diff(lines, names),
+        Format::Text | Format::Mermaid | Format::Svg | Format::Html => table::diff_text(lines, names),
+    }
+}
+
+/// What XML and HTML can't hold as it is.
+fn escape_markup(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // XML 1.0 has no other control characters.
+            c if c.is_control() && !matches!(c, '\n' | '\t') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

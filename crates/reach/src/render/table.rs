@@ -1,0 +1,411 @@
+//! Lines, JSON, CSV and Markdown, of listings and of differences.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::diff::{Changed, Diff, Party};
+use crate::engine::Reachability;
+use crate::exposure::{Exposed, Exposure};
+use crate::listing::Listing;
+use crate::model::Cluster;
+use crate::portset::PortSet;
+
+/// Version of the native JSON; a change that readers notice gets another.
+const LIST_SCHEMA: &str = "parapet.reach.list/v1";
+const DIFF_SCHEMA: &str = "parapet.reach.diff/v1";
+
+/// Writing into a `String` can't fail.
+const INFALLIBLE: &str = "a string takes every text";
+
+pub(super) fn text(listing: &Listing, exposure: Option<&Exposure>, compatible: bool) -> String {
+    let mut out = String::new();
+    if !compatible {
+        out += &head(listing, "# ");
+    }
+    for (source, destination, ports) in rows(listing) {
+        writeln!(out, "{source} => {destination} : {ports}").expect(INFALLIBLE);
+    }
+    if !compatible && !listing.mode_dependent.is_empty() {
+        out += "\n# depends on ipblock-pods: never -> always\n";
+        for one in &listing.mode_dependent {
+            writeln!(out, "# {} => {} : {} -> {}", one.source, one.destination, one.never, one.always)
+                .expect(INFALLIBLE);
+        }
+    }
+    if let Some(exposure) = exposure {
+        out += &exposure_text(exposure);
+    }
+    out
+}
+
+/// The declared modes, and what a reader should know.
+pub(super) fn head(listing: &Listing, prefix: &str) -> String {
+    let mut head = format!("{prefix}modes: {}\n", listing.options);
+    head += prefix;
+    head += "assumed: the network plug-in enforces policies; a pod's own node always reaches it; ICMP and other protocols aren't covered\n";
+    if listing.incomplete {
+        head += prefix;
+        head += "INCOMPLETE: something in the input could not be read, so the truth may differ\n";
+    }
+    for note in &listing.notes {
+        writeln!(head, "{prefix}note: {note}").expect(INFALLIBLE);
+    }
+    head
+}
+
+fn rows(listing: &Listing) -> impl Iterator<Item = (&str, &str, &PortSet)> {
+    listing
+        .lines
+        .iter()
+        .map(|line| (&*listing.peer(line.source).name, &*listing.peer(line.destination).name, &*line.ports))
+}
+
+fn exposure_text(exposure: &Exposure) -> String {
+    let mut out = "\nExposure Analysis Result:\n".to_owned();
+    let width =
+        exposure.egress.iter().chain(&exposure.ingress).map(|one| one.workload.len()).max().unwrap_or(0);
+    let lists =
+        [("Egress Exposure:", "=>", &exposure.egress), ("\nIngress Exposure:", "<=", &exposure.ingress)];
+    for (title, arrow, list) in lists {
+        if list.is_empty() {
+            continue;
+        }
+        writeln!(out, "{title}").expect(INFALLIBLE);
+        for Exposed { workload, peer, ports, .. } in list {
+            writeln!(out, "{workload:width$} \t{arrow} \t{peer} : {ports}").expect(INFALLIBLE);
+        }
+    }
+    if !exposure.unprotected.is_empty() {
+        out += "\nWorkloads not protected by network policies:\n";
+        for (workload, direction) in &exposure.unprotected {
+            writeln!(out, "{workload} is not protected on {}", direction.name()).expect(INFALLIBLE);
+        }
+    }
+    out
+}
+
+pub(super) fn json(listing: &Listing, exposure: Option<&Exposure>, compatible: bool) -> String {
+    let lines: Vec<Value> =
+        rows(listing).map(|(src, dst, conn)| json!({"src": src, "dst": dst, "conn": conn})).collect();
+    let egress = |exposure: &Exposure| -> Vec<Value> {
+        let one = |one: &Exposed| json!({"src": one.workload, "dst": one.peer, "conn": one.ports});
+        exposure.egress.iter().map(one).collect()
+    };
+    let ingress = |exposure: &Exposure| -> Vec<Value> {
+        let one = |one: &Exposed| json!({"src": one.peer, "dst": one.workload, "conn": one.ports});
+        exposure.ingress.iter().map(one).collect()
+    };
+    let value = match (compatible, exposure) {
+        (true, None) => Value::from(lines),
+        (true, Some(exposure)) => json!({
+            "connlist_results": lines,
+            "exposure_results": {"egress_exposure": egress(exposure), "ingress_exposure": ingress(exposure)},
+        }),
+        (false, exposure) => {
+            let peers: Vec<&crate::listing::Peer> = listing.peers.iter().collect();
+            json!({
+                "schema": LIST_SCHEMA,
+                "modes": listing.options,
+                "incomplete": listing.incomplete,
+                "notes": listing.notes,
+                "peers": peers,
+                "connections": lines,
+                "modeDependent": listing.mode_dependent,
+                "exposure": exposure.map(|exposure| json!({
+                    "egress": egress(exposure),
+                    "ingress": ingress(exposure),
+                    "unprotected": exposure.unprotected.iter()
+                        .map(|(workload, direction)| json!({"workload": workload, "direction": direction}))
+                        .collect::<Vec<_>>(),
+                })),
+            })
+        }
+    };
+    pretty(&value)
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("values without maps of odd keys serialise");
+    text.push('\n');
+    text
+}
+
+pub(super) fn csv(listing: &Listing, exposure: Option<&Exposure>) -> String {
+    let mut out = csv_row(&["src", "dst", "conn"]);
+    for (source, destination, ports) in rows(listing) {
+        out += &csv_row(&[source, destination, &ports.to_string()]);
+    }
+    if let Some(exposure) = exposure {
+        out += &csv_row(&["Exposure Analysis Result:", "", ""]);
+        let lists = [
+            ("Egress Exposure:", ["src", "dst", "conn"], &exposure.egress),
+            ("Ingress Exposure:", ["dst", "src", "conn"], &exposure.ingress),
+        ];
+        for (title, header, list) in lists {
+            if list.is_empty() {
+                continue;
+            }
+            out += &csv_row(&[title, "", ""]);
+            out += &csv_row(&header);
+            for Exposed { workload, peer, ports, .. } in list {
+                out += &csv_row(&[workload, peer, &ports.to_string()]);
+            }
+        }
+    }
+    out
+}
+
+fn csv_row(cells: &[&str]) -> String {
+    let quoted: Vec<String> = cells
+        .iter()
+        .map(|cell| {
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                (*cell).to_owned()
+            }
+        })
+        .collect();
+    quoted.join(",") + "\n"
+}
+
+pub(super) fn markdown(listing: &Listing, exposure: Option<&Exposure>, compatible: bool) -> String {
+    let mut out = String::new();
+    if !compatible {
+        out += &head(listing, "> ");
+        out.push('\n');
+    }
+    out += "| src | dst | conn |\n|-----|-----|------|\n";
+    for (source, destination, ports) in rows(listing) {
+        out += &markdown_row(&[source, destination, &ports.to_string()]);
+    }
+    if let Some(exposure) = exposure {
+        out += "## Exposure Analysis Result:\n";
+        let lists = [
+            ("Egress", "| src | dst | conn |", &exposure.egress),
+            ("Ingress", "| dst | src | conn |", &exposure.ingress),
+        ];
+        let mut first = true;
+        for (title, header, list) in lists.into_iter().filter(|(_, _, list)| !list.is_empty()) {
+            let gap = if std::mem::take(&mut first) { "" } else { "\n" };
+            writeln!(out, "{gap}### {title} Exposure:\n{header}\n|-----|-----|------|").expect(INFALLIBLE);
+            for Exposed { workload, peer, ports, .. } in list {
+                out += &markdown_row(&[workload, peer, &ports.to_string()]);
+            }
+        }
+    }
+    out
+}
+
+fn markdown_row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// How a connection changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiffType {
+    /// It was there and is there, with other ports.
+    Changed,
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+}
+
+impl DiffType {
+    /// `changed`, `added` or `removed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Added => "added",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// One changed connection between workloads or ranges.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct DiffLine {
+    /// How it changed.
+    pub diff_type: DiffType,
+    /// Comes from an entry point; those are listed last.
+    pub from_entry_point: bool,
+    /// Who connects.
+    pub source: String,
+    /// To whom.
+    pub destination: String,
+    /// What was allowed.
+    pub before: PortSet,
+    /// What is allowed.
+    pub after: PortSet,
+    /// `workload X added` or `removed`, joined by ` and `; empty if both ends are in both.
+    pub workloads: String,
+}
+
+/// The lines of a difference, as netpol-analyzer orders them: changed, added, removed. Neighbouring ranges with the same
+/// change are one.
+pub fn diff_lines(before: &Reachability<'_>, after: &Reachability<'_>, compatible: bool) -> Vec<DiffLine> {
+    let diff = Diff::new(before, after);
+    let mut lines = Vec::new();
+    for change in diff.changes() {
+        let sources = names(&change.source, before.cluster(), after.cluster());
+        let destinations = names(&change.destination, before.cluster(), after.cluster());
+        for source in &sources {
+            for destination in &destinations {
+                let own = source.name == destination.name;
+                if !(own && (compatible || source.replicas < 2)) {
+                    lines.extend(line(&change, source, destination));
+                }
+            }
+        }
+    }
+    lines.sort();
+    lines.dedup();
+    merge_ranges(lines)
+}
+
+struct Named {
+    name: String,
+    fate: Option<&'static str>,
+    replicas: u32,
+}
+
+fn names(party: &Party, before: &Cluster, after: &Cluster) -> Vec<Named> {
+    let (old, new) = match party {
+        Party::Range(range) => {
+            return vec![Named { name: format!("{range}[External]"), fate: None, replicas: 0 }];
+        }
+        Party::Pods { before, after } => (before, after),
+    };
+    let mut named: Vec<Named> = Vec::new();
+    let of = |cluster: &Cluster, pods: &[crate::engine::PodId], other: bool, fate, named: &mut Vec<Named>| {
+        for pod in pods {
+            let pod = &cluster.pods[pod.0];
+            let name = pod.workload_string();
+            match named.iter_mut().find(|one| one.name == name) {
+                Some(one) if !other => one.replicas += pod.replicas,
+                Some(_) => {}
+                None => named.push(Named { name, fate, replicas: pod.replicas }),
+            }
+        }
+    };
+    of(before, old, false, new.is_empty().then_some("removed"), &mut named);
+    of(after, new, true, old.is_empty().then_some("added"), &mut named);
+    named
+}
+
+fn line(change: &Changed, source: &Named, destination: &Named) -> Option<DiffLine> {
+    let ports =
+        |side: &Option<Arc<PortSet>>| side.as_ref().map(|ports| (**ports).clone()).unwrap_or_default();
+    let (before, after) = (ports(&change.before), ports(&change.after));
+    let diff_type = match (before.is_empty(), after.is_empty()) {
+        (true, true) => return None,
+        (true, false) => DiffType::Added,
+        (false, true) => DiffType::Removed,
+        (false, false) => DiffType::Changed,
+    };
+    let fates = [source, destination].into_iter().filter_map(|end| Some((&end.name, end.fate?)));
+    let fates: Vec<String> = fates.map(|(name, fate)| format!("workload {name} {fate}")).collect();
+    Some(DiffLine {
+        diff_type,
+        from_entry_point: false,
+        source: source.name.clone(),
+        destination: destination.name.clone(),
+        before,
+        after,
+        workloads: fates.join(" and "),
+    })
+}
+
+/// Neighbouring outside ranges whose lines are otherwise equal become one range.
+fn merge_ranges(mut lines: Vec<DiffLine>) -> Vec<DiffLine> {
+    for by_source in [true, false] {
+        let end = |line: &DiffLine| if by_source { line.source.clone() } else { line.destination.clone() };
+        let rest = |line: &DiffLine| {
+            let other = if by_source { line.destination.clone() } else { line.source.clone() };
+            (line.diff_type, other, line.before.clone(), line.after.clone(), line.workloads.clone())
+        };
+        lines.sort_by_cached_key(|line| {
+            (rest(line), range(&end(line)).map(|range| (range.is_v6(), range.first)))
+        });
+        let mut merged: Vec<DiffLine> = Vec::with_capacity(lines.len());
+        for line in lines {
+            if let Some(last) = merged.last_mut()
+                && rest(last) == rest(&line)
+                && let (Some(one), Some(next)) = (range(&end(last)), range(&end(&line)))
+                && one.touches(&next)
+            {
+                let whole = format!("{}-{}[External]", one.first, next.last);
+                *(if by_source { &mut last.source } else { &mut last.destination }) = whole;
+            } else {
+                merged.push(line);
+            }
+        }
+        lines = merged;
+    }
+    lines.sort();
+    lines
+}
+
+fn range(name: &str) -> Option<crate::engine::AddressRange> {
+    let (first, last) = name.strip_suffix("[External]")?.split_once('-')?;
+    Some(crate::engine::AddressRange { first: first.parse().ok()?, last: last.parse().ok()? })
+}
+
+pub(super) fn diff_text(lines: &[DiffLine], names: (&str, &str)) -> String {
+    let mut out = "Connectivity diff:\n".to_owned();
+    for line in lines {
+        let DiffLine { diff_type, source, destination, before, after, workloads, .. } = line;
+        write!(
+            out,
+            "diff-type: {}, source: {source}, destination: {destination}, {}: {before}, {}: {after}",
+            diff_type.name(),
+            names.0,
+            names.1
+        )
+        .expect(INFALLIBLE);
+        if !workloads.is_empty() {
+            write!(out, ", workloads-diff-info: {workloads}").expect(INFALLIBLE);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+pub(super) fn diff_json(lines: &[DiffLine]) -> String {
+    pretty(&json!({"schema": DIFF_SCHEMA, "changes": lines}))
+}
+
+fn cells(line: &DiffLine) -> [String; 6] {
+    [
+        line.diff_type.name().to_owned(),
+        line.source.clone(),
+        line.destination.clone(),
+        line.before.to_string(),
+        line.after.to_string(),
+        line.workloads.clone(),
+    ]
+}
+
+pub(super) fn diff_csv(lines: &[DiffLine], names: (&str, &str)) -> String {
+    let mut out = csv_row(&["diff-type", "source", "destination", names.0, names.1, "workloads-diff-info"]);
+    for line in lines {
+        out += &csv_row(&cells(line).each_ref().map(String::as_str));
+    }
+    out
+}
+
+pub(super) fn diff_markdown(lines: &[DiffLine], names: (&str, &str)) -> String {
+    let mut out =
+        markdown_row(&["diff-type", "source", "destination", names.0, names.1, "workloads-diff-info"]);
+    out += "|-----------|--------|-------------|------|------|---------------------|\n";
+    for line in lines {
+        out += &markdown_row(&cells(line).each_ref().map(String::as_str));
+    }
+    out
+}
