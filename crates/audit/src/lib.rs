@@ -1,2 +1,29 @@
 //! Rules, findings and reports about the posture of an observability deployment.
 //! It doesn't know how manifests were read.
+//!
+//! Documents become a [`World`]; each [`Rule`] looks at it and says what it finds, with the place, the reason and, where
+//! one can be computed, a [`Patch`]. Rules about connections ask [`Reach`], so that what counts is who can really talk
+//! to whom, not whether some policy exists.
+
+mod audit;
+mod baseline;
+mod finding;
+mod options;
+mod patch;
+pub mod pss;
+mod reach;
+mod rule;
+mod rules;
+mod suppress;
+mod world;
+
+pub use audit::{Audit, audit};
+pub use baseline::{Baseline, BaselineError};
+pub use finding::{Finding, ObjectRef, Place, Related, Suppression};
+pub use options::Options;
+pub use patch::{Change, Edit, Patch, apply};
+pub use reach::{End, Protocol, Reach};
+pub use rule::{Group, Needs, Rule, Severity};
+pub use rules::{all as rules, rule};
+pub use suppress::{ANNOTATION, Entry as SuppressionEntry, by_entries};
+pub use world::{Workload, World};

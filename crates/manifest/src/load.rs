@@ -46,6 +46,16 @@ pub fn load_text(file: &str, bytes: &[u8], limits: &Limits) -> Loaded {
     loaded
 }
 
+/// The YAML or JSON that a text field holds, such as a file in a ConfigMap; nothing if it isn't a mapping or a list.
+///
+/// Lines are the file's own for a literal block (`|`); columns start at 1 in each. Byte ranges are the field's.
+pub fn embedded(field: &Node, limits: &Limits) -> Option<Node> {
+    let text = field.as_str()?;
+    // A block's place is its first line of content.
+    let root = parse(text, field.span.line, 0, limits, &mut Vec::new()).ok()??;
+    matches!(root.value, Value::Map(_) | Value::List(_)).then(|| root.within(field.bytes))
+}
+
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 fn take(text: &Text, limits: &Limits, documents: &mut Vec<Document>, problems: &mut Vec<Problem>) {

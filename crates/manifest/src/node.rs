@@ -161,6 +161,22 @@ impl Node {
         }
     }
 
+    /// The same tree as a part of `bytes`, which are all that is known of where its text is.
+    pub(crate) fn within(self, bytes: ByteRange) -> Self {
+        let value = match self.value {
+            Value::List(items) => Value::List(items.iter().cloned().map(|item| item.within(bytes)).collect()),
+            Value::Map(entries) => Value::Map(
+                entries
+                    .iter()
+                    .cloned()
+                    .map(|entry| Entry { key: Key { bytes, ..entry.key }, value: entry.value.within(bytes) })
+                    .collect(),
+            ),
+            scalar => scalar,
+        };
+        Self { value, bytes, ..self }
+    }
+
     fn step(&self, segment: &str) -> Option<&Node> {
         match &self.value {
             Value::Map(_) => self.get(segment),

@@ -1,0 +1,257 @@
+//! Objects that make pods, with the place of their pod template.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use parapet_manifest::{Document, Node};
+
+use super::container::{self, Container, Port};
+use super::role::{self, Role};
+use super::{labels, namespace_of};
+use crate::options::Options;
+
+/// An object that makes pods, or one group of pods that an operator makes of it.
+pub struct Workload<'a> {
+    /// Its number in the world.
+    pub number: usize,
+    /// Its object.
+    pub document: &'a Document,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// The name of what runs: the object's own, or what an operator makes of it.
+    pub name: String,
+    /// The pods' labels.
+    pub labels: BTreeMap<String, String>,
+    pub(crate) role: Option<Role>,
+    /// An operator fills in what the template leaves out.
+    pub(crate) managed: bool,
+    /// Where the pod template is in the object; `spec` and `metadata` are below it.
+    pub(crate) template: String,
+    pub(crate) containers: Vec<Container<'a>>,
+    /// Ports that an operator adds.
+    pub(crate) implied_ports: &'static [(&'static str, u16)],
+}
+
+impl fmt::Display for Workload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}[{}]", self.namespace, self.name, self.document.kind)
+    }
+}
+
+impl<'a> Workload<'a> {
+    /// `pointer` below the pod template as one of the object.
+    pub(crate) fn pointer(&self, pointer: &str) -> String {
+        format!("{}{pointer}", self.template)
+    }
+
+    /// A node below the pod template.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&'a Node> {
+        self.document.at(&self.pointer(pointer))
+    }
+
+    /// The pods' annotations.
+    pub(crate) fn annotation(&self, name: &str) -> Option<&'a str> {
+        self.at("/metadata/annotations")?.get(name)?.as_str()
+    }
+
+    /// Containers that run all the time.
+    pub(crate) fn main_containers(&self) -> impl Iterator<Item = &Container<'a>> {
+        self.containers.iter().filter(|container| container.runs())
+    }
+
+    /// Declared and implied ports.
+    pub(crate) fn ports(&self) -> Vec<Port<'a>> {
+        let declared = self.main_containers().flat_map(Container::ports);
+        let implied = self.implied_ports.iter().map(|(name, number)| Port::implied(name, *number));
+        declared.chain(implied).collect()
+    }
+
+    /// `spec.<field>` as a truth value.
+    pub(crate) fn flag(&self, field: &str) -> bool {
+        self.at("/spec").and_then(|spec| spec.get(field)?.as_bool()).unwrap_or(false)
+    }
+
+    /// The service account that the pods run as.
+    pub(crate) fn service_account(&self) -> &'a str {
+        let spec = self.at("/spec");
+        ["serviceAccountName", "serviceAccount"]
+            .iter()
+            .find_map(|field| spec?.get(field)?.as_str())
+            .or_else(|| self.document.at("/spec/serviceAccountName").and_then(Node::as_str))
+            .or_else(|| self.document.at("/spec/serviceAccount").and_then(Node::as_str))
+            .unwrap_or("default")
+    }
+
+    /// Volumes with their pointers below the template.
+    pub(crate) fn volumes(&self) -> Vec<(String, &'a Node)> {
+        let volumes = self.at("/spec/volumes").map_or(&[] as &[Node], Node::items);
+        volumes.iter().enumerate().map(|(index, volume)| (format!("/spec/volumes/{index}"), volume)).collect()
+    }
+
+    /// Whether it has this role.
+    pub(crate) fn has_role(&self, role: Role) -> bool {
+        self.role == Some(role)
+    }
+}
+
+/// Kind, pointer of the template, for Kubernetes' own kinds.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("Pod", ""),
+    ("Deployment", "/spec/template"),
+    ("StatefulSet", "/spec/template"),
+    ("DaemonSet", "/spec/template"),
+    ("ReplicaSet", "/spec/template"),
+    ("ReplicationController", "/spec/template"),
+    ("Job", "/spec/template"),
+    ("CronJob", "/spec/jobTemplate/spec/template"),
+];
+
+/// All workloads of the documents, numbered.
+pub(super) fn all<'a>(documents: &'a [Document], options: &'a Options) -> Vec<Workload<'a>> {
+    let mut workloads = Vec::new();
+    for document in documents {
+        if let Some((_, template)) = TEMPLATES.iter().find(|(kind, _)| *kind == &*document.kind) {
+            // A pod that a read controller owns is the controller's.
+            let owned = &*document.kind == "Pod" && document.at("/metadata/ownerReferences/0").is_some();
+            if !owned || options.every_workload {
+                workloads.push(make(
+                    document,
+                    (*template).to_owned(),
+                    document.name.to_string(),
+                    &[],
+                    &[],
+                    options,
+                ));
+            }
+            continue;
+        }
+        operators_kinds(document, options, &mut workloads);
+    }
+    for (number, workload) in workloads.iter_mut().enumerate() {
+        workload.number = number;
+    }
+    workloads
+}
+
+/// What ECK and the Prometheus and OpenTelemetry operators make of their kinds.
+fn operators_kinds<'a>(document: &'a Document, options: &'a Options, workloads: &mut Vec<Workload<'a>>) {
+    let name = &*document.name;
+    let template = |pointer: &str| format!("/spec{pointer}/podTemplate");
+    match (document.group(), &*document.kind) {
+        ("elasticsearch.k8s.elastic.co", "Elasticsearch") => {
+            let sets = document.at("/spec/nodeSets").map_or(&[] as &[Node], Node::items);
+            for (index, set) in sets.iter().enumerate() {
+                let set_name = set.get("name").and_then(Node::as_str).unwrap_or("default");
+                let made = format!("{name}-es-{set_name}");
+                let own = [
+                    ("elasticsearch.k8s.elastic.co/cluster-name", name),
+                    ("common.k8s.elastic.co/type", "elasticsearch"),
+                    ("elasticsearch.k8s.elastic.co/statefulset-name", &made),
+                ];
+                let ports = &[("https", 9200), ("transport", 9300)];
+                workloads.push(make(
+                    document,
+                    template(&format!("/nodeSets/{index}")),
+                    made.clone(),
+                    &own,
+                    ports,
+                    options,
+                ));
+            }
+        }
+        ("kibana.k8s.elastic.co", "Kibana") => {
+            let own = [("kibana.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "kibana")];
+            workloads.push(make(
+                document,
+                template(""),
+                format!("{name}-kb"),
+                &own,
+                &[("https", 5601)],
+                options,
+            ));
+        }
+        ("apm.k8s.elastic.co", "ApmServer") => {
+            let own = [("apm.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "apm-server")];
+            let made = format!("{name}-apm-server");
+            workloads.push(make(document, template(""), made, &own, &[("https", 8200)], options));
+        }
+        ("logstash.k8s.elastic.co", "Logstash") => {
+            let own = [("logstash.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "logstash")];
+            workloads.push(make(document, template(""), format!("{name}-ls"), &own, &[], options));
+        }
+        ("beat.k8s.elastic.co", "Beat") => {
+            let own = [("beat.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "beat")];
+            let of = if document.at("/spec/daemonSet").is_some() { "/daemonSet" } else { "/deployment" };
+            workloads.push(make(document, template(of), format!("{name}-beat"), &own, &[], options));
+        }
+        ("monitoring.coreos.com", kind @ ("Prometheus" | "PrometheusAgent" | "Alertmanager")) => {
+            let app = if kind == "Alertmanager" { "alertmanager" } else { "prometheus" };
+            let own = [("app.kubernetes.io/name", app), (app, name), ("app.kubernetes.io/instance", name)];
+            let ports: &[_] = if kind == "Alertmanager" { &[("web", 9093)] } else { &[("web", 9090)] };
+            workloads.push(make(
+                document,
+                "/spec/podMetadata".into(),
+                format!("{app}-{name}"),
+                &own,
+                ports,
+                options,
+            ));
+        }
+        ("opentelemetry.io", "OpenTelemetryCollector") => {
+            let instance = format!("{}.{name}", namespace_of(document, options));
+            let own = [
+                ("app.kubernetes.io/component", "opentelemetry-collector"),
+                ("app.kubernetes.io/instance", instance.as_str()),
+            ];
+            workloads.push(make(
+                document,
+                "/spec/podTemplate".into(),
+                format!("{name}-collector"),
+                &own,
+                &[],
+                options,
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn make<'a>(
+    document: &'a Document,
+    template: String,
+    name: String,
+    own: &[(&str, &str)],
+    implied_ports: &'static [(&'static str, u16)],
+    options: &'a Options,
+) -> Workload<'a> {
+    let managed = !own.is_empty();
+    let containers = container::all(document, &template);
+    let mut all: BTreeMap<String, String> = labels(document.at(&format!("{template}/metadata/labels")))
+        .into_iter()
+        .chain(own.iter().copied())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    if template == "/spec/podMetadata" {
+        all.extend(
+            labels(document.at("/spec/podMetadata/labels"))
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+    }
+    let images: Vec<&str> = containers.iter().filter(|c| c.runs()).filter_map(Container::image).collect();
+    let names =
+        std::iter::once(name.as_str()).chain(all.values().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    let role = role::detect(&document.kind, &images, &names);
+    Workload {
+        number: 0,
+        document,
+        namespace: namespace_of(document, options),
+        name,
+        labels: all,
+        role,
+        managed,
+        template,
+        containers,
+        implied_ports,
+    }
+}

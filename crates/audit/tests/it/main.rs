@@ -1,0 +1,5 @@
+//! Rules against their fixtures, patches, suppression and reports.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod fixtures;
