@@ -80,8 +80,7 @@ impl Provider for FileProvider {
         self.watch.add(&folder.root, &folder.root.join(&folder.path));
         let give_up = tokio::time::Instant::now() + WRITERS_GET;
         loop {
-            let (trace, result) =
-                blocking(&folder, |folder| (folder.trace().ok(), folder.read())).await?;
+            let (trace, result) = blocking(&folder, |folder| (folder.trace().ok(), folder.read())).await?;
             if matches!(result, Err(SecretError::Incomplete)) && tokio::time::Instant::now() < give_up {
                 tokio::time::sleep(LOOK_AGAIN).await;
                 continue;
@@ -120,8 +119,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Folder) -> T + Send + 'static,
 ) -> Result<T, SecretError> {
     let folder = Arc::clone(folder);
-    tokio::task::spawn_blocking(move || work(&folder)).await.map_err(|error| SecretError::Unreachable {
-        step: "read files",
-        source: Box::new(error),
-    })
+    tokio::task::spawn_blocking(move || work(&folder))
+        .await
+        .map_err(|error| SecretError::Unreachable { step: "read files", source: Box::new(error) })
 }

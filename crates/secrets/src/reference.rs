@@ -130,9 +130,8 @@ fn check_name(text: &str) -> Result<(), String> {
 
 fn check_path(text: &str) -> Result<(), String> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._@+:=~-".contains(&byte);
-    let segment = |part: &str| {
-        !part.is_empty() && part != "." && !part.starts_with("..") && part.bytes().all(fine)
-    };
+    let segment =
+        |part: &str| !part.is_empty() && part != "." && !part.starts_with("..") && part.bytes().all(fine);
     if text.len() <= 512 && text.split('/').all(segment) {
         Ok(())
     } else {

@@ -14,7 +14,9 @@ use tokio::time::{Instant, timeout};
 
 pub(crate) use entry::Entry;
 
-use crate::{Location, Metrics, Need, Providers, Reason, Scope, SecretError, SecretRef, Subscription, Version};
+use crate::{
+    Location, Metrics, Need, Providers, Reason, Scope, SecretError, SecretRef, Subscription, Version,
+};
 
 /// How long a call to a provider may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -203,8 +205,7 @@ impl Store {
                 tracing::error!(%error, "the task of a secret failed");
             }
         }
-        let upkeep =
-            std::mem::take(&mut *self.0.upkeep.lock().unwrap_or_else(PoisonError::into_inner));
+        let upkeep = std::mem::take(&mut *self.0.upkeep.lock().unwrap_or_else(PoisonError::into_inner));
         for task in upkeep {
             task.abort();
         }
@@ -222,7 +223,11 @@ impl Inner {
 
     fn required(&self) -> Vec<Arc<Entry>> {
         let entries = self.entries();
-        entries.values().map(|watched| Arc::clone(&watched.entry)).filter(|entry| entry.is_required()).collect()
+        entries
+            .values()
+            .map(|watched| Arc::clone(&watched.entry))
+            .filter(|entry| entry.is_required())
+            .collect()
     }
 
     /// Resolves when the store closes.

@@ -9,7 +9,8 @@
 //! | end | `PUT sys/leases/revoke` for each lease, `POST auth/token/revoke-self` for a token that we got by a login |
 //!
 //! A dead token and a missing right look alike (403): a refused read logs in again once, and if the new token is refused
-//! as well it is the right that is missing, and no more logins are tried for that path until the token changes.
+//! as well it is the right that is missing: for that path there is no other login until the token changes or ten minutes
+//! have passed, lest each attempt leave a token behind.
 //!
 //! Leases die with the token that they were made with: when a token is replaced, credentials with leases are fetched anew.
 
@@ -37,14 +38,17 @@ use http::{Api, Call};
 use leases::{Held, Leases};
 use session::{Session, Sessions};
 
+/// A role may have been given more policies; a token gets them by a login only.
+const TRY_RIGHTS_AGAIN: Duration = Duration::from_secs(600);
+
 /// Secrets of a Vault or OpenBao server.
 pub struct VaultProvider {
     api: Api,
     sessions: Sessions,
     mounts: Vec<(SecretPath, VaultEngine)>,
     leases: Leases,
-    /// Locations that the session of this number is refused, although it was new.
-    denied: Mutex<HashMap<Location, u64>>,
+    /// Locations that a session is refused although it was new: its number, and when.
+    denied: Mutex<HashMap<Location, (u64, Instant)>>,
     metrics: Metrics,
 }
 
@@ -53,13 +57,10 @@ impl VaultProvider {
     ///
     /// # Errors
     /// There is no address, or the CA file is unusable.
-    pub fn new(
-        name: &ProviderName,
-        config: &VaultConfig,
-        metrics: &Metrics,
-    ) -> Result<Self, SecretError> {
+    pub fn new(name: &ProviderName, config: &VaultConfig, metrics: &Metrics) -> Result<Self, SecretError> {
         let VaultConfig { addresses, ca_file, namespace, auth, mounts, tenants: _, concurrency: _ } = config;
-        let unusable = |why: &str| SecretError::Configuration { provider: name.to_string(), why: why.to_owned() };
+        let unusable =
+            |why: &str| SecretError::Configuration { provider: name.to_string(), why: why.to_owned() };
         if addresses.is_empty() {
             return Err(unusable("it has no addresses"));
         }
@@ -188,15 +189,17 @@ impl VaultProvider {
         session: &Session,
     ) -> Result<Option<std::sync::Arc<Session>>, SecretError> {
         let known = self.denied().get(location).copied();
-        if known == Some(session.number) {
+        let hopeless =
+            known.is_some_and(|(number, at)| number == session.number && at.elapsed() < TRY_RIGHTS_AGAIN);
+        if hopeless && !self.sessions.is_outdated(session).await {
             return Ok(None);
         }
         let fresh = self.sessions.replace(&self.api, session.number).await?;
-        self.denied().insert(location.clone(), fresh.number);
+        self.denied().insert(location.clone(), (fresh.number, Instant::now()));
         Ok((fresh.number != session.number).then_some(fresh))
     }
 
-    fn denied(&self) -> std::sync::MutexGuard<'_, HashMap<Location, u64>> {
+    fn denied(&self) -> std::sync::MutexGuard<'_, HashMap<Location, (u64, Instant)>> {
         self.denied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -64,7 +64,9 @@ mod tests {
         check("https://Vault.Example:8200", Some("vault.example:8200"));
         check("https://vault.example/", Some("vault.example:443"));
         check("https://[::1]:8200", Some("[::1]:8200"));
-        for bad in ["http://v:8200", "v:8200", "https://a@v:8200", "https://v:8200/v1", "https://v:8200?x", ""] {
+        for bad in
+            ["http://v:8200", "v:8200", "https://a@v:8200", "https://v:8200/v1", "https://v:8200?x", ""]
+        {
             check(bad, None);
         }
     }

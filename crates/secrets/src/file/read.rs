@@ -195,7 +195,8 @@ fn reachable_by_all(root: &Path, folder: &Path) -> Result<bool, SecretError> {
 }
 
 fn still_written(metadata: &Metadata) -> bool {
-    let recent = metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+    let recent =
+        metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
     // A time in the future says nothing; the comparison before and after reading still holds.
     metadata.len() == 0 || recent.is_some_and(|age| age < SETTLED_AFTER)
 }
@@ -221,5 +222,6 @@ fn version(trace: &Trace, folder: &Path) -> Version {
     let own = std::fs::metadata(folder).ok().map(|metadata| (metadata.mtime(), metadata.mtime_nsec()));
     let newest = trace.files.iter().map(|(_, stamp)| stamp.modified).chain(own).max().unwrap_or_default();
     let nanos = i32::try_from(newest.1).unwrap_or_default();
-    jiff::Timestamp::new(newest.0, nanos).map_or_else(|_| Version::new("undated"), |at| Version::new(at.to_string()))
+    jiff::Timestamp::new(newest.0, nanos)
+        .map_or_else(|_| Version::new("undated"), |at| Version::new(at.to_string()))
 }

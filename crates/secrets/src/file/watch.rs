@@ -28,7 +28,9 @@ impl Watch {
             }
         });
         let watcher = watcher
-            .inspect_err(|error| tracing::warn!(%error, "the system tells of no changes to files; polling alone"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "the system tells of no changes to files; polling alone"),
+            )
             .ok();
         Self { watcher: watcher.map(Mutex::new), changes }
     }

@@ -149,8 +149,9 @@ impl Login {
             #[serde(default)]
             renewable: bool,
         }
-        let Outer { auth: Auth { client_token, lease_duration, renewable } } = serde_json::from_slice(body)
-            .map_err(|_| SecretError::Malformed("the answer to the login has no token"))?;
+        let Outer { auth: Auth { client_token, lease_duration, renewable } } =
+            serde_json::from_slice(body)
+                .map_err(|_| SecretError::Malformed("the answer to the login has no token"))?;
         if client_token.is_empty() {
             return Err(SecretError::Malformed("the answer to the login has no token"));
         }
@@ -197,15 +198,14 @@ pub(super) async fn read_secret_file(path: &std::path::Path) -> Result<SecretByt
     /// A token of a service account has a few kilobytes.
     const MOST: u64 = 64 << 10;
     use tokio::io::AsyncReadExt as _;
-    let file = tokio::fs::File::open(path).await.map_err(|source| SecretError::Io {
-        step: "open the file to log in with",
-        source,
-    })?;
+    let file = tokio::fs::File::open(path)
+        .await
+        .map_err(|source| SecretError::Io { step: "open the file to log in with", source })?;
     let mut text = Zeroizing::new(Vec::with_capacity(8 << 10));
-    file.take(MOST + 1).read_to_end(&mut text).await.map_err(|source| SecretError::Io {
-        step: "read the file to log in with",
-        source,
-    })?;
+    file.take(MOST + 1)
+        .read_to_end(&mut text)
+        .await
+        .map_err(|source| SecretError::Io { step: "read the file to log in with", source })?;
     let text = SecretBytes::from(text).trimmed();
     match text.expose_text() {
         _ if text.len() as u64 > MOST => Err(SecretError::Malformed("the file to log in with is too large")),
@@ -258,9 +258,7 @@ mod tests {
     #[test]
     fn malformed_answers_are_refused_without_quoting_them() {
         for body in ["", "{}", "[]", r#"{"data":{"data":{"password":"hunter2"}}}"#, r#"{"data":"hunter2"}"#] {
-            for error in
-                [kv2(body).unwrap_err(), Login::parse(body.as_bytes()).map(drop).unwrap_err()]
-            {
+            for error in [kv2(body).unwrap_err(), Login::parse(body.as_bytes()).map(drop).unwrap_err()] {
                 assert!(matches!(error, SecretError::Malformed(_)));
                 assert!(!format!("{error} {error:?}").contains("hunter2"));
             }

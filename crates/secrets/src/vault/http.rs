@@ -226,7 +226,9 @@ impl Api {
         }
         match client(&ca_pem) {
             Some(client) => *self.client.write().await = Connected { ca_pem, client },
-            None => tracing::warn!(path = %self.ca_file.display(), "the new CA file is unusable; the old one stays"),
+            None => {
+                tracing::warn!(path = %self.ca_file.display(), "the new CA file is unusable; the old one stays")
+            }
         }
     }
 }
@@ -250,7 +252,8 @@ fn client(ca_pem: &[u8]) -> Option<Client<HttpsConnector<HttpConnector>, Full<By
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
+    let https =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)

@@ -32,6 +32,14 @@ impl Method {
         }
     }
 
+    /// The token that a file gives now, if that is where tokens come from.
+    pub(super) async fn given_token(&self) -> Option<SecretBytes> {
+        match &self.auth {
+            VaultAuth::Kubernetes { .. } | VaultAuth::AppRole { .. } => None,
+            VaultAuth::TokenFile(path) => read_secret_file(path).await.ok(),
+        }
+    }
+
     /// Reads what the login needs anew: files of credentials rotate.
     pub(super) async fn log_in(&self, api: &Api) -> Result<Login, SecretError> {
         match &self.auth {
@@ -70,17 +78,13 @@ impl Method {
         if !wrapped {
             return Ok(content);
         }
-        if let Some((used, secret_id)) =
-            &*self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some((used, secret_id)) = &*self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner)
             && *used == content
         {
             return Ok(secret_id.clone());
         }
-        let call = Call::post(
-            "unwrap the secret id",
-            "sys/wrapping/unwrap".to_owned(),
-            &serde_json::json!({}),
-        );
+        let call =
+            Call::post("unwrap the secret id", "sys/wrapping/unwrap".to_owned(), &serde_json::json!({}));
         let body = api.call(call.with(&content)).await.map_err(|error| match error {
             // It opens once: if not for us, then for somebody else.
             SecretError::Status { status: 400, .. } | SecretError::Denied(_) => SecretError::Denied(

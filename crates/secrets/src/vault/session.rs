@@ -13,9 +13,6 @@ use crate::metrics::Renewed;
 use crate::schedule::two_thirds;
 use crate::{Metrics, SecretBytes, SecretError, VaultAuth};
 
-/// A token this close to its end is not begun anything with.
-const LAST_MOMENTS: Duration = Duration::from_secs(1);
-
 /// A token.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -44,7 +41,7 @@ impl Session {
     }
 
     fn is_usable(&self) -> bool {
-        self.ends_at.is_none_or(|end| Instant::now() + LAST_MOMENTS < end)
+        self.ends_at.is_none_or(|end| Instant::now() < end)
     }
 }
 
@@ -87,6 +84,11 @@ impl Sessions {
             Some(session) if session.number != number => Ok(session),
             _ => self.log_in(api).await,
         }
+    }
+
+    /// Whether somebody put another token into the file that this one is from.
+    pub(super) async fn is_outdated(&self, session: &Session) -> bool {
+        self.method.given_token().await.is_some_and(|token| token != session.token)
     }
 
     async fn log_in(&self, api: &Api) -> Result<Arc<Session>, SecretError> {
@@ -177,14 +179,12 @@ impl Sessions {
     /// Gives the token back if it is ours.
     pub(super) async fn end(&self, api: &Api) {
         let session = self.current.send_replace(None);
-        let Some(session) = session.filter(|session| session.is_usable() && self.method.owns_its_tokens()) else {
+        let Some(session) = session.filter(|session| session.is_usable() && self.method.owns_its_tokens())
+        else {
             return;
         };
-        let call = Call::post(
-            "revoke the token",
-            "auth/token/revoke-self".to_owned(),
-            &serde_json::json!({}),
-        );
+        let call =
+            Call::post("revoke the token", "auth/token/revoke-self".to_owned(), &serde_json::json!({}));
         if let Err(error) = api.call_any(call.with(&session.token)).await {
             tracing::warn!(reason = error.reason().as_str(), %error, "the token could not be given back");
         }

@@ -1,0 +1,10 @@
+//! The store and its providers through their public faces: scripted, on real files, over real sockets.
+
+mod file;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+mod leak;
+mod scripted;
+mod store;
+mod vault;
+mod world;
