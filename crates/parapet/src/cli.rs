@@ -9,6 +9,8 @@ mod doctor;
 pub(crate) mod guard;
 #[cfg(feature = "up")]
 mod logs;
+#[cfg(feature = "posture")]
+mod policy;
 #[cfg(feature = "up")]
 mod sql;
 #[cfg(feature = "up")]
@@ -61,6 +63,9 @@ pub(crate) enum Command {
     /// Show, check and explain certificates: files, folders, or what a server shows.
     #[cfg(feature = "guard")]
     Cert(cert::CertArguments),
+    /// Write the least network policies for declared, referenced or seen flows, and prove them.
+    #[cfg(feature = "posture")]
+    Policy(policy::PolicyArguments),
     /// Print a shell's completion script.
     Completions(completions::CompletionsArguments),
     /// Print the version, what was built in, and whether cryptography is a FIPS module's.
@@ -84,6 +89,8 @@ impl Arguments {
             Command::Guard(arguments) => crate::guard::run(*arguments),
             #[cfg(feature = "guard")]
             Command::Cert(arguments) => arguments.run(),
+            #[cfg(feature = "posture")]
+            Command::Policy(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
             Command::Version(arguments) => arguments.run(),
         };

@@ -265,7 +265,7 @@ mod tests {
     fn resolve(flags: &[&str], yaml: &str) -> anyhow::Result<Config> {
         let arguments = ["parapet", "up", "--data", "d"].iter().chain(flags);
         let Command::Up(up) = Arguments::try_parse_from(arguments).unwrap().command else { panic!("not up") };
-        Config::join(*up, File::parse(yaml, Path::new("parapet.yaml"))?)
+        Config::join(*up, crate::yaml::parse(yaml, Path::new("parapet.yaml"))?)
     }
 
     #[track_caller]

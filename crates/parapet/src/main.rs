@@ -14,8 +14,12 @@ mod gate;
 mod guard;
 #[cfg(all(test, feature = "up", feature = "guard", feature = "posture"))]
 mod reference;
+#[cfg(feature = "posture")]
+mod manifests;
 #[cfg(feature = "up")]
 mod up;
+#[cfg(any(feature = "up", feature = "posture"))]
+mod yaml;
 
 use std::process::ExitCode;
 

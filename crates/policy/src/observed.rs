@@ -1,1 +1,286 @@
-//! x
+//! Flows that were seen: connections that others recorded, as declared flows.
+//!
+//! Parapet's own form is one JSON object a line: `{"from": PARTY, "to": PARTY, "port": 9200, "protocol": "TCP"}`, parties as
+//! in [`crate::flows`]. Hubble's (`hubble observe -o json`) and Calico's flow logs are read as those tools write them.
+//! Only what was let through counts, and only in the direction in which the connection was opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use parapet_reach::{PortSet, Protocol};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Cidr;
+use crate::flows::{Flow, Party, PodsOf, ProtocolName, WorkloadName};
+use crate::infer::flow_ports;
+
+/// A line of a record of connections.
+const LONGEST_LINE: usize = 1 << 20;
+/// Different connections that one record may hold.
+const MOST_CONNECTIONS: usize = 200_000;
+
+/// Who wrote the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Parapet's own form.
+    Parapet,
+    /// Cilium's Hubble.
+    Hubble,
+    /// Calico's flow logs.
+    Calico,
+}
+
+/// What a record came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Each pair of parties once, with all its ports.
+    pub flows: Vec<Flow>,
+    /// Lines that say nothing about a connection that was let through: replies, drops, other events.
+    pub skipped: u64,
+    /// Lines that could not be read: number (from 1) and why. The first hundred.
+    pub unreadable: Vec<(usize, String)>,
+}
+
+/// Reads a record, line by line.
+pub fn read(lines: impl Iterator<Item = String>, format: Format) -> Observed {
+    let mut observed = Observed::default();
+    let mut seen: BTreeMap<(Party, Party), PortSet> = BTreeMap::new();
+    let mut refuse = |line: usize, why: String| {
+        if observed.unreadable.len() < 100 {
+            observed.unreadable.push((line, why));
+        }
+    };
+    let mut skipped = 0;
+    for (index, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        if line.len() > LONGEST_LINE {
+            refuse(index + 1, format!("longer than {LONGEST_LINE} bytes"));
+            continue;
+        }
+        let read = match format {
+            Format::Parapet => own(&line).map(Some),
+            Format::Hubble => {
+                serde_json::from_str(&line).map_err(|e| e.to_string()).map(|value| hubble(&value))
+            }
+            Format::Calico => {
+                serde_json::from_str(&line).map_err(|e| e.to_string()).map(|value| calico(&value))
+            }
+        };
+        match read {
+            Ok(Some((from, to, protocol, port))) => {
+                if seen.len() >= MOST_CONNECTIONS && !seen.contains_key(&(from.clone(), to.clone())) {
+                    refuse(index + 1, format!("more than {MOST_CONNECTIONS} different connections"));
+                    continue;
+                }
+                let ports = seen.entry((from, to)).or_default();
+                *ports = ports.union(&PortSet::one(protocol, port));
+            }
+            Ok(None) => skipped += 1,
+            Err(why) => refuse(index + 1, why),
+        }
+    }
+    observed.skipped = skipped;
+    observed.flows = seen
+        .into_iter()
+        .map(|((from, to), ports)| Flow {
+            from,
+            to,
+            ports: flow_ports(&ports),
+            reason: "was seen".to_owned(),
+            pipeline: None,
+        })
+        .collect();
+    observed
+}
+
+type Connection = (Party, Party, Protocol, u16);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    from: Party,
+    to: Party,
+    port: u16,
+    #[serde(default)]
+    protocol: ProtocolName,
+}
+
+fn own(line: &str) -> Result<Connection, String> {
+    let Line { from, to, port, protocol } = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if port == 0 {
+        return Err("port 0 can't be connected to".to_owned());
+    }
+    Ok((from, to, protocol.into(), port))
+}
+
+/// One event of `hubble observe -o json`; older versions don't wrap it in `flow`.
+fn hubble(event: &Value) -> Option<Connection> {
+    let flow = event.get("flow").unwrap_or(event);
+    let is_reply = flow["is_reply"].as_bool() == Some(true) || flow["is_reply"]["value"] == true;
+    if flow["verdict"] != "FORWARDED" || is_reply {
+        return None;
+    }
+    let (protocol, l4) = [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)]
+        .into_iter()
+        .find_map(|(key, protocol)| Some((protocol, flow["l4"].get(key)?)))?;
+    let port = port(&l4["destination_port"])?;
+    let end = |key: &str, address: &str| {
+        let end = &flow[key];
+        let namespace = end["namespace"].as_str().filter(|namespace| !namespace.is_empty());
+        let Some(namespace) = namespace else { return of_address(&flow["IP"][address]) };
+        let workload = &end["workloads"][0];
+        match (workload["name"].as_str(), workload["kind"].as_str()) {
+            (Some(name), kind) => Some(workload_party(namespace, name, kind)),
+            _ => hubble_labels(namespace, &end["labels"]),
+        }
+    };
+    Some((end("source", "source")?, end("destination", "destination")?, protocol, port))
+}
+
+/// Cilium's labels of Kubernetes pods: `k8s:app=web`; those that Cilium adds are left out.
+fn hubble_labels(namespace: &str, labels: &Value) -> Option<Party> {
+    let labels: BTreeMap<String, String> = labels
+        .as_array()?
+        .iter()
+        .filter_map(|label| label.as_str()?.strip_prefix("k8s:")?.split_once('='))
+        .filter(|(key, _)| !key.starts_with("io.cilium.") && !key.starts_with("io.kubernetes."))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    (!labels.is_empty()).then(|| Party::Pods(PodsOf { namespace: namespace.to_owned(), labels }))
+}
+
+/// One line of Calico's flow logs. Both ends report a flow; the destination's report is enough where there is one.
+fn calico(flow: &Value) -> Option<Connection> {
+    if flow["action"] != "allow" {
+        return None;
+    }
+    let protocol = match flow["proto"].as_str()? {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => return None,
+    };
+    let port = port(&flow["dest_port"])?;
+    let end = |kind: &str, namespace: &str, name: &str, address: &str| match flow[kind].as_str()? {
+        "wep" => {
+            let namespace = flow[namespace].as_str()?;
+            // `NAME-*` for a template's pods: what comes before the last dash is the workload, or its ReplicaSet.
+            let name = flow[name].as_str()?.trim_end_matches('*').trim_end_matches('-');
+            Some(workload_party(namespace, without_hash(name), None))
+        }
+        _ => of_address(&flow[address]),
+    };
+    let from = end("source_type", "source_namespace", "source_name_aggr", "source_ip")?;
+    Some((from, end("dest_type", "dest_namespace", "dest_name_aggr", "dest_ip")?, protocol, port))
+}
+
+/// Without the hash that a Deployment puts behind its name for a ReplicaSet: letters and digits that no word is made of.
+fn without_hash(name: &str) -> &str {
+    const ALPHABET: &str = "bcdfghjklmnpqrstvwxz2456789";
+    match name.rsplit_once('-') {
+        Some((front, hash))
+            if (6..=10).contains(&hash.len()) && hash.chars().all(|c| ALPHABET.contains(c)) =>
+        {
+            front
+        }
+        _ => name,
+    }
+}
+
+fn workload_party(namespace: &str, name: &str, kind: Option<&str>) -> Party {
+    // A ReplicaSet is a Deployment's, and the manifests know the Deployment.
+    let (name, kind) = match kind {
+        Some("ReplicaSet") => (without_hash(name), None),
+        kind => (name, kind),
+    };
+    Party::Workload(WorkloadName {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        kind: kind.map(str::to_owned),
+    })
+}
+
+fn of_address(address: &Value) -> Option<Party> {
+    let address: IpAddr = address.as_str()?.parse().ok()?;
+    Some(Party::Cidr(Cidr(address.into())))
+}
+
+fn port(value: &Value) -> Option<u16> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u16::try_from(number).ok().filter(|port| *port > 0)
+}
+
+/// Flows whose parties are all in `known` namespaces or outside; the others' ends.
+pub fn outside_of(flows: &[Flow], known: &BTreeSet<String>) -> BTreeSet<String> {
+    let namespace = |party: &Party| match party {
+        Party::Workload(workload) => Some(workload.namespace.clone()),
+        Party::Pods(pods) => Some(pods.namespace.clone()),
+        _ => None,
+    };
+    let all = flows.iter().flat_map(|flow| [&flow.from, &flow.to]).filter_map(namespace);
+    all.filter(|namespace| !known.contains(namespace)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str, format: Format) -> (Vec<String>, u64, usize) {
+        let observed = read(text.lines().map(str::to_owned), format);
+        let flows = observed.flows.iter().map(|flow| format!("{} {} {:?}", flow.from, flow.to, flow.ports));
+        (flows.collect(), observed.skipped, observed.unreadable.len())
+    }
+
+    #[test]
+    fn hubble_events_are_connections_if_they_were_let_through() {
+        let text = concat!(
+            r#"{"flow":{"verdict":"FORWARDED","is_reply":false,"l4":{"TCP":{"source_port":4,"destination_port":9200}},"source":{"namespace":"a","workloads":[{"name":"web","kind":"Deployment"}]},"destination":{"namespace":"b","labels":["k8s:app=es","k8s:io.kubernetes.pod.namespace=b","reserved:x"]}}}"#,
+            "\n",
+            r#"{"flow":{"verdict":"FORWARDED","is_reply":true,"l4":{"TCP":{"destination_port":4}}}}"#,
+            "\n",
+            r#"{"flow":{"verdict":"DROPPED","l4":{"TCP":{"destination_port":4}}}}"#,
+            "\n",
+            r#"{"flow":{"verdict":"FORWARDED","IP":{"destination":"192.0.2.7"},"l4":{"UDP":{"destination_port":53}},"source":{"namespace":"a","workloads":[{"name":"web","kind":"Deployment"}]},"destination":{"identity":2}}}"#,
+            "\nnot json\n"
+        );
+        let (flows, skipped, unreadable) = told(text, Format::Hubble);
+        assert_eq!((skipped, unreadable), (2, 1));
+        assert_eq!(
+            flows,
+            [
+                "a/web[Deployment] b/app=es [Number(9200)]",
+                "a/web[Deployment] 192.0.2.7/32 [Full(FullPort { port: Some(Number(53)), protocol: Udp })]"
+            ]
+        );
+    }
+
+    #[test]
+    fn calico_flow_logs_name_templates() {
+        let text = concat!(
+            r#"{"action":"allow","proto":"tcp","dest_port":"8080","source_type":"wep","source_namespace":"a","source_name_aggr":"web-7d4b9c6f5-*","dest_type":"wep","dest_namespace":"a","dest_name_aggr":"db-*"}"#,
+            "\n",
+            r#"{"action":"deny","proto":"tcp","dest_port":1}"#,
+            "\n",
+            r#"{"action":"allow","proto":"tcp","dest_port":443,"source_type":"wep","source_namespace":"a","source_name_aggr":"db-*","dest_type":"net","dest_ip":"192.0.2.1"}"#
+        );
+        let (flows, skipped, unreadable) = told(text, Format::Calico);
+        assert_eq!((skipped, unreadable), (1, 0));
+        assert_eq!(flows, ["a/db 192.0.2.1/32 [Number(443)]", "a/web a/db [Number(8080)]"]);
+    }
+
+    #[test]
+    fn our_own_form_has_the_parties_of_declared_flows() {
+        let text = concat!(
+            r#"{"from":{"workload":{"namespace":"a","name":"web"}},"to":"world","port":443}"#,
+            "\n",
+            r#"{"from":{"workload":{"namespace":"a","name":"web"}},"to":"world","port":80}"#,
+            "\n",
+            r#"{"from":"world","to":"dns","port":0}"#,
+            "\n",
+            r#"{"from":"world","to":"dns","port":1,"x":2}"#
+        );
+        let (flows, skipped, unreadable) = told(text, Format::Parapet);
+        assert_eq!((skipped, unreadable), (0, 2));
+        assert_eq!(flows, ["a/web world [Number(80), Number(443)]"]);
+    }
+}

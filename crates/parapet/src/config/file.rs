@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
@@ -115,34 +114,6 @@ impl JsonSchema for Span {
 impl File {
     /// Reads and parses the file at `path`.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("can't read the configuration {}", path.display()))?;
-        Self::parse(&text, path)
+        crate::yaml::read(path, "configuration")
     }
-
-    /// Parses `text`; an error names `path`, the line and the key.
-    pub(crate) fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            return Ok(Self::default());
-        }
-        // Twice on purpose: the first pass knows the line, the second the key that the value belongs to.
-        serde_saphyr::from_str::<Self>(text).map_err(|error| {
-            let line = error.location().map_or(String::new(), |at| format!(":{}:{}", at.line(), at.column()));
-            let key = key_of(text).map_or(String::new(), |key| format!(" {key}:"));
-            anyhow!("{}{line}:{key} {}", path.display(), error.without_snippet())
-        })
-    }
-}
-
-/// The path of the key at which parsing fails, if it gets that far.
-fn key_of(text: &str) -> Option<String> {
-    let mut key = None;
-    // Its own result says less than the first pass's error does; only the path is wanted.
-    let _ = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        serde_path_to_error::deserialize::<_, File>(deserializer).map(drop).map_err(|error| {
-            key = Some(error.path().to_string());
-            error.into_inner()
-        })
-    });
-    key.filter(|path| path != ".")
 }

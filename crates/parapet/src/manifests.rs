@@ -1,0 +1,156 @@
+//! Manifests from the command line: where they come from, and the cluster that they describe.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use parapet_manifest::{Document, Limits, Loaded, Problem, Severity, Source};
+use parapet_reach::model::Cluster;
+use parapet_reach::{DecodeOptions, Hairpin, HostNetwork, IpBlockPods, Options};
+use serde_json::Value;
+
+use crate::exit::{Failure, OrExit as _, Reason};
+
+/// Where manifests are read from.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Manifests")]
+pub(crate) struct ManifestArguments {
+    /// A file, a folder, or - for standard input: manifests, `kustomize build` or `helm template` output; repeatable
+    #[arg(short = 'f', long = "filename", visible_alias = "dirpath", value_name = "PATH", required = true)]
+    pub(crate) filename: Vec<PathBuf>,
+    /// Read the folders' folders too
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    /// The namespace of objects that name none
+    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) default_namespace: String,
+}
+
+/// Where implementations of policies differ: which one is meant. Every report repeats it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Modes")]
+pub(crate) struct ModeArguments {
+    /// Whether blocks of addresses cover pods: Cilium says never, Calico always
+    #[arg(long, value_name = "MODE", value_enum, default_value = "both-and-report")]
+    ipblock_pods: IpBlockMode,
+    /// What pods in their node's network are to policies
+    #[arg(long, value_name = "MODE", value_enum, default_value = "node-address")]
+    hostnetwork: HostNetworkMode,
+    /// Whether policies apply to a pod that reaches itself through a Service
+    #[arg(long, value_name = "MODE", value_enum, default_value = "subject")]
+    hairpin: HairpinMode,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IpBlockMode {
+    /// Only addresses outside the cluster
+    Never,
+    /// Pods whose addresses are known, too
+    Always,
+    /// Computed as never; reports say where always would differ
+    BothAndReport,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HostNetworkMode {
+    /// Their node's address
+    NodeAddress,
+    /// Pods like others
+    AsPods,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HairpinMode {
+    /// They do
+    Subject,
+    /// It is always allowed
+    Allowed,
+}
+
+impl ModeArguments {
+    /// For the engine.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            ip_block_pods: match self.ipblock_pods {
+                IpBlockMode::Never => IpBlockPods::Never,
+                IpBlockMode::Always => IpBlockPods::Always,
+                IpBlockMode::BothAndReport => IpBlockPods::BothAndReport,
+            },
+            host_network: match self.hostnetwork {
+                HostNetworkMode::NodeAddress => HostNetwork::NodeAddress,
+                HostNetworkMode::AsPods => HostNetwork::AsPods,
+            },
+            hairpin: match self.hairpin {
+                HairpinMode::Subject => Hairpin::Subject,
+                HairpinMode::Allowed => Hairpin::Allowed,
+            },
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Manifests {
+    /// The objects with their places.
+    pub(crate) documents: Vec<Document>,
+    /// The same as JSON, in the same order.
+    pub(crate) objects: Vec<Value>,
+    /// What they come to.
+    pub(crate) cluster: Cluster,
+    /// What is wrong with them, with places.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl ManifestArguments {
+    /// Reads everything; what can't be read is among the problems, unless nothing at all can.
+    pub(crate) fn read(&self) -> Result<Manifests, Failure> {
+        let sources: Vec<Source> =
+            self.filename.iter().map(|path| Source::from_argument(path, self.recursive)).collect();
+        let loaded = parapet_manifest::load(&sources, &Limits::default(), &mut io::stdin().lock());
+        let manifests = Manifests::of(loaded, &self.default_namespace);
+        if manifests.documents.is_empty() {
+            manifests.report()?;
+            let error = anyhow::anyhow!("no Kubernetes object was found; give files, folders or - with -f, folders' folders with -R");
+            return Err(Failure::new(Reason::Usage, error));
+        }
+        Ok(manifests)
+    }
+}
+
+impl Manifests {
+    fn of(loaded: Loaded, default_namespace: &str) -> Self {
+        let Loaded { documents, mut problems } = loaded;
+        let objects: Vec<Value> = documents.iter().map(|document| document.root.to_json()).collect();
+        let options = DecodeOptions { default_namespace: default_namespace.to_owned(), ..DecodeOptions::default() };
+        let (mut cluster, found) = Cluster::from_objects(objects.iter().cloned(), &options);
+        for problem in found {
+            let Some(document) = documents.get(problem.object.index) else { continue };
+            let severity = match problem.severity {
+                parapet_reach::Severity::Error => Severity::Error,
+                parapet_reach::Severity::Warning => Severity::Warning,
+            };
+            let message = format!("{}: {}", problem.object, problem.message);
+            problems.push(Problem::new(&document.file, document.place(&problem.path), severity, message));
+        }
+        cluster.incomplete |= problems.iter().any(|problem| problem.severity == Severity::Error);
+        Self { documents, objects, cluster, problems }
+    }
+
+    /// Writes the problems to standard error: `file:line:column: message`.
+    pub(crate) fn report(&self) -> Result<(), Failure> {
+        let mut stderr = io::stderr().lock();
+        for problem in &self.problems {
+            let what = match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Note => "note",
+            };
+            let Problem { file, line, column, message, .. } = problem;
+            writeln!(stderr, "{file}:{line}:{column}: {what}: {message}").or_exit(Reason::Failed)?;
+        }
+        if self.cluster.incomplete {
+            writeln!(stderr, "some of the input could not be read: what follows is incomplete").or_exit(Reason::Failed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! What is rendered, read back by `reach`, is what was planned; the twins do the same.
+
+use parapet_policy::flows::{Flow, FlowFile, FlowPort, Party, WorkloadName};
+use parapet_policy::{Needs, Plan, Units, infer, render};
+use parapet_reach::model::Cluster;
+use parapet_reach::{DecodeOptions, Options, PodId, Protocol, Reachability};
+use serde_json::{Value, json};
+
+fn deployment(namespace: &str, name: &str, port: u16) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "serviceAccountName": name,
+                    "containers": [{"name": "main", "image": "x", "ports": [{"name": "http", "containerPort": port}]}]
+                }
+            }
+        }
+    })
+}
+
+fn service(namespace: &str, name: &str, port: u16) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"app": name}, "ports": [{"port": port, "targetPort": "http"}]}
+    })
+}
+
+fn read(objects: Vec<Value>) -> Cluster {
+    let (cluster, problems) = Cluster::from_objects(objects, &DecodeOptions::default());
+    assert!(problems.is_empty(), "{problems:?}");
+    cluster
+}
+
+fn shop() -> (Cluster, Units, Needs) {
+    let cluster = read(vec![
+        deployment("shop", "web", 8080),
+        deployment("shop", "api", 9090),
+        deployment("data", "db", 5432),
+        deployment("data", "spare", 1),
+    ]);
+    let workload = |namespace: &str, name: &str| {
+        Party::Workload(WorkloadName { namespace: namespace.into(), name: name.into(), kind: None })
+    };
+    let flow =
+        |from, to, port| Flow { from, to, ports: vec![port], reason: "a reason".into(), pipeline: None };
+    let file = FlowFile {
+        flows: vec![
+            flow(Party::World, workload("shop", "web"), FlowPort::Text("http".into())),
+            flow(workload("shop", "web"), workload("shop", "api"), FlowPort::Text("9000-9100".into())),
+            flow(workload("shop", "api"), workload("data", "db"), FlowPort::Text("http".into())),
+            flow(workload("shop", "api"), Party::World, FlowPort::Number(443)),
+        ],
+        ..FlowFile::default()
+    };
+    let units = Units::of(&cluster);
+    let needs = Needs::resolve(&file, &cluster, &units).unwrap();
+    (cluster, units, needs)
+}
+
+#[test]
+fn network_policies_read_back_are_the_plan() {
+    let (cluster, units, needs) = shop();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let documents = render::network_policies(&plan, &needs.flows);
+    // What allows is applied before what denies.
+    let names: Vec<&str> =
+        documents.iter().map(|document| document["metadata"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["allow-db", "allow-api", "allow-web", "default-deny", "default-deny"]);
+    let told = documents[0]["metadata"]["annotations"][render::FLOWS_ANNOTATION].as_str().unwrap();
+    assert_eq!(told, "shop/api to data/db: a reason");
+    assert_eq!(read(documents).network_policies, {
+        let mut policies = plan.policies.clone();
+        policies.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        policies
+    });
+}
+
+#[test]
+fn cluster_network_policies_allow_the_same_inside_and_towards_the_outside() {
+    let (cluster, units, needs) = shop();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let mut twins = cluster.clone();
+    twins.admin_policies =
+        read(render::cluster_network_policies(&plan, &needs.flows).unwrap()).admin_policies;
+    twins.normalise();
+    let mut locked = cluster.clone();
+    locked.network_policies = plan.policies;
+    let (ours, twin) = (
+        Reachability::compute(&locked, &Options::default()),
+        Reachability::compute(&twins, &Options::default()),
+    );
+    for from in 0..cluster.pods.len() {
+        for to in (0..cluster.pods.len()).filter(|to| *to != from) {
+            assert_eq!(
+                ours.connections(PodId(from), PodId(to)),
+                twin.connections(PodId(from), PodId(to)),
+                "{from} {to}"
+            );
+        }
+        for (address, port) in
+            [("192.0.2.1", 443), ("192.0.2.1", 80), ("169.254.169.254", 443), ("2001:db8::1", 443)]
+        {
+            let address: std::net::IpAddr = address.parse().unwrap();
+            assert_eq!(
+                ours.allowed(PodId(from), address, Protocol::Tcp, port),
+                twin.allowed(PodId(from), address, Protocol::Tcp, port),
+                "{from} {address} {port}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_meshs_twin_names_service_accounts_and_what_it_cannot_say() {
+    let (cluster, units, needs) = shop();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let (documents, limits) = render::authorization_policies(&cluster, &units, &needs, &plan);
+    let db = documents.iter().find(|document| document["metadata"]["name"] == "allow-db").unwrap();
+    assert_eq!(
+        db["spec"]["rules"],
+        json!([{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/api"]}}], "to": [{"operation": {"ports": ["5432"]}}]}])
+    );
+    let denies = documents.iter().filter(|document| document["spec"] == json!({})).count();
+    assert_eq!((denies, documents.len()), (2, 5));
+    // 101 ports are more than a list should hold.
+    assert_eq!(limits, ["shop/api[Deployment]: ranges of ports have no form here; every port is allowed"]);
+}
+
+#[test]
+fn manifests_show_who_talks_to_whom() {
+    let mut web = deployment("shop", "web", 8080);
+    web["spec"]["template"]["spec"]["containers"][0]["env"] = json!([
+        {"name": "API", "value": "http://api:80/v1"},
+        {"name": "TITLE", "value": "the api of the shop"},
+        {"name": "CACHE", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "cache"}}}
+    ]);
+    let mut api = deployment("shop", "api", 9090);
+    api["spec"]["template"]["spec"]["containers"][0]["args"] =
+        json!(["--db=postgres://u:p@db.data.svc.cluster.local:5432/x"]);
+    let objects = vec![
+        web,
+        api,
+        deployment("data", "db", 5432),
+        deployment("shop", "cache", 6379),
+        service("shop", "api", 80),
+        service("shop", "cache", 6379),
+        service("data", "db", 5432),
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "shop"}, "data": {"cache": "cache:6379"}}),
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 443, "targetPort": 8080}]}
+        }),
+    ];
+    let cluster = read(objects.clone());
+    let units = Units::of(&cluster);
+    let flows = infer::flows(&objects, &cluster, &units, "default");
+    let told: Vec<String> =
+        flows.iter().map(|flow| format!("{} => {} {:?}", flow.from, flow.to, flow.ports)).collect();
+    assert_eq!(
+        told,
+        [
+            "world => shop/web[Deployment] [Number(8080)]",
+            "shop/api[Deployment] => data/db[Deployment] [Number(5432)]",
+            "shop/web[Deployment] => shop/api[Deployment] [Number(9090)]",
+            "shop/web[Deployment] => shop/cache[Deployment] [Number(6379)]",
+        ]
+    );
+    assert_eq!(flows[2].reason, "variable API names api.shop");
+    // They are flows like declared ones.
+    let file = FlowFile { flows, ..FlowFile::default() };
+    let needs = Needs::resolve(&file, &cluster, &units).unwrap();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    assert!(parapet_policy::Proof::of(&cluster, &units, &needs, &plan.policies).holds());
+    let rollout = parapet_policy::Rollout::of(&cluster, &units, &needs, &plan.policies, Some(&needs));
+    assert!(rollout.known.is_empty(), "{:?}", rollout.known);
+    assert_eq!(rollout.order.last().unwrap(), "shop/default-deny");
+    // web loses as a client of the database, and every other pair that nobody declared.
+    let db = rollout.by_server.iter().find(|(name, ..)| name == "data/db[Deployment]").unwrap();
+    assert_eq!(db.2, 2);
+}
