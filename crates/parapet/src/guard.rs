@@ -70,7 +70,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let api_server = api_server::client(settings.kubeconfig.as_deref()).await.or_exit(Reason::Usage)?;
     let Decisions { gate, own, issuer } =
         decisions::decisions(&settings, api_server, callers.clone(), &mut registry).or_exit(Reason::Usage)?;
-    if let Some(issuer) = issuer {
+    if let Some(issuer) = issuer.clone() {
         background.spawn(async move { issuer.run().await });
     }
     let (upstream, reloader) =
@@ -112,7 +112,17 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         signal(SignalKind::terminate()).context("can't wait for SIGTERM")?,
         signal(SignalKind::interrupt()).context("can't wait for Ctrl-C")?,
     );
-    readiness.set_ready();
+    match issuer {
+        None => readiness.set_ready(),
+        // Until then it refuses everybody.
+        Some(issuer) => {
+            let readiness = readiness.clone();
+            background.spawn(async move {
+                issuer.ready().await;
+                readiness.set_ready();
+            });
+        }
+    }
     if let Some(path) = &settings.ready_file {
         bound.write(path).with_context(|| format!("--ready-file: can't write {}", path.display()))?;
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::{Algorithm, Validation};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::Finding;
 use crate::authz::metrics::{CacheName, DecisionMetrics};
@@ -47,6 +47,7 @@ pub struct OidcAuthenticator {
     rules: OidcRules,
     fetcher: Fetcher,
     keys: ArcSwapOption<Fetched>,
+    has_keys: watch::Sender<bool>,
     fetching: Mutex<()>,
     unknown_keys: Bucket,
     cache: Cache<Finding>,
@@ -68,6 +69,7 @@ impl OidcAuthenticator {
             rules,
             fetcher,
             keys: ArcSwapOption::empty(),
+            has_keys: watch::Sender::new(false),
             fetching: Mutex::default(),
             unknown_keys: Bucket::new(1.0 / UNKNOWN_KEY_EVERY, 1, clock.clone()),
             cache: Cache::new(ENTRIES, clock.clone()),
@@ -95,11 +97,18 @@ impl OidcAuthenticator {
         }
     }
 
+    /// Resolves when the issuer's keys have been fetched for the first time.
+    pub async fn ready(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.has_keys.subscribe().wait_for(|has| *has).await;
+    }
+
     async fn fetch(&self) -> Result<(), OidcError> {
         let fetched = self.fetcher.keys(&self.rules.claims.issuer).await;
         self.metrics.reloaded("oidc_keys", fetched.is_ok());
         let set = fetched?;
         self.keys.store(Some(Arc::new(Fetched { set, at: self.clock.steady() })));
+        self.has_keys.send_replace(true);
         Ok(())
     }
 

@@ -53,8 +53,12 @@ enum Verdict {
 
 impl Gate {
     /// Several gates may share who is known and what is remembered.
-    pub fn new(rules: GateRules, authenticators: Arc<Authenticators>, access: Arc<AccessReviewer>) -> Self {
-        Self { rules, authenticators, access }
+    pub fn new(
+        rules: GateRules,
+        authenticators: impl Into<Arc<Authenticators>>,
+        access: impl Into<Arc<AccessReviewer>>,
+    ) -> Self {
+        Self { rules, authenticators: authenticators.into(), access: access.into() }
     }
 
     async fn authenticated(&self, inquiry: &Inquiry<'_>) -> Result<(Identity, Consumed), Refusal> {

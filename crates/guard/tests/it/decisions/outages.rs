@@ -1,0 +1,118 @@
+//! An API server that fails: the answer is no, the process lives, the counter moves, and when it is well again so are we.
+
+use http::StatusCode;
+use parapet_guard::{AllowReason, RefuseReason};
+use serde_json::json;
+
+use super::{Options, World, allowed, refused};
+use crate::reviews::Fault;
+
+const FAULTS: [(Fault, &str); 6] = [
+    (Fault::Status(500), "status"),
+    (Fault::Status(503), "status"),
+    (Fault::Status(429), "throttled"),
+    (Fault::Hang, "timeout"),
+    (Fault::Garbage, "garbage"),
+    (Fault::Reset, "transport"),
+];
+
+fn krp() -> Options {
+    let mut options = Options::default();
+    options.rules.krp = true;
+    options
+}
+
+/// After failures in a row nobody asks for a second; then one tries.
+fn over(world: &World) {
+    world.server.fails(Fault::None);
+    world.time.pass(2);
+}
+
+#[tokio::test]
+async fn tokens_of_an_api_server_that_fails() {
+    for (fault, reason) in FAULTS {
+        let world = World::new().await;
+        world.server.fails(fault);
+        let refusal = refused(world.get("/metrics", "good").await, 503, RefuseReason::ReviewUnavailable);
+        assert!(refusal.retry_after.is_some_and(|after| !after.is_zero()), "{fault:?}");
+        let line = format!("parapet_guard_review_failures_total{{kind=\"token\",reason=\"{reason}\"}}");
+        assert_eq!(world.counted(&line), 1.0, "{fault:?}");
+        over(&world);
+        allowed(world.get("/metrics", "good").await, AllowReason::Review);
+    }
+}
+
+#[tokio::test]
+async fn rights_of_an_api_server_that_fails() {
+    for (fault, reason) in FAULTS {
+        let world = World::new().await;
+        allowed(world.get("/metrics", "good").await, AllowReason::Review);
+        world.server.fails(fault);
+        // What is remembered goes on.
+        allowed(world.get("/metrics", "good").await, AllowReason::Review);
+        let refusal = refused(world.get("/other", "good").await, 503, RefuseReason::ReviewUnavailable);
+        assert!(refusal.retry_after.is_some(), "{fault:?}");
+        let line = format!("parapet_guard_review_failures_total{{kind=\"access\",reason=\"{reason}\"}}");
+        assert_eq!(world.counted(&line), 1.0, "{fault:?}");
+        over(&world);
+        refused(world.get("/other", "good").await, 403, RefuseReason::Denied);
+    }
+}
+
+#[tokio::test]
+async fn compatibility_tells_outages_as_the_reference_does() {
+    let world = World::with(krp()).await;
+    world.server.fails(Fault::Garbage);
+    let refusal = refused(world.get("/metrics", "good").await, 401, RefuseReason::ReviewUnavailable);
+    assert_eq!((refusal.body.as_ref(), refusal.retry_after), ("Unauthorized", None));
+    over(&world);
+    allowed(world.get("/metrics", "good").await, AllowReason::Review);
+    world.server.fails(Fault::Garbage);
+    let refusal = refused(world.get("/other", "good").await, 500, RefuseReason::ReviewUnavailable);
+    assert_eq!(refusal.body, "Authorization error (user=alice, verb=get, resource=, subresource=)");
+}
+
+#[tokio::test]
+async fn an_api_server_that_stops_and_comes_back_is_left_alone_meanwhile() {
+    let world = World::new().await;
+    world.server.fails(Fault::Reset);
+    for n in 0..20 {
+        refused(world.get("/metrics", &format!("t{n}")).await, 503, RefuseReason::ReviewUnavailable);
+    }
+    let asked = world.asked().0;
+    assert!(asked <= 8, "{asked} attempts, though it failed eight times in a row");
+    assert!(world.counted("parapet_guard_review_failures_total{kind=\"token\",reason=\"open\"}") >= 1.0);
+    over(&world);
+    allowed(world.get("/metrics", "good").await, AllowReason::Review);
+}
+
+#[tokio::test]
+async fn a_short_failure_is_waited_out() {
+    let world = World::new().await;
+    world.server.fails(Fault::Reset);
+    let well_again = async {
+        while world.asked().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.server.fails(Fault::None);
+    };
+    let (decision, ()) = tokio::join!(world.get("/metrics", "good"), well_again);
+    allowed(decision, AllowReason::Review);
+}
+
+#[tokio::test]
+async fn an_api_server_that_does_not_let_us_ask() {
+    let world = World::new().await;
+    world.server.fails(Fault::Status(403));
+    let refusal = refused(world.get("/metrics", "good").await, 503, RefuseReason::ReviewUnavailable);
+    assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.asked().0, 1, "asking again gives the same answer");
+    assert_eq!(world.counted("parapet_guard_review_failures_total{kind=\"token\",reason=\"not_allowed\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn a_review_without_a_status() {
+    let world = World::new().await;
+    world.server.answers("odd", json!(null));
+    refused(world.get("/metrics", "odd").await, 503, RefuseReason::ReviewUnavailable);
+}
