@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod attacks;
+mod decisions;
 mod raw;
 mod reviews;
 mod upstream;
