@@ -259,7 +259,7 @@ impl Judge<'_> {
                     self.say(Code::WrongOrder, Severity::Warning, position, message, advice);
                     self.link(position, signer);
                 }
-                None if position < last && !self.facts[0].authority => {
+                None if self.has_others_after(position) && !self.facts[0].authority => {
                     let issuer = self.facts[position].issuer.clone();
                     let message = format!("its issuer, {issuer}, is not among the certificates after it");
                     let advice =

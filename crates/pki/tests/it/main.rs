@@ -11,4 +11,5 @@ mod issued;
 mod phases;
 mod power;
 mod reload;
+mod rotating;
 mod wire;
