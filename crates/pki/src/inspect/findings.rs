@@ -280,6 +280,11 @@ impl Judge<'_> {
         }
     }
 
+    fn has_others_after(&self, position: usize) -> bool {
+        let own = &self.facts[position].sha256;
+        self.facts[position + 1..].iter().any(|facts| facts.sha256 != *own)
+    }
+
     fn named_by(&self, position: usize, signer: usize) -> bool {
         is_signer(&self.facts[position], &self.facts[signer])
     }
