@@ -4,6 +4,7 @@
 //! checked for the same, no function that opens anything is registered, and the only object store is an empty one.
 
 pub(crate) mod functions;
+mod growth;
 mod guard;
 mod hourly;
 mod values;
@@ -105,6 +106,8 @@ async fn run(
 ) -> Result<(Vec<RecordBatch>, arrow::datatypes::SchemaRef), QueryError> {
     let statement = guard::parse(&query)?;
     register(session)?;
+    let pool = Arc::clone(&session.ctx.runtime_env().memory_pool);
+    session.ctx.add_analyzer_rule(Arc::new(growth::CountGrowth::new(pool)));
     let state = session.ctx.state();
     let plan = state.statement_to_plan(statement).await.map_err(QueryError::of_theirs)?;
     check(&plan)?;

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 
 /// Functions whose result grows with the value of an argument: one call could take the process's memory before any pool
 /// is asked.
-const UNBOUNDED: [&str; 13] = [
+const UNBOUNDED: [&str; 19] = [
     "repeat",
     "lpad",
     "rpad",
@@ -18,6 +18,12 @@ const UNBOUNDED: [&str; 13] = [
     "list_repeat",
     "array_resize",
     "list_resize",
+    "array_replace",
+    "list_replace",
+    "array_replace_n",
+    "list_replace_n",
+    "array_replace_all",
+    "list_replace_all",
     "generate_series",
     "gen_series",
     "range",

@@ -41,6 +41,26 @@ async fn tables_answer_wherever_rows_are() {
             ("SELECT attr(resource, 'service.name') FROM logs WHERE seq = 2", json!([["shop"]])),
             ("SELECT attr(attributes, body), attr(NULL, 'x') FROM logs WHERE seq = 2", json!([[null, null]])),
             ("SELECT ts, body FROM logs ORDER BY ts DESC LIMIT 1", json!([[text(99 * SECOND), "line 99"]])),
+            (
+                "SELECT service_name || ': ' || body || seq FROM logs WHERE seq = 2",
+                json!([["shop: line 12"]]),
+            ),
+            (
+                "SELECT 'a' || NULL, 'a' || 'b', concat('a', NULL), concat_ws('-', 'a', 'b')",
+                json!([[null, "ab", "a", "a-b"]]),
+            ),
+            (
+                "SELECT replace(body, 'line', 'row'), regexp_replace(body, '(\\d)', '<$1>') FROM logs WHERE seq = 2",
+                json!([["row 1", "line <1>"]]),
+            ),
+            (
+                "SELECT array_to_string([service_name, body], '/'), regexp_match(body, '(l)(i)') FROM logs WHERE seq = 2",
+                json!([["shop/line 1", "[l, i]"]]),
+            ),
+            (
+                "SELECT max(x || x), count(*) FROM (SELECT body || '!' AS x FROM logs) WHERE x || 'y' LIKE 'line 9%'",
+                json!([["line 99!line 99!", 11]]),
+            ),
             ("SELECT count(*) FROM spans", json!([[0]])),
             ("SELECT 1 WHERE 'a' = 'b'", json!([])),
             ("WITH x AS (SELECT 1 AS a UNION ALL SELECT 2) SELECT sum(a) FROM x", json!([[3]])),
@@ -152,19 +172,57 @@ async fn a_statement_that_takes_too_much_fails_alone() {
         "SELECT array_agg(a.value) FROM generate_series(1, 1000000000) a",
     ];
     for query in memory {
-        let engine = bench.engine.clone();
-        let greedy = tokio::spawn(async move { engine.sql(query, SqlLimits::default()).await });
-        let page = bench.engine.logs_page(LogQuery::new(range(0, HOUR))).await.unwrap();
-        assert_eq!(page.rows.len(), 100);
-        let error = greedy.await.unwrap().expect_err(query);
-        assert_eq!(error.blame(), Blame::TooLarge, "{query}: {error:?}");
-        assert!(error.to_string().contains("memory"), "{query}: {error}");
+        fails_alone(&bench, query).await;
     }
     let limits = SqlLimits { max_rows: None, timeout: Some(Duration::from_millis(200)) };
     let endless = "SELECT count(*) FROM generate_series(1, 1000000000) a, generate_series(1, 1000000000) b WHERE a.value < b.value";
     let error = bench.engine.sql(endless, limits).await.unwrap_err();
     assert_eq!(error.blame(), Blame::TooLarge, "{error:?}");
     assert_eq!(json!(ask(&bench, "SELECT count(*) FROM logs").await.rows), json!([[100]]));
+}
+
+/// It runs out of memory while another query is answered.
+async fn fails_alone(bench: &Bench, query: &str) {
+    let (engine, sent) = (bench.engine.clone(), query.to_owned());
+    let greedy = tokio::spawn(async move { engine.sql(&sent, SqlLimits::default()).await });
+    let page = bench.engine.logs_page(LogQuery::new(range(0, HOUR))).await.unwrap();
+    assert_eq!(page.rows.len(), 100);
+    let error = greedy.await.unwrap().expect_err(query);
+    assert_eq!(error.blame(), Blame::TooLarge, "{query}: {error:?}");
+    assert!(error.to_string().contains("memory"), "{query}: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_grows_is_counted() {
+    let config = Config { memory_bytes: 2 << 20, partitions: 2, timeout: LONG, ..Config::default() };
+    let bench = Bench::with(config);
+    bench.deliver(lines(&some_lines(100))).await;
+    // Each makes four of one, ten times over.
+    let growing = [
+        "b || b || b || b",
+        "concat(b, b, b, b)",
+        "concat_ws(b, '', '', '', '')",
+        "replace(b, 'n', 'nnnn')",
+        "regexp_replace(b, '(n)', '$1$1$1$1', 'g')",
+        "array_to_string([b, b, b, b], '')",
+        "array_to_string(string_to_array(b, 'n'), 'nnnn')",
+        "overlay(overlay(b placing b from 1 for 0) placing b from 1 for 0)",
+    ];
+    let growing = growing.map(|step| {
+        let steps: Vec<_> =
+            (1..=10).map(|level| format!("t{level} AS (SELECT {step} AS b FROM t{})", level - 1)).collect();
+        format!(
+            "WITH t0 AS (SELECT body AS b FROM logs), {} SELECT max(length(b)) FROM t10",
+            steps.join(", ")
+        )
+    });
+    for query in growing {
+        fails_alone(&bench, &query).await;
+    }
+    // What is dropped is given back: a hundred batches of half the memory, one after the other.
+    let often =
+        "SELECT count(*), max(length(a.body || a.body || b.value)) FROM logs a, generate_series(1, 8000) b";
+    assert_eq!(json!(ask(&bench, often).await.rows), json!([[800_000, 18]]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
