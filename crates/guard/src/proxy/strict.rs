@@ -20,6 +20,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Not a token, a target, a header or a chunk: hyper's parser refuses it wherever it stands in a head, with a 400.
 const POISON: u8 = 0;
 
+/// hyper looks at a head once it seems whole.
+const POISON_END: &[u8] = b"\r\n\r\n";
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) enum Accepted {
@@ -33,7 +36,7 @@ pub(crate) enum Accepted {
 #[derive(Debug)]
 pub(crate) struct Strict<R> {
     stream: Accepted,
-    /// Read while finding out the protocol.
+    /// To be read before the stream: what came while finding out the protocol, or the end of a poisoned head.
     prefix: Vec<u8>,
     /// None: HTTP/2, which frames its messages itself.
     scanner: Option<Scanner>,
@@ -116,6 +119,7 @@ impl<R: Fn(&'static str) + Unpin> Strict<R> {
             if fault != Fault::Unparsable {
                 buf.filled_mut()[before + good] = POISON;
                 buf.set_filled(before + good + 1);
+                self.prefix = POISON_END.to_vec();
             }
             (self.report)(fault.as_str());
         }
@@ -158,16 +162,18 @@ impl<R: Fn(&'static str) + Unpin> Strict<R> {
 impl<R: Fn(&'static str) + Unpin> AsyncRead for Strict<R> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.poisoned {
-            // As if the client had closed: hyper answers what it has and ends.
-            return Poll::Ready(Ok(()));
-        }
         let before = buf.filled().len();
         if !this.prefix.is_empty() {
             let here = this.prefix.len().min(buf.remaining());
             buf.put_slice(&this.prefix[..here]);
             this.prefix.drain(..here);
-            this.inspect(buf, before);
+            if !this.poisoned {
+                this.inspect(buf, before);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if this.poisoned {
+            // As if the client had closed: hyper answers what it has and ends.
             return Poll::Ready(Ok(()));
         }
         let read = match &mut this.stream {

@@ -4,8 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod attacks;
+mod audit;
+mod draining;
+mod forwarding;
+mod layer;
 mod decisions;
 mod raw;
+mod reference_faults;
 mod reviews;
+mod tls;
 mod upstream;
 mod world;

@@ -182,5 +182,5 @@ fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> G
         verbs: VerbMapping::Krp,
         krp: options.krp,
     };
-    Gate::new(rules, Arc::new(authenticators), AccessReviewer::new(asked, access, clock, metrics))
+    Gate::new(rules, Arc::new(authenticators), Arc::new(AccessReviewer::new(asked, access, clock, metrics)))
 }

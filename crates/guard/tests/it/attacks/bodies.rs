@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body_util::{BodyExt as _, Full};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -31,7 +32,9 @@ async fn s6_trailers_over_http2_carry_no_identity() {
     for name in ["x-remote-user", "x_remote_user", "impersonate-user", "x-checksum"] {
         trailers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
     }
-    let body = Full::new(Bytes::from("hi")).with_trailers(std::future::ready(Some(Ok(trailers))));
+    // Of unknown length: a body with a length has no trailers in HTTP/1.
+    let frames = [Frame::data(Bytes::from("hi")), Frame::trailers(trailers)];
+    let body = StreamBody::new(futures::stream::iter(frames.map(Ok::<_, std::convert::Infallible>)));
     let names = "x-remote-user, x_remote_user, impersonate-user, x-checksum";
     let request = get_http2("/open").method("POST").header("trailer", names).body(body).unwrap();
     assert_eq!(sender.send_request(request).await.unwrap().status(), 200);

@@ -92,6 +92,24 @@ async fn d1_requests_are_bounded() {
 }
 
 #[tokio::test]
+async fn d4_handshakes_have_their_time() {
+    let certificates = crate::tls::Certificates::new();
+    // One handshake at a time: whoever holds it must not hold it for long.
+    let limits = Limits { handshake_timeout: Duration::from_millis(200), handshakes: 1, ..Limits::default() };
+    let world = World::with(Options { security: certificates.security(), limits, ..Options::default() }).await;
+    for sent in [&b""[..], b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"] {
+        let mut silent = Http1::connect(world.guard).await;
+        silent.write(sent).await;
+        silent.rest().await;
+    }
+    let counted = |reason| {
+        world.sample(&format!("parapet_guard_connections_refused_total{{listener=\"secure\",reason=\"{reason}\"}}"))
+    };
+    assert_eq!((counted("handshake_timeout"), counted("handshake")), (2.0, 1.0));
+    assert!(certificates.connect(world.guard, "h2").await.is_ok());
+}
+
+#[tokio::test]
 async fn r5_the_health_port_has_fixed_routes() {
     let metrics = Metrics::register(&mut Registry::default());
     let any = "127.0.0.1:0".parse().unwrap();
