@@ -33,6 +33,7 @@ pub(crate) enum Finding {
 }
 
 /// Who reviews tokens.
+#[expect(clippy::large_enum_variant, reason = "a process has one or two")]
 pub enum Tokens {
     /// The API server.
     Review(TokenAuthenticator),

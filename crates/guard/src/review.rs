@@ -152,9 +152,9 @@ impl Reviews {
                 Err(error) => error,
             };
             if error.is_outage() {
-                pass.failed()
+                pass.failed();
             } else {
-                pass.succeeded()
+                pass.succeeded();
             }
             let wait = match waits.next() {
                 Some(wait) if error.is_worth_a_retry() => error.retry_after().unwrap_or(wait),

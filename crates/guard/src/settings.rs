@@ -18,12 +18,12 @@ mod tls;
 
 pub use addresses::{ListenAddress, UpstreamAddress};
 pub use arguments::{GuardArguments, Wildcard};
+pub use credentials::OidcSettings;
 pub use error::SettingsError;
 pub use file::{Authorization, parse_authorization};
 pub use flags::with_dashes;
+pub use guarded::UpstreamSettings;
 pub use places::Place;
 pub use protocol::{Http2Settings, IdentityHeaderNames};
 pub use resolve::Settings;
 pub use serving::ServingSettings;
-pub use credentials::OidcSettings;
-pub use guarded::UpstreamSettings;

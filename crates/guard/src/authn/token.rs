@@ -60,19 +60,19 @@ impl TokenAuthenticator {
     }
 
     pub(super) async fn authenticate(&self, token: &str, from: Option<SocketAddr>) -> Finding {
-        let now = self.clock.now();
-        let times = TokenTimes::of(token);
-        if times.is_over(now) || times.is_early(now) {
-            return Finding::Refused(RefuseReason::Expired);
-        }
         let audiences = self.rules.audiences.iter().map(String::as_bytes);
         let key = self.keys.of([token.as_bytes()].into_iter().chain(audiences));
-        let found = self.cache.get_or_ask(key, self.ask(token, times, from)).await;
+        let found = self.cache.get_or_ask(key, self.ask(token, from)).await;
         self.metrics.looked_up(CacheName::Token, found.age);
         found.value
     }
 
-    async fn ask(&self, token: &str, times: TokenTimes, from: Option<SocketAddr>) -> Answer<Finding> {
+    async fn ask(&self, token: &str, from: Option<SocketAddr>) -> Answer<Finding> {
+        let (now, times) = (self.clock.now(), TokenTimes::of(token));
+        if times.is_over(now) || times.is_early(now) {
+            // Not worth a place among the answers: it costs less to look again.
+            return Answer { value: Finding::Refused(RefuseReason::Expired), life: None, until: None };
+        }
         let source = self.source(from);
         if source.as_ref().is_some_and(|bucket| !bucket.has_one()) {
             return Answer { value: Finding::Refused(RefuseReason::Throttled), life: None, until: None };

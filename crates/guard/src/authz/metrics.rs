@@ -1,12 +1,10 @@
 //! What is counted about decisions besides their outcome.
 
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -48,18 +46,12 @@ struct Reload {
     result: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Named {
-    what: &'static str,
-}
-
 /// Counters of caches and of what is loaded anew while the process runs.
 #[derive(Clone, Debug)]
 pub struct DecisionMetrics {
     lookups: Family<LookUp, Counter>,
     ages: Family<Of, Histogram, fn() -> Histogram>,
     reloads: Family<Reload, Counter>,
-    ends: Family<Named, Gauge<f64, AtomicU64>>,
 }
 
 /// Seconds; the default life is 10 s, the reference's longest 300 s.
@@ -72,7 +64,6 @@ impl DecisionMetrics {
             lookups: Family::default(),
             ages: Family::new_with_constructor(|| Histogram::new(AGES)),
             reloads: Family::default(),
-            ends: Family::default(),
         };
         registry.register(
             "parapet_guard_cache_lookups",
@@ -90,12 +81,6 @@ impl DecisionMetrics {
             "Files and keys loaded anew while running, by what and result; after a failure the last good ones stay",
             metrics.reloads.clone(),
         );
-        registry.register_with_unit(
-            "parapet_guard_not_after",
-            "Seconds since 1970 at which a certificate ends, by what it is for",
-            Unit::Seconds,
-            metrics.ends.clone(),
-        );
         metrics
     }
 
@@ -111,10 +96,5 @@ impl DecisionMetrics {
     pub fn reloaded(&self, what: &'static str, succeeded: bool) {
         let result = if succeeded { "success" } else { "failure" };
         self.reloads.get_or_create(&Reload { what, result }).inc();
-    }
-
-    /// The certificate that is used for `what` ends then.
-    pub fn ends(&self, what: &'static str, not_after: jiff::Timestamp) {
-        self.ends.get_or_create(&Named { what }).set(not_after.as_second() as f64);
     }
 }

@@ -64,7 +64,9 @@ pub(super) fn upstream(
     Ok(UpstreamSettings { address, h2c, authorities: arguments.upstream_ca_file.clone(), pair })
 }
 
-pub(super) fn identity_headers(arguments: &GuardArguments) -> Result<Option<IdentityHeaderNames>, SettingsError> {
+pub(super) fn identity_headers(
+    arguments: &GuardArguments,
+) -> Result<Option<IdentityHeaderNames>, SettingsError> {
     let names = IdentityHeaderNames::new(
         &arguments.auth_header_user_field_name,
         &arguments.auth_header_groups_field_name,
@@ -78,7 +80,10 @@ pub(super) fn networks(texts: &[String]) -> Result<Vec<IpNet>, SettingsError> {
         let text = text.trim();
         let one = |_| text.parse::<IpAddr>().map(IpNet::from);
         text.parse::<IpNet>().or_else(one).map_err(|_| {
-            SettingsError::flag("trusted-forwarders", format!("expected networks such as 10.0.0.0/8, got {text:?}"))
+            SettingsError::flag(
+                "trusted-forwarders",
+                format!("expected networks such as 10.0.0.0/8, got {text:?}"),
+            )
         })
     };
     texts.iter().map(network).collect()

@@ -26,7 +26,10 @@ pub struct ServingSettings {
 
 pub(super) type Listeners = (Option<ListenAddress>, Option<ListenAddress>, Option<ListenAddress>);
 
-pub(super) fn listeners(arguments: &GuardArguments, warnings: &mut Vec<String>) -> Result<Listeners, SettingsError> {
+pub(super) fn listeners(
+    arguments: &GuardArguments,
+    warnings: &mut Vec<String>,
+) -> Result<Listeners, SettingsError> {
     let parse = |flag, text: &str| match text {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|message: String| SettingsError::flag(flag, message)),
@@ -58,7 +61,10 @@ pub(super) fn listeners(arguments: &GuardArguments, warnings: &mut Vec<String>) 
     Ok((secure, insecure, health))
 }
 
-pub(super) fn serving(arguments: &GuardArguments, warnings: &mut Vec<String>) -> Result<ServingSettings, SettingsError> {
+pub(super) fn serving(
+    arguments: &GuardArguments,
+    warnings: &mut Vec<String>,
+) -> Result<ServingSettings, SettingsError> {
     let pair = pair(
         ("tls-cert-file", &arguments.tls_cert_file),
         ("tls-private-key-file", &arguments.tls_private_key_file),

@@ -75,7 +75,10 @@ fn addresses() {
     assert!(error.starts_with("--upstream: expected http://host:port"), "{error}");
     refused(&["--secure-listen-address=8443"], "--secure-listen-address: expected host:port");
     refused(&["--insecure-listen-address=x"], "--insecure-listen-address: expected host:port");
-    refused(&["--secure-listen-address=:8443", "--proxy-endpoints-port=8443"], "--proxy-endpoints-port: 8443 is");
+    refused(
+        &["--secure-listen-address=:8443", "--proxy-endpoints-port=8443"],
+        "--proxy-endpoints-port: 8443 is",
+    );
     refused(&["--upstream=ftp://x"], "--upstream: expected http://host:port");
     refused(&["--upstream=http://a?b=c"], "--upstream: a query in the address is not used");
     warned(&["--insecure-listen-address=:1"], "--insecure-listen-address: whoever can see the traffic");
@@ -99,7 +102,8 @@ fn certificates() {
 /// The reference shows its client certificate only if `--upstream-ca-file` is there too.
 #[test]
 fn upstream_client_certificate_without_ca() {
-    let flags = ["--upstream=https://a.example", "--upstream-client-cert-file=c", "--upstream-client-key-file=k"];
+    let flags =
+        ["--upstream=https://a.example", "--upstream-client-cert-file=c", "--upstream-client-key-file=k"];
     let upstream = with(&flags).unwrap().upstream;
     assert!(upstream.pair.is_some() && upstream.authorities.is_none());
 }
@@ -122,12 +126,18 @@ fn what_leaves_this_machine() {
     assert!(with(&[&["--upstream=https://a.example", user][..], &both].concat()).is_ok());
     assert!(with(&[user, h2c]).is_ok(), "loopback");
     assert!(with(&["--upstream=unix:///run/app.sock", user]).is_ok());
-    warned(&["--krp-compat", remote, user], "--auth-header-fields-enabled: the upstream is not on this machine");
+    warned(
+        &["--krp-compat", remote, user],
+        "--auth-header-fields-enabled: the upstream is not on this machine",
+    );
 }
 
 #[test]
 fn paths() {
-    refused(&["--allow-paths=/a", "--ignore-paths=/b"], "--ignore-paths: can't be used together with --allow-paths");
+    refused(
+        &["--allow-paths=/a", "--ignore-paths=/b"],
+        "--ignore-paths: can't be used together with --allow-paths",
+    );
     refused(&["--allow-paths=[]a]"], "--allow-paths: \"[]a]\" doesn't begin with a slash");
     refused(&["--krp-compat", "--allow-paths=[]a]"], "--allow-paths: \"[]a]\" is not a glob");
     refused(&["--ignore-paths=/a/*/b"], "--ignore-paths: \"/a/*/b\" has a * before its last segment");
@@ -206,7 +216,8 @@ fn dead_flags_are_taken_and_said_to_be_dead() {
     let warnings = with(&dead).unwrap().warnings;
     for flag in dead {
         let name = flag.split('=').next().unwrap();
-        let said = warnings.iter().filter(|warning| **warning == format!("{name} is accepted and has no effect"));
+        let said =
+            warnings.iter().filter(|warning| **warning == format!("{name} is accepted and has no effect"));
         assert_eq!(said.count(), 1, "{flag}");
     }
 }

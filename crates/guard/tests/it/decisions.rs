@@ -16,14 +16,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
-use parapet_guard::authn::{Authenticators, CertificateAuthenticator, TokenAuthenticator, TokenRules, Tokens};
+use parapet_guard::authn::{
+    Authenticators, CertificateAuthenticator, TokenAuthenticator, TokenRules, Tokens,
+};
 use parapet_guard::authz::{
-    AccessReviewer, AccessRules, AttributeSource, DecisionMetrics, Gate, GateRules, PathGlobs, StaticRules, VerbMapping,
+    AccessReviewer, AccessRules, AttributeSource, DecisionMetrics, Gate, GateRules, PathGlobs, StaticRules,
+    VerbMapping,
 };
 use parapet_guard::review::{ReviewLimits, ReviewMetrics, Reviews};
 use parapet_guard::{
-    AllowReason, CanonicalPath, CanonicalQuery, Clock, Decide as _, Decision, Grant, Inquiry, PathRules, Peer, Refusal,
-    RefuseReason,
+    AllowReason, CanonicalPath, CanonicalQuery, Clock, Decide as _, Decision, Grant, Inquiry, PathRules,
+    Peer, Refusal, RefuseReason,
 };
 use prometheus_client::registry::Registry;
 use rustls_pki_types::CertificateDer;
@@ -150,7 +153,8 @@ impl World {
         lines: &[(&str, &str)],
         peer: &Peer,
     ) -> Result<Grant, Refusal> {
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let path = CanonicalPath::parse(path, PathRules::Strict).unwrap();
         let query = CanonicalQuery::parse(query).unwrap();
         let mut headers = HeaderMap::new();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 /// By a kubeconfig, or as a pod is told.
@@ -11,6 +11,12 @@ pub(super) async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Cl
         Some(path) => {
             let file = Kubeconfig::read_from(path)
                 .with_context(|| format!("--kubeconfig: can't use {}", path.display()))?;
+            let proxies = file.clusters.iter().filter_map(|named| named.cluster.as_ref()?.proxy_url.as_ref());
+            ensure!(
+                proxies.filter(|proxy| !proxy.is_empty()).count() == 0,
+                "--kubeconfig: {} names a proxy-url, which is not supported",
+                path.display()
+            );
             kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
                 .await
                 .with_context(|| format!("--kubeconfig: can't use {}", path.display()))?
@@ -20,5 +26,7 @@ pub(super) async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Cl
     };
     // The client's own would go on for minutes while a caller waits.
     config.default_retry = false;
+    // Tokens go to the API server itself, whatever the environment says of proxies.
+    config.proxy_url = None;
     kube::Client::try_from(config).context("can't set up the client of the API server")
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parapet_guard::settings::{ListenAddress, ServingSettings, UpstreamSettings};
 use parapet_pki::{
-    Bundle, ClientCertificates, ClientProfile, ClientTls, Clock, Material, Metrics, Names, Options, PairPaths,
-    PkiError, Reloader, Reloading, SelfSigned, ServerProfile, ServerTls, Source, WatchedPair, reloading,
+    Bundle, ClientCertificates, ClientProfile, ClientTls, Clock, Material, Metrics, Names, Options,
+    PairPaths, PkiError, Reloader, Reloading, SelfSigned, ServerProfile, ServerTls, Source, WatchedPair,
+    reloading,
 };
 
 /// Where Linux says what the machine (or the pod) is called.
@@ -57,7 +58,8 @@ pub(super) fn upstream(
         },
     };
     let profile = ClientProfile { alpn: alpn(true), ..ClientProfile::default() };
-    reloading(source, profile, options("upstream", reload, metrics)).context("can't set up TLS for the upstream")
+    reloading(source, profile, options("upstream", reload, metrics))
+        .context("can't set up TLS for the upstream")
 }
 
 fn options(name: &'static str, poll: Duration, metrics: Metrics) -> Options {

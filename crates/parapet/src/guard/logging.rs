@@ -22,7 +22,8 @@ pub(super) fn init(verbosity: u32) -> anyhow::Result<()> {
         .with_target("kube_client", LevelFilter::OFF)
         .with_target("parapet", own)
         .with_target(parapet_guard::AUDIT_TARGET, LevelFilter::INFO);
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     tracing_subscriber::registry().with(targets).with(lines).try_init()?;
     Ok(())

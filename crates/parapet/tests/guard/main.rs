@@ -9,6 +9,7 @@ mod flags;
 mod identity;
 mod load;
 mod paths;
+mod process;
 mod prometheus;
 mod recipe;
 mod rules;

@@ -39,18 +39,18 @@ pub enum OidcError {
     #[error("{address} was not reached")]
     Unreachable {
         /// What was asked for.
-        address: Uri,
+        address: String,
         /// Why.
         source: hyper_util::client::legacy::Error,
     },
     /// Its answer came too late.
     #[error("{0} did not answer in time")]
-    Late(Uri),
+    Late(String),
     /// It answered something else than the document. Redirections are not followed.
     #[error("{address} answered {status}")]
     Status {
         /// What was asked for.
-        address: Uri,
+        address: String,
         /// What came.
         status: StatusCode,
     },
@@ -58,7 +58,7 @@ pub enum OidcError {
     #[error("the answer of {address} can't be read")]
     Body {
         /// What was asked for.
-        address: Uri,
+        address: String,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -66,7 +66,7 @@ pub enum OidcError {
     #[error("the answer of {address} is not the document")]
     Json {
         /// What was asked for.
-        address: Uri,
+        address: String,
         /// Why.
         source: serde_json::Error,
     },
@@ -112,14 +112,15 @@ impl Fetcher {
     pub(super) async fn keys(&self, issuer: &str) -> Result<KeySet, OidcError> {
         let address = https(&format!("{}{DISCOVERY}", issuer.trim_end_matches('/')))?;
         let document = self.document(&address).await?;
-        let discovery: Discovery =
-            serde_json::from_slice(&document).map_err(|source| OidcError::Json { address, source })?;
+        let discovery: Discovery = serde_json::from_slice(&document)
+            .map_err(|source| OidcError::Json { address: address.to_string(), source })?;
         if discovery.issuer != issuer {
             return Err(OidcError::OtherIssuer(discovery.issuer));
         }
         let address = https(&discovery.jwks_uri)?;
         let document = self.document(&address).await?;
-        KeySet::from_json(&document).map_err(|source| OidcError::Json { address, source })
+        KeySet::from_json(&document)
+            .map_err(|source| OidcError::Json { address: address.to_string(), source })
     }
 
     async fn document(&self, address: &Uri) -> Result<Bytes, OidcError> {
@@ -129,16 +130,16 @@ impl Fetcher {
                 .expect("an address that was parsed makes a request");
             let response = self.client.request(request).await;
             let response =
-                response.map_err(|source| OidcError::Unreachable { address: address.clone(), source })?;
+                response.map_err(|source| OidcError::Unreachable { address: address.to_string(), source })?;
             let status = response.status();
             if status != StatusCode::OK {
-                return Err(OidcError::Status { address: address.clone(), status });
+                return Err(OidcError::Status { address: address.to_string(), status });
             }
             let body = Limited::new(response.into_body(), DOCUMENT_LIMIT).collect().await;
-            let body = body.map_err(|source| OidcError::Body { address: address.clone(), source })?;
+            let body = body.map_err(|source| OidcError::Body { address: address.to_string(), source })?;
             Ok(body.to_bytes())
         };
-        let late = || OidcError::Late(address.clone());
+        let late = || OidcError::Late(address.to_string());
         tokio::time::timeout(DEADLINE, asked).await.map_err(|_| late())?
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::Method;
 use parapet_guard::authn::{CertificateAuthenticator, CertificateRules};
 use parapet_guard::{AllowReason, AuthnMethod, Consumed, RefuseReason};
-use parapet_pki::{ClientCertificates, Material, Metrics, PkiError, Reloading, ServerProfile, ServerTls, Source, reloading};
+use parapet_pki::{
+    ClientCertificates, Material, Metrics, PkiError, Reloading, ServerProfile, ServerTls, Source, reloading,
+};
 use parapet_testbed::{Authority, Leaf, Pair};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -87,8 +89,7 @@ async fn a_certificate_names_a_user_and_groups() {
     let world = world(Trusting::new(&authority).follow(), CertificateRules::default()).await;
     let peer = peer_with(vec![client(&authority, "alice", Some("dev"))]);
     for _ in 0..2 {
-        let grant =
-            allowed(world.ask_from(Method::GET, "/metrics", &[], &peer).await, AllowReason::Review);
+        let grant = allowed(world.ask_from(Method::GET, "/metrics", &[], &peer).await, AllowReason::Review);
         let identity = grant.identity.unwrap();
         assert_eq!((identity.user.as_str(), identity.method), ("alice", AuthnMethod::Certificate));
         assert_eq!(identity.groups, ["dev", "system:authenticated"]);

@@ -92,8 +92,11 @@ async fn a_token_of_a_websocket() {
     let world = World::new().await;
     // "good" in base64url.
     let protocol = "base64url.bearer.authorization.k8s.io.Z29vZA";
-    let lines =
-        [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-protocol", &format!("{protocol}, chat"))];
+    let lines = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-protocol", &format!("{protocol}, chat")),
+    ];
     let grant = allowed(world.ask(Method::GET, "/metrics", &lines).await, AllowReason::Review);
     assert_eq!(grant.consumed, Consumed::WebSocketProtocol(protocol.to_owned()));
 }
@@ -124,6 +127,8 @@ async fn audiences() {
 async fn unchecked_audiences_are_accepted_for_compatibility_alone() {
     let world = World::with(audience(true)).await;
     allowed(world.get("/metrics", "good").await, AllowReason::Review);
-    world.server.answers("wrong", json!({"authenticated": true, "user": {"username": "alice"}, "audiences": ["x"]}));
+    world
+        .server
+        .answers("wrong", json!({"authenticated": true, "user": {"username": "alice"}, "audiences": ["x"]}));
     refused(world.get("/metrics", "wrong").await, 401, RefuseReason::Audience);
 }

@@ -195,8 +195,7 @@ async fn a_good_token_of_an_issuer() {
     let key = Key::new("1");
     let issuer = Issuer::start(&[&key]).await;
     let world = issuer.ready_world(vec![Algorithm::ES256]).await;
-    let grant =
-        allowed(world.get("/metrics", &key.sign(&issuer.claims())).await, AllowReason::Review);
+    let grant = allowed(world.get("/metrics", &key.sign(&issuer.claims())).await, AllowReason::Review);
     let identity = grant.identity.unwrap();
     assert_eq!((identity.user.as_str(), identity.method), ("oidc:alice@example.org", AuthnMethod::Oidc));
     assert_eq!(identity.groups, ["oidc:dev", "system:authenticated"]);
@@ -231,9 +230,15 @@ async fn forged_tokens() {
         ("other claims", format!("{}.{changed}.{signature}", header(r#"{"alg":"ES256","kid":"1"}"#))),
         (
             "a key that the token brings",
-            format!("{}.{payload}.{signature}", header(r#"{"alg":"ES256","kid":"2","jku":"https://evil.example/"}"#)),
+            format!(
+                "{}.{payload}.{signature}",
+                header(r#"{"alg":"ES256","kid":"2","jku":"https://evil.example/"}"#)
+            ),
         ),
-        ("an algorithm that is not allowed", format!("{}.{payload}.{signature}", header(r#"{"alg":"ES384","kid":"1"}"#))),
+        (
+            "an algorithm that is not allowed",
+            format!("{}.{payload}.{signature}", header(r#"{"alg":"ES384","kid":"1"}"#)),
+        ),
         ("no token at all", "a.b.c".to_owned()),
     ] {
         let decision = world.get("/metrics", &token).await;

@@ -107,7 +107,10 @@ async fn an_api_server_that_does_not_let_us_ask() {
     let refusal = refused(world.get("/metrics", "good").await, 503, RefuseReason::ReviewUnavailable);
     assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(world.asked().0, 1, "asking again gives the same answer");
-    assert_eq!(world.counted("parapet_guard_review_failures_total{kind=\"token\",reason=\"not_allowed\"}"), 1.0);
+    assert_eq!(
+        world.counted("parapet_guard_review_failures_total{kind=\"token\",reason=\"not_allowed\"}"),
+        1.0
+    );
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use http::{HeaderName, Method};
 use parapet_guard::authz::{
-    AttributeSource, GlobStyle, PathGlobs, ResourceTemplates, Rewrites, StaticRule, StaticRules, StaticTarget, Template,
-    VerbMapping,
+    AttributeSource, GlobStyle, PathGlobs, ResourceTemplates, Rewrites, StaticRule, StaticRules,
+    StaticTarget, Template, VerbMapping,
 };
 use parapet_guard::{AllowReason, RefuseReason};
 use serde_json::json;
