@@ -86,6 +86,7 @@ struct Server {
     control: Control,
     process: Child,
     controlled: UnixStream,
+    /// Counted before and after each kill: odd while one is under way.
     kills: Arc<AtomicU64>,
 }
 
@@ -110,6 +111,7 @@ impl Server {
         self.kills.fetch_add(1, Ordering::SeqCst);
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+        self.kills.fetch_add(1, Ordering::SeqCst);
         (self.process, self.controlled) =
             spawn(&self.folder, &self.listener, &self.control_socket, self.control);
     }
@@ -354,7 +356,9 @@ impl Load {
     /// Waits until enough requests were answered in this phase.
     fn until(&self, phase: Phase, finished: u64) {
         // What was answered before is no news.
-        while self.answers.try_recv().is_ok() {}
+        while let Ok(answer) = self.answers.try_recv() {
+            answer.unwrap_or_else(|error| panic!("{error}"));
+        }
         let mut seen = 0;
         while seen < REQUESTS {
             let (answered, rotations) =
@@ -428,7 +432,7 @@ impl Client {
                     // Nobody listens any more at the end.
                     let _ = self.told.send(Ok((answer.phase, answer.finished)));
                 }
-                Err(error) if !is_tls_error(&error) && self.kills.load(Ordering::SeqCst) != kills => {
+                Err(error) if !is_tls_error(&error) && self.cut_by_kill(kills) => {
                     totals.cut += 1;
                 }
                 Err(error) => {
@@ -439,6 +443,13 @@ impl Client {
             }
         }
         totals
+    }
+}
+
+impl Client {
+    /// Whether the server was killed, or being killed, since there were so many `kills`.
+    fn cut_by_kill(&self, kills: u64) -> bool {
+        kills % 2 == 1 || self.kills.load(Ordering::SeqCst) != kills
     }
 }
 
