@@ -45,7 +45,8 @@ async fn what_is_in_flight_is_answered_before_the_end() {
 
 #[tokio::test]
 async fn what_does_not_end_in_time_is_cut() {
-    let (mut world, upstream) = held(Limits { drain_deadline: Duration::from_millis(100), ..Limits::default() }).await;
+    let (mut world, upstream) =
+        held(Limits { drain_deadline: Duration::from_millis(100), ..Limits::default() }).await;
     let mut busy = Http1::connect(world.guard).await;
     busy.write(get("/metrics", &[])).await;
     let (_stream, _) = upstream.accept().await.unwrap();
@@ -75,7 +76,8 @@ async fn tls_in_both_versions() {
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let request = Request::get("https://localhost/metrics").header("authorization", format!("Bearer {TOKEN}"));
+    let request =
+        Request::get("https://localhost/metrics").header("authorization", format!("Bearer {TOKEN}"));
     assert_eq!(sender.send_request(request.body(nothing()).unwrap()).await.unwrap().status(), 200);
     let mut stream = certificates.connect(world.guard, "http/1.1").await.unwrap();
     stream.write_all(get("/metrics", &["Connection: close"]).as_bytes()).await.unwrap();
@@ -92,13 +94,17 @@ async fn a11_connections_of_a_replaced_configuration_end() {
     let following = tokio::spawn(reloader.run(std::future::pending()));
     let world = World::with(Options { security: Security::Tls(tls.clone()), ..Options::default() }).await;
     let stream = certificates.connect(world.guard, "h2").await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake::<_, _, http_body_util::Full<bytes::Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake::<
+        _,
+        _,
+        http_body_util::Full<bytes::Bytes>,
+    >(TokioExecutor::new(), TokioIo::new(stream))
+    .await
+    .unwrap();
     let connection = tokio::spawn(connection);
     let request = || {
-        let request = Request::get("https://localhost/metrics").header("authorization", format!("Bearer {TOKEN}"));
+        let request =
+            Request::get("https://localhost/metrics").header("authorization", format!("Bearer {TOKEN}"));
         request.body(nothing()).unwrap()
     };
     sender.send_request(request()).await.unwrap().into_body().collect().await.unwrap();

@@ -9,8 +9,8 @@ use axum::{Extension, Router};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use parapet_guard::{
-    AllowReason, AuthnMethod, Consumed, Decide, Decision, Engine, Grant, GuardLayer, Identity, Inquiry, Metrics, Policy, Refusal,
-    RefuseReason,
+    AllowReason, AuthnMethod, Consumed, Decide, Decision, Engine, Grant, GuardLayer, Identity, Inquiry,
+    Metrics, Policy, Refusal, RefuseReason,
 };
 use prometheus_client::registry::Registry;
 use tower::ServiceExt as _;
@@ -21,7 +21,11 @@ struct OnlyMetrics;
 impl Decide for OnlyMetrics {
     async fn decide(&self, inquiry: &Inquiry<'_>) -> Decision {
         if inquiry.headers.get("authorization").is_none() {
-            return Decision::Refuse(Refusal::new(StatusCode::UNAUTHORIZED, RefuseReason::NoCredentials, "Unauthorized"));
+            return Decision::Refuse(Refusal::new(
+                StatusCode::UNAUTHORIZED,
+                RefuseReason::NoCredentials,
+                "Unauthorized",
+            ));
         }
         if &**inquiry.path != "/metrics" {
             return Decision::Refuse(Refusal::new(StatusCode::FORBIDDEN, RefuseReason::Denied, "Forbidden"));
@@ -34,7 +38,11 @@ impl Decide for OnlyMetrics {
             method: AuthnMethod::Token,
             expires: None,
         };
-        Decision::Allow(Grant { identity: Some(identity), reason: AllowReason::Review, consumed: Consumed::Bearer })
+        Decision::Allow(Grant {
+            identity: Some(identity),
+            reason: AllowReason::Review,
+            consumed: Consumed::Bearer,
+        })
     }
 }
 
@@ -42,9 +50,16 @@ fn router() -> Router {
     let metrics = Metrics::register(&mut Registry::default());
     let engine = Arc::new(Engine::new(OnlyMetrics, Policy::default(), metrics));
     let shown = |Extension(identity): Extension<Identity>, headers: HeaderMap| async move {
-        format!("{} {}", identity.user, headers.contains_key("authorization") || headers.contains_key("x-remote-user"))
+        format!(
+            "{} {}",
+            identity.user,
+            headers.contains_key("authorization") || headers.contains_key("x-remote-user")
+        )
     };
-    Router::new().route("/metrics", get(shown)).route("/secret", get(|| async { "secret" })).layer(GuardLayer::new(engine))
+    Router::new()
+        .route("/metrics", get(shown))
+        .route("/secret", get(|| async { "secret" }))
+        .layer(GuardLayer::new(engine))
 }
 
 async fn ask(target: &str, token: bool) -> (StatusCode, String) {

@@ -128,7 +128,8 @@ pub(crate) fn get(target: &str, headers: &[&str]) -> String {
 
 /// A request with a good token.
 pub(crate) fn request(method: &str, target: &str, headers: &[&str], body: &str) -> String {
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: guard.test\r\nAuthorization: Bearer {TOKEN}\r\n");
+    let mut text =
+        format!("{method} {target} HTTP/1.1\r\nHost: guard.test\r\nAuthorization: Bearer {TOKEN}\r\n");
     for header in headers {
         text.push_str(header);
         text.push_str("\r\n");
@@ -142,7 +143,10 @@ pub(crate) fn anonymous(target: &str, headers: &[&str]) -> String {
 }
 
 /// The same over HTTP/2: status, headers, body. None: the stream or the connection was reset.
-pub(crate) async fn ask_http2(address: SocketAddr, request: Request<Full<Bytes>>) -> Option<(u16, HeaderMap, String)> {
+pub(crate) async fn ask_http2(
+    address: SocketAddr,
+    request: Request<Full<Bytes>>,
+) -> Option<(u16, HeaderMap, String)> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();

@@ -73,7 +73,8 @@ impl ReviewServer {
 
     /// `token` is this user's, in `system:authenticated` and these groups.
     pub(crate) fn knows(&self, token: &str, user: &str, groups: &[&str]) {
-        let status = json!({"authenticated": true, "user": {"username": user, "uid": "u-1", "groups": groups}});
+        let status =
+            json!({"authenticated": true, "user": {"username": user, "uid": "u-1", "groups": groups}});
         self.state.lock().unwrap().tokens.insert(token.to_owned(), status);
     }
 
@@ -119,7 +120,10 @@ impl ReviewServer {
     }
 }
 
-async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<Response<Full<Bytes>>, std::io::Error> {
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<Mutex<State>>,
+) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let mut review: Value = serde_json::from_slice(&body).unwrap();
@@ -141,7 +145,9 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
             review["status"] = status;
             (201, review.to_string())
         }
-        Fault::Status(code) => (code, json!({"kind": "Status", "code": code, "message": "as told"}).to_string()),
+        Fault::Status(code) => {
+            (code, json!({"kind": "Status", "code": code, "message": "as told"}).to_string())
+        }
         Fault::Garbage => (201, "<html>".to_owned()),
         Fault::Reset => return Err(std::io::Error::other("as told")),
         Fault::Hang => std::future::pending::<(u16, String)>().await,
@@ -164,7 +170,8 @@ fn is_allowed(allowed: &[(String, String, String)], spec: &Value) -> bool {
             format!("{}/{}", text("namespace"), text("resource"))
         }
     };
-    let attributes = if spec["nonResourceAttributes"].is_null() { "resourceAttributes" } else { "nonResourceAttributes" };
+    let attributes =
+        if spec["nonResourceAttributes"].is_null() { "resourceAttributes" } else { "nonResourceAttributes" };
     let verb = spec[attributes]["verb"].as_str().unwrap_or_default();
     let user = spec["user"].as_str().unwrap_or_default();
     allowed.iter().any(|(who, does, to)| {

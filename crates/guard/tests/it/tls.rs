@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use parapet_guard::proxy::Security;
 use parapet_pki::{
-    Authority, ClientCertificates, ClientProfile, ClientTls, LeafOptions, Material, Names, Options, PkiError, Reloader, Reloading,
-    ServerProfile, ServerTls, Source, Usage, client_config, reloading,
+    Authority, ClientCertificates, ClientProfile, ClientTls, LeafOptions, Material, Names, Options, PkiError,
+    Reloader, Reloading, ServerProfile, ServerTls, Source, Usage, client_config, reloading,
 };
 use prometheus_client::registry::Registry;
 use tokio::net::TcpStream;
@@ -62,7 +62,10 @@ impl Certificates {
         }
     }
 
-    pub(crate) fn server(&self, asked: ClientCertificates) -> (Reloading<ServerTls>, Memory, Reloader<Memory, ServerProfile>) {
+    pub(crate) fn server(
+        &self,
+        asked: ClientCertificates,
+    ) -> (Reloading<ServerTls>, Memory, Reloader<Memory, ServerProfile>) {
         let source = Memory::new(self.material());
         let profile = ServerProfile {
             alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -87,7 +90,11 @@ impl Certificates {
     }
 
     /// A TLS connection to a gate.
-    pub(crate) async fn connect(&self, address: std::net::SocketAddr, alpn: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(
+        &self,
+        address: std::net::SocketAddr,
+        alpn: &str,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut config = client_config(self.authority.certificate_pem()).unwrap();
         Arc::make_mut(&mut config).alpn_protocols = vec![alpn.as_bytes().to_vec()];
         let stream = TcpStream::connect(address).await?;

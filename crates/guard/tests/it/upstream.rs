@@ -176,7 +176,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-async fn take_until<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>, end: &[u8]) -> Option<Vec<u8>> {
+async fn take_until<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    end: &[u8],
+) -> Option<Vec<u8>> {
     loop {
         if let Some(at) = buffer.windows(end.len()).position(|window| window == end) {
             let taken = buffer.drain(..at).collect();

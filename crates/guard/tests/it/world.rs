@@ -7,13 +7,15 @@ use std::time::Duration;
 use http::HeaderName;
 use parapet_guard::authn::{Authenticators, TokenAuthenticator, TokenRules, Tokens};
 use parapet_guard::authz::{
-    AccessReviewer, AccessRules, AttributeSource, DecisionMetrics, Gate, GateRules, GlobStyle, PathGlobs, ResourceTemplates,
-    Rewrites, StaticRules, Template, VerbMapping,
+    AccessReviewer, AccessRules, AttributeSource, DecisionMetrics, Gate, GateRules, GlobStyle, PathGlobs,
+    ResourceTemplates, Rewrites, StaticRules, Template, VerbMapping,
 };
 use parapet_guard::proxy::{Drained, Forward, Listener, Readiness, Security, TunnelRules};
 use parapet_guard::review::{ReviewLimits, ReviewMetrics, Reviews};
 use parapet_guard::upstream::{Address, Protocol, UpstreamSettings};
-use parapet_guard::{AuditLines, Clock, Engine, HeaderRules, IdentityHeaders, Limits, Metrics, PathRules, Policy};
+use parapet_guard::{
+    AuditLines, Clock, Engine, HeaderRules, IdentityHeaders, Limits, Metrics, PathRules, Policy,
+};
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -105,12 +107,14 @@ impl World {
         let forward = parapet_guard::upstream::Upstream::new(settings, metrics.clone());
         let handler = Arc::new(Forward::new(engine, forward, options.tunnels));
         let any = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind("secure", any, options.security, options.limits, metrics).await.unwrap();
+        let listener =
+            Listener::bind("secure", any, options.security, options.limits, metrics).await.unwrap();
         let guard = listener.address();
         let readiness = Readiness::not_yet("starting");
         readiness.set_ready();
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(listener.serve(handler, readiness.clone(), async move { drop(stopped.await) }));
+        let serving =
+            tokio::spawn(listener.serve(handler, readiness.clone(), async move { drop(stopped.await) }));
         Self { guard, upstream, reviews, readiness, registry, stop: Some(stop), serving: Some(serving) }
     }
 
@@ -118,7 +122,10 @@ impl World {
     pub(crate) fn sample(&self, start: &str) -> f64 {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
-        let line = text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no {start} in\n{text}"));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_else(|| panic!("no {start} in\n{text}"));
         line.rsplit_once(' ').unwrap().1.parse().unwrap()
     }
 
@@ -150,7 +157,8 @@ fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> G
         attempt: Duration::from_millis(200),
         ..ReviewLimits::default()
     };
-    let asked = Arc::new(Reviews::new(reviews.client(), limits, clock.clone(), ReviewMetrics::register(registry)));
+    let asked =
+        Arc::new(Reviews::new(reviews.client(), limits, clock.clone(), ReviewMetrics::register(registry)));
     let tokens = TokenRules {
         audiences: Vec::new(),
         accept_unchecked_audience: false,
@@ -161,9 +169,15 @@ fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> G
     };
     let authenticators = Authenticators {
         certificates: None,
-        tokens: Tokens::Review(TokenAuthenticator::new(asked.clone(), tokens, clock.clone(), metrics.clone())),
+        tokens: Tokens::Review(TokenAuthenticator::new(
+            asked.clone(),
+            tokens,
+            clock.clone(),
+            metrics.clone(),
+        )),
     };
-    let access = AccessRules { allowed_for: options.cached_for, denied_for: options.cached_for, entries: 1000 };
+    let access =
+        AccessRules { allowed_for: options.cached_for, denied_for: options.cached_for, entries: 1000 };
     let attributes = match &options.rewrites {
         None => AttributeSource::Path,
         Some(rewrites) => AttributeSource::Resource(Box::new(ResourceTemplates {
@@ -175,7 +189,10 @@ fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> G
     };
     let style = if options.krp { GlobStyle::Krp } else { GlobStyle::LastSegment };
     let rules = GateRules {
-        allow: options.allow.as_ref().map(|paths| PathGlobs::parse(paths.iter().copied(), GlobStyle::Segments).unwrap()),
+        allow: options
+            .allow
+            .as_ref()
+            .map(|paths| PathGlobs::parse(paths.iter().copied(), GlobStyle::Segments).unwrap()),
         ignore: PathGlobs::parse(options.ignore.iter().copied(), style).unwrap(),
         attributes,
         rules: StaticRules::default(),

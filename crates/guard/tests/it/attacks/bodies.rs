@@ -14,11 +14,15 @@ use crate::world::{Options, World};
 async fn s6_trailers_carry_no_identity() {
     let world = World::with(Options { ignore: vec!["/open"], ..Options::default() }).await;
     let body = "2\r\nhi\r\n0\r\nX-Remote-User: admin\r\nx_remote_groups: g\r\nAuthorization: Bearer x\r\nX-Checksum: 1\r\n\r\n";
-    let lines = ["Transfer-Encoding: chunked", "Trailer: X-Remote-User, X-Remote-Groups, Authorization, X-Checksum"];
+    let lines =
+        ["Transfer-Encoding: chunked", "Trailer: X-Remote-User, X-Remote-Groups, Authorization, X-Checksum"];
     assert_eq!(ask(world.guard, request("POST", "/open", &lines, body)).await.status, 200);
     let reached = world.upstream.only();
     assert_eq!(reached.header("trailer"), ["X-Checksum"]);
-    assert_eq!(String::from_utf8(reached.body).unwrap().to_ascii_lowercase(), "2\r\nhi\r\n0\r\nx-checksum: 1\r\n\r\n");
+    assert_eq!(
+        String::from_utf8(reached.body).unwrap().to_ascii_lowercase(),
+        "2\r\nhi\r\n0\r\nx-checksum: 1\r\n\r\n"
+    );
 }
 
 #[tokio::test]
@@ -65,8 +69,10 @@ async fn d3_a_slow_reader_holds_the_upstream_back() {
     });
     let mut options = Options::default();
     let target = parapet_guard::upstream::Address::Tcp { host: "127.0.0.1".to_owned(), port: address.port() };
-    options.upstream =
-        Some(parapet_guard::upstream::UpstreamSettings::new(target, parapet_guard::upstream::Protocol::Http1));
+    options.upstream = Some(parapet_guard::upstream::UpstreamSettings::new(
+        target,
+        parapet_guard::upstream::Protocol::Http1,
+    ));
     options.limits.stall_timeout = std::time::Duration::from_millis(300);
     let world = World::with(options).await;
     let mut connection = Http1::connect(world.guard).await;

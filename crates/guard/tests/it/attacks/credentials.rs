@@ -29,7 +29,10 @@ async fn a5_an_api_server_that_gives_no_answer() {
         world.reviews.fails(fault);
         let answer = ask(world.guard, get("/metrics", &[])).await;
         assert_eq!(answer.status, 503, "{fault:?}: {answer:?}");
-        assert!(answer.header("retry-after").is_some_and(|after| after.parse::<u64>().unwrap() >= 1), "{answer:?}");
+        assert!(
+            answer.header("retry-after").is_some_and(|after| after.parse::<u64>().unwrap() >= 1),
+            "{answer:?}"
+        );
         assert_eq!(world.upstream.recorded(), [], "{fault:?}");
         assert_eq!(world.refused("review_unavailable"), 1.0);
     }
@@ -38,7 +41,9 @@ async fn a5_an_api_server_that_gives_no_answer() {
 #[tokio::test]
 async fn a8_two_authorization_headers() {
     let world = World::start().await;
-    for second in ["Authorization: Bearer other", "Authorization: Basic dTpw", "authorization: Bearer good-token"] {
+    for second in
+        ["Authorization: Bearer other", "Authorization: Basic dTpw", "authorization: Bearer good-token"]
+    {
         assert_eq!(ask(world.guard, get("/metrics", &[second])).await.status, 400, "{second}");
     }
     for odd in ["Bearer good-token, Bearer x", "Basic dTpw", "Bearer", "Bearer  ", "good-token"] {

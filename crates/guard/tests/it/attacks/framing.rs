@@ -45,7 +45,8 @@ async fn s1_odd_lengths_and_codings() {
     ] {
         refused(&post(headers, "0\r\n\r\n"), 400).await;
     }
-    refused("POST /open HTTP/1.0\r\nHost: guard.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400).await;
+    refused("POST /open HTTP/1.0\r\nHost: guard.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400)
+        .await;
 }
 
 #[tokio::test]
@@ -57,7 +58,12 @@ async fn s1_bare_line_feeds() {
 
 #[tokio::test]
 async fn s1_a_malformed_chunk_ends_the_connection() {
-    for body in ["5\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n"] {
+    for body in [
+        "5\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5\r\nhelloX\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+    ] {
         let world = World::with(Options { ignore: vec!["/open", "/secret"], ..Options::default() }).await;
         let mut connection = Http1::connect(world.guard).await;
         connection.write(post("Transfer-Encoding: chunked", body)).await;
@@ -73,7 +79,14 @@ async fn s1_a_malformed_chunk_ends_the_connection() {
 async fn s1_hosts() {
     let world = World::start().await;
     let token = format!("Authorization: Bearer {TOKEN}\r\n\r\n");
-    for hosts in ["", "Host: a.test\r\nHost: a.test\r\n", "Host: a.test\r\nHost: b.test\r\n", "Host: \r\n", "Host: a test\r\n", "Host: u@a.test\r\n"] {
+    for hosts in [
+        "",
+        "Host: a.test\r\nHost: a.test\r\n",
+        "Host: a.test\r\nHost: b.test\r\n",
+        "Host: \r\n",
+        "Host: a test\r\n",
+        "Host: u@a.test\r\n",
+    ] {
         for version in ["1.0", "1.1"] {
             let answer = ask(world.guard, format!("GET /metrics HTTP/{version}\r\n{hosts}{token}")).await;
             assert_eq!(answer.status, 400, "{hosts:?} {version}");

@@ -67,7 +67,13 @@ async fn h1_identity_headers_of_the_client_over_http2() {
 #[tokio::test]
 async fn h2_underscores_and_odd_spellings() {
     let world = World::start().await;
-    let odd = ["x_remote_user: admin", "X-Remote_User: admin", "x.remote.user: admin", "X_FORWARDED_EMAIL: a", "IMPERSONATE_USER: a"];
+    let odd = [
+        "x_remote_user: admin",
+        "X-Remote_User: admin",
+        "x.remote.user: admin",
+        "X_FORWARDED_EMAIL: a",
+        "IMPERSONATE_USER: a",
+    ];
     assert_eq!(ask(world.guard, get("/metrics", &odd)).await.status, 200);
     let reached = world.upstream.only();
     assert!(!reached.head.contains("admin"), "{}", reached.head);
@@ -89,7 +95,13 @@ async fn h3_connection_takes_no_identity_away() {
 #[tokio::test]
 async fn h3_connection_takes_its_own_away() {
     let world = World::start().await;
-    let lines = ["Connection: x-hop", "X-Hop: 1", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "X-End: 1"];
+    let lines = [
+        "Connection: x-hop",
+        "X-Hop: 1",
+        "Keep-Alive: timeout=5",
+        "Proxy-Connection: keep-alive",
+        "X-End: 1",
+    ];
     assert_eq!(ask(world.guard, get("/metrics", &lines)).await.status, 200);
     let reached = world.upstream.only();
     assert!(!reached.has("x-hop") && !reached.has("keep-alive") && !reached.has("proxy-connection"));

@@ -133,7 +133,9 @@ async fn s2_odd_pseudo_headers_and_fields() {
         let answer = frames.read().await;
         let refused = match &answer {
             None => true,
-            Some((kind, _, payload)) => matches!(*kind, RST_STREAM | GOAWAY) || *kind == HEADERS && payload[0] != 0x88,
+            Some((kind, _, payload)) => {
+                matches!(*kind, RST_STREAM | GOAWAY) || *kind == HEADERS && payload[0] != 0x88
+            }
         };
         assert!(refused, "{fields:?}: {answer:?}");
         assert_eq!(world.upstream.recorded(), [], "{fields:?}");
@@ -207,7 +209,9 @@ async fn d2_pings_and_settings_are_answered_not_hoarded() {
     let mut frames = Frames::connect(&world).await;
     // Without reading: answers pile up at the sender's end, not in the gate.
     for _ in 0..2000 {
-        if !frames.write(&frame(PING, 0, 0, &[0; 8])).await || !frames.write(&frame(SETTINGS, 0, 0, &[])).await {
+        if !frames.write(&frame(PING, 0, 0, &[0; 8])).await
+            || !frames.write(&frame(SETTINGS, 0, 0, &[])).await
+        {
             break;
         }
     }

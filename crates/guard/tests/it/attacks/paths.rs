@@ -29,7 +29,14 @@ async fn p1_encoded_dot_segments() {
     let world = World::start().await;
     refused(
         &world,
-        &["/api/%2e%2e/metrics", "/api/%2E./metrics", "/api/.%2e/metrics", "/x/..%2fy", "/api/%2e/metrics", "/%2e%2e"],
+        &[
+            "/api/%2e%2e/metrics",
+            "/api/%2E./metrics",
+            "/api/.%2e/metrics",
+            "/x/..%2fy",
+            "/api/%2e/metrics",
+            "/%2e%2e",
+        ],
     )
     .await;
     assert!(world.refused("path") > 0.0);
@@ -38,7 +45,11 @@ async fn p1_encoded_dot_segments() {
 #[tokio::test]
 async fn p2_literal_dots_and_empty_segments() {
     let world = World::start().await;
-    refused(&world, &["/api/../metrics", "/./metrics", "//metrics", "/api//v1", "/api/./v1", "/api/..", "/.."]).await;
+    refused(
+        &world,
+        &["/api/../metrics", "/./metrics", "//metrics", "/api//v1", "/api/./v1", "/api/..", "/.."],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -50,7 +61,11 @@ async fn p3_double_encoding() {
 #[tokio::test]
 async fn p4_encoded_slash_and_backslash() {
     let world = open_to_all(&["/api/*"]).await;
-    refused(&world, &["/api%2fv1", "/api/..%5cx", "/api/a%5Cb", "/api/..\\..\\x", "/api\\v1", "/api/v1%2Flabels"]).await;
+    refused(
+        &world,
+        &["/api%2fv1", "/api/..%5cx", "/api/a%5Cb", "/api/..\\..\\x", "/api\\v1", "/api/v1%2Flabels"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -67,8 +82,14 @@ async fn p5_path_parameters() {
 #[tokio::test]
 async fn p6_control_bytes_raw_text_and_bad_escapes() {
     let world = World::start().await;
-    refused(&world, &["/a%00", "/a%0d%0ab", "/a%zz", "/a%2", "/a%", "/%ff", "/a%7f", "/\"x", "/a|b", "/a<b>"]).await;
-    for raw in [&b"GET /caf\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n"] {
+    refused(
+        &world,
+        &["/a%00", "/a%0d%0ab", "/a%zz", "/a%2", "/a%", "/%ff", "/a%7f", "/\"x", "/a|b", "/a<b>"],
+    )
+    .await;
+    for raw in
+        [&b"GET /caf\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n"]
+    {
         assert_eq!(ask(world.guard, raw).await.status, 400);
     }
     assert_eq!(world.upstream.recorded(), []);
@@ -111,7 +132,8 @@ async fn p8_case_and_trailing_slash() {
 async fn p9_glob_parent_escape() {
     for krp in [false, true] {
         let world = World::with(Options { ignore: vec!["/static/*"], krp, ..Options::default() }).await;
-        refused(&world, &["/static/%2e%2e", "/static/..", "/static/%2e%2e/secret", "/static/..%2fsecret"]).await;
+        refused(&world, &["/static/%2e%2e", "/static/..", "/static/%2e%2e/secret", "/static/..%2fsecret"])
+            .await;
         assert_eq!(ask(world.guard, anonymous("/static/x", &[])).await.status, 200);
     }
 }
@@ -123,7 +145,13 @@ async fn p9_globs_stay_closed_in_compatibility() {
     let world = World::with(options).await;
     refused(
         &world,
-        &["/static/%2e%2e", "/static/%252e%252e", "/static/..%5csecret", "/static/%2e%2e%2fsecret", "/static/.%2e;x"],
+        &[
+            "/static/%2e%2e",
+            "/static/%252e%252e",
+            "/static/..%5csecret",
+            "/static/%2e%2e%2fsecret",
+            "/static/.%2e;x",
+        ],
     )
     .await;
 }
@@ -145,12 +173,18 @@ async fn p10_odd_targets() {
         ("get /metrics HTTP/1.1", 405),
     ] {
         let answer = ask(world.guard, format!("{line}\r\n{host}")).await;
-        assert!(answer.status == status || (answer.status == 400 && line.starts_with("CONNECT /")), "{line}: {answer:?}");
+        assert!(
+            answer.status == status || (answer.status == 400 && line.starts_with("CONNECT /")),
+            "{line}: {answer:?}"
+        );
     }
     assert_eq!(world.upstream.recorded(), []);
     assert!(world.reviews.token_reviews().is_empty());
     // An absolute target that agrees with Host is a path like any other.
-    assert_eq!(ask(world.guard, format!("GET http://guard.test/metrics HTTP/1.1\r\n{host}")).await.status, 200);
+    assert_eq!(
+        ask(world.guard, format!("GET http://guard.test/metrics HTTP/1.1\r\n{host}")).await.status,
+        200
+    );
     assert_eq!(world.upstream.only().request_line(), "GET /metrics HTTP/1.1");
 }
 

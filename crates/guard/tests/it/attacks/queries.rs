@@ -90,7 +90,10 @@ async fn q4_q5_values_that_are_no_names() {
         let answer = ask(by_header.guard, get("/metrics", &[&format!("X-Namespace: {value}")])).await;
         assert_eq!(answer.status, 400, "{value}");
     }
-    assert_eq!(ask(by_header.guard, get("/metrics", &["X-Namespace: ok", "X-Namespace: bad"])).await.status, 403);
+    assert_eq!(
+        ask(by_header.guard, get("/metrics", &["X-Namespace: ok", "X-Namespace: bad"])).await.status,
+        403
+    );
     assert_eq!(ask(by_header.guard, get("/metrics", &["X-Namespace: ok"])).await.status, 200);
     assert_eq!(by_header.upstream.recorded().len(), 1);
     assert_eq!(world.upstream.recorded(), []);

@@ -42,7 +42,8 @@ async fn d1_slow_heads_and_idle_connections_end() {
 
 #[tokio::test]
 async fn d1_slow_bodies_end() {
-    let world = World::with(Options { limits: impatient(), ignore: vec!["/open"], ..Options::default() }).await;
+    let world =
+        World::with(Options { limits: impatient(), ignore: vec!["/open"], ..Options::default() }).await;
     let mut connection = Http1::connect(world.guard).await;
     connection.write("POST /open HTTP/1.1\r\nHost: guard.test\r\nContent-Length: 100\r\n\r\nsome").await;
     connection.rest().await;
@@ -62,7 +63,8 @@ async fn d1_connections_are_bounded() {
             assert_eq!(connection.ask(get("/metrics", &[])).await.status, 200);
         }
         assert_eq!(ask(world.guard, get("/metrics", &[])).await.status, 0);
-        let name = format!("parapet_guard_connections_refused_total{{listener=\"secure\",reason=\"{reason}\"}}");
+        let name =
+            format!("parapet_guard_connections_refused_total{{listener=\"secure\",reason=\"{reason}\"}}");
         assert_eq!(world.sample(&name), 1.0);
         // A place that is left is given again.
         drop(first);
@@ -79,8 +81,10 @@ async fn d1_requests_are_bounded() {
         host: "127.0.0.1".to_owned(),
         port: held.local_addr().unwrap().port(),
     };
-    options.upstream =
-        Some(parapet_guard::upstream::UpstreamSettings::new(address, parapet_guard::upstream::Protocol::Http1));
+    options.upstream = Some(parapet_guard::upstream::UpstreamSettings::new(
+        address,
+        parapet_guard::upstream::Protocol::Http1,
+    ));
     let world = World::with(options).await;
     let mut first = Http1::connect(world.guard).await;
     first.write(get("/metrics", &[])).await;
@@ -96,14 +100,17 @@ async fn d4_handshakes_have_their_time() {
     let certificates = crate::tls::Certificates::new();
     // One handshake at a time: whoever holds it must not hold it for long.
     let limits = Limits { handshake_timeout: Duration::from_millis(200), handshakes: 1, ..Limits::default() };
-    let world = World::with(Options { security: certificates.security(), limits, ..Options::default() }).await;
+    let world =
+        World::with(Options { security: certificates.security(), limits, ..Options::default() }).await;
     for sent in [&b""[..], b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"] {
         let mut silent = Http1::connect(world.guard).await;
         silent.write(sent).await;
         silent.rest().await;
     }
     let counted = |reason| {
-        world.sample(&format!("parapet_guard_connections_refused_total{{listener=\"secure\",reason=\"{reason}\"}}"))
+        world.sample(&format!(
+            "parapet_guard_connections_refused_total{{listener=\"secure\",reason=\"{reason}\"}}"
+        ))
     };
     assert_eq!((counted("handshake_timeout"), counted("handshake")), (2.0, 1.0));
     assert!(certificates.connect(world.guard, "h2").await.is_ok());
@@ -126,7 +133,15 @@ async fn r5_the_health_port_has_fixed_routes() {
     assert_eq!(ask(address, get("/readyz", &[])).await.status, 503);
     readiness.set_ready();
     assert_eq!(ask(address, get("/readyz", &[])).await.status, 200);
-    for path in ["/healthz/../metrics", "/healthz/%2e%2e/metrics", "/metrics", "/", "/healthz/", "//healthz", "/HEALTHZ"] {
+    for path in [
+        "/healthz/../metrics",
+        "/healthz/%2e%2e/metrics",
+        "/metrics",
+        "/",
+        "/healthz/",
+        "//healthz",
+        "/HEALTHZ",
+    ] {
         assert_eq!(ask(address, get(path, &[])).await.status, 404, "{path}");
     }
     assert_eq!(ask(address, get("/healthz", &[]).replace("GET", "POST")).await.status, 405);

@@ -6,7 +6,8 @@ use crate::raw::{Http1, ask, get, request};
 use crate::upstream::{Upstream, ok};
 use crate::world::{Options, TOKEN, World};
 
-const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const SWITCH: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const ASK: [&str; 4] = [
     "Connection: Upgrade",
     "Upgrade: websocket",
@@ -57,7 +58,11 @@ async fn s3_only_websockets_are_upgrades() {
     let world = World::before(upstream, Options { tunnels: tunnels(), ..Options::default() }).await;
     // Other protocols are not passed on: the request is one like any other.
     for other in ["SPDY/3.1", "h2c", "websocket, h2c", "tcp"] {
-        let lines = ["Connection: Upgrade, HTTP2-Settings", &format!("Upgrade: {other}"), "HTTP2-Settings: AAMAAABkAAQAAP__"];
+        let lines = [
+            "Connection: Upgrade, HTTP2-Settings",
+            &format!("Upgrade: {other}"),
+            "HTTP2-Settings: AAMAAABkAAQAAP__",
+        ];
         assert_eq!(ask(world.guard, get("/api/ws", &lines)).await.status, 200, "{other}");
     }
     for reached in world.upstream.recorded() {
@@ -129,5 +134,9 @@ async fn s5_h2c_upgrade_is_never_passed_on() {
     let lines = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"];
     assert_eq!(ask(world.guard, get("/metrics", &lines)).await.status, 200);
     let reached = world.upstream.only();
-    assert!(!reached.has("upgrade") && !reached.has("http2-settings") && !reached.has("connection"), "{}", reached.head);
+    assert!(
+        !reached.has("upgrade") && !reached.has("http2-settings") && !reached.has("connection"),
+        "{}",
+        reached.head
+    );
 }
