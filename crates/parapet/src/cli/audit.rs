@@ -1,0 +1,276 @@
+//! `parapet audit`: what is open, weak or broken in the manifests of an observability stack, and how to put it right.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+use parapet_audit::report::{self, Format, Style};
+use parapet_audit::{Audit, Baseline, Options, Severity, SuppressionEntry};
+use parapet_manifest::{Limits, Source};
+
+use crate::exit::{Failure, OrExit as _, Reason};
+use crate::yaml;
+
+/// What `--help` says at its end.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  parapet audit deploy/ -R                                  read a folder and those in it
+  helm template chart/ | parapet audit -                    what a chart really makes
+  kubectl get all,cm,netpol,ns -A -o yaml | parapet audit - what a cluster has
+  parapet audit deploy/ -o sarif --output audit.sarif       for code scanning
+  parapet audit deploy/ --write-baseline known.json         remember what is known
+  parapet audit deploy/ --baseline known.json               only what is new
+  parapet audit deploy/ --fix fixes.patch                   then: patch -p1 < fixes.patch
+  parapet audit --explain OBS-RX-13                         what a rule means
+
+To live with a finding: annotate the object, audit.parapet.dev/ignore.<RULE>: \"<reason>; until=YYYY-MM-DD\",
+or name it in a file given with --suppressions.
+
+Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 the command line or the input can't be used.";
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    /// Files, folders, or - for standard input: manifests, `kustomize build` or `helm template` output
+    #[arg(value_name = "PATH", required_unless_present_any = ["filename", "explain", "list_rules"])]
+    paths: Vec<PathBuf>,
+    /// The same, as kubectl names it; repeatable
+    #[arg(short = 'f', long, value_name = "PATH")]
+    filename: Vec<PathBuf>,
+    /// Read the folders' folders too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// The namespace of objects that name none
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+
+    /// The report's form
+    #[arg(short = 'o', long, value_enum, default_value = "text", help_heading = "Report")]
+    format: ReportFormat,
+    /// Where the report goes, instead of standard output
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    output: Option<PathBuf>,
+    /// The mildest severity that fails the run
+    #[arg(long, value_name = "SEVERITY", default_value = "high", help_heading = "Report")]
+    fail_on: Severity,
+    /// Exit with 0 whatever is found
+    #[arg(long, help_heading = "Report")]
+    exit_zero: bool,
+    /// Only these rules; repeatable
+    #[arg(long, value_name = "ID", value_parser = rule_id, help_heading = "Report")]
+    rule: Vec<String>,
+    /// Write all patches as one unified diff to FILE, - for standard output
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    fix: Option<PathBuf>,
+
+    /// Findings to live with: a YAML file of `suppressions`, each with rule, reason, and kind, namespace, name, path, until
+    #[arg(long, value_name = "FILE", help_heading = "Suppression")]
+    suppressions: Option<PathBuf>,
+    /// Leave out what this baseline knows
+    #[arg(long, value_name = "FILE", help_heading = "Suppression")]
+    baseline: Option<PathBuf>,
+    /// Write a baseline of everything found now
+    #[arg(long, value_name = "FILE", help_heading = "Suppression")]
+    write_baseline: Option<PathBuf>,
+
+    /// Look at every workload, not only at the observability stack's
+    #[arg(long, help_heading = "What is meant")]
+    all_workloads: bool,
+    /// The network plugin, such as calico or cilium
+    #[arg(long, value_name = "NAME", help_heading = "What is meant")]
+    cni: Option<String>,
+    /// Addresses of pods, Services or nodes, which blocks should leave to selectors; repeatable
+    #[arg(long, value_name = "CIDR", help_heading = "What is meant")]
+    cluster_network: Vec<ipnet::IpNet>,
+    /// An address of the API server; repeatable
+    #[arg(long, value_name = "ADDRESS", help_heading = "What is meant")]
+    api_server: Vec<IpAddr>,
+    /// The namespaces' label whose value names the tenant
+    #[arg(long, value_name = "LABEL", help_heading = "What is meant")]
+    tenant_label: Option<String>,
+    /// A registry, or the beginning of an image's name, that is trusted; repeatable
+    #[arg(long, value_name = "PREFIX", help_heading = "What is meant")]
+    registry: Vec<String>,
+    /// A subject that may read Secrets, as Kind:namespace/name; repeatable
+    #[arg(long, value_name = "SUBJECT", help_heading = "What is meant")]
+    secret_reader: Vec<String>,
+    /// Collectors must be FIPS builds
+    #[arg(long, help_heading = "What is meant")]
+    fips: bool,
+    /// The cluster has no bound service account tokens (third-party-jwt)
+    #[arg(long, help_heading = "What is meant")]
+    first_party_tokens: bool,
+    /// Kubernetes' version, for the Pod Security Standards: 1.N
+    #[arg(long, value_name = "VERSION", value_parser = minor, help_heading = "What is meant")]
+    kubernetes_version: Option<u32>,
+
+    /// Print what a rule means
+    #[arg(long, value_name = "ID", value_parser = rule_id)]
+    explain: Option<String>,
+    /// Print all rules
+    #[arg(long)]
+    list_rules: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ReportFormat {
+    /// For people
+    Text,
+    /// Everything, with a versioned schema
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// For CI servers
+    Junit,
+    /// GitHub's workflow commands
+    Github,
+    /// GitLab's code quality
+    Gitlab,
+    /// For step summaries and merge requests
+    Markdown,
+    /// One page that needs nothing else
+    Html,
+}
+
+impl From<ReportFormat> for Format {
+    fn from(format: ReportFormat) -> Self {
+        match format {
+            ReportFormat::Text => Self::Text,
+            ReportFormat::Json => Self::Json,
+            ReportFormat::Sarif => Self::Sarif,
+            ReportFormat::Junit => Self::Junit,
+            ReportFormat::Github => Self::Github,
+            ReportFormat::Gitlab => Self::Gitlab,
+            ReportFormat::Markdown => Self::Markdown,
+            ReportFormat::Html => Self::Html,
+        }
+    }
+}
+
+/// A file of suppressions.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suppressions {
+    suppressions: Vec<SuppressionEntry>,
+}
+
+fn rule_id(text: &str) -> Result<String, String> {
+    let known = parapet_audit::rule(text).is_some();
+    if known { Ok(text.to_owned()) } else { Err("there is no such rule; --list-rules prints all".to_owned()) }
+}
+
+fn minor(text: &str) -> Result<u32, String> {
+    let minor = text.trim_start_matches('v').strip_prefix("1.").and_then(|minor| minor.parse().ok());
+    minor.ok_or_else(|| "not a version such as 1.34".to_owned())
+}
+
+impl AuditArguments {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let mut stdout = io::stdout().lock();
+        if let Some(rule) = self.explain.as_deref().and_then(parapet_audit::rule) {
+            writeln!(stdout, "{} ({}, {})\n{}\n\nWhy: {}\n\nFix: {}", rule.id, rule.severity, rule.group.title(), rule.title, rule.why, rule.fix)
+                .or_exit(Reason::Usage)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.list_rules {
+            for rule in parapet_audit::rules() {
+                writeln!(stdout, "{:<12} {:<8} {}", rule.id, rule.severity.name(), rule.title).or_exit(Reason::Usage)?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let audit = self.audit()?;
+        if let Some(path) = &self.write_baseline {
+            write_file(path, Baseline::of(&audit.findings).to_json().as_bytes()).or_exit(Reason::Usage)?;
+        }
+        if let Some(path) = &self.fix {
+            write_fix(&audit, path, &mut stdout).or_exit(Reason::Usage)?;
+        }
+        let patch_on_stdout = self.fix.as_ref().is_some_and(|path| path.as_os_str() == "-");
+        match &self.output {
+            Some(path) => {
+                let mut file = Vec::new();
+                report::write(self.format.into(), &audit, style(false), &mut file).or_exit(Reason::Usage)?;
+                write_file(path, &file).or_exit(Reason::Usage)?;
+            }
+            None if patch_on_stdout => {}
+            None => {
+                let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+                report::write(self.format.into(), &audit, style(color), &mut stdout).or_exit(Reason::Usage)?;
+            }
+        }
+        let fails = audit.count_from(self.fail_on) > 0 && !self.exit_zero;
+        Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn audit(&self) -> Result<Audit, Failure> {
+        let paths = self.paths.iter().chain(&self.filename);
+        let sources: Vec<Source> = paths.map(|path| Source::from_argument(path, self.recursive)).collect();
+        let loaded = parapet_manifest::load(&sources, &Limits::default(), &mut io::stdin().lock());
+        let options = self.options();
+        let mut audit = parapet_audit::audit(&loaded.documents, loaded.problems, &options);
+        let mut stderr = io::stderr().lock();
+        for problem in &audit.problems {
+            writeln!(stderr, "{problem}").or_exit(Reason::Usage)?;
+        }
+        if audit.objects == 0 {
+            return Err(Failure::new(Reason::Usage, anyhow!("no Kubernetes object was found; -R reads the folders' folders too")));
+        }
+        if !self.rule.is_empty() {
+            audit.findings.retain(|finding| self.rule.iter().any(|id| id == finding.rule.id));
+        }
+        if let Some(path) = &self.suppressions {
+            let file: Suppressions = yaml::read(path, "file of suppressions").or_exit(Reason::Usage)?;
+            for note in parapet_audit::by_entries(&mut audit.findings, &file.suppressions, options.today) {
+                writeln!(stderr, "{}: {note}", path.display()).or_exit(Reason::Usage)?;
+            }
+        }
+        if let Some(path) = &self.baseline {
+            let text = fs::read_to_string(path).with_context(|| format!("can't read the baseline {}", path.display()));
+            let baseline = Baseline::from_json(&text.or_exit(Reason::Usage)?)
+                .with_context(|| path.display().to_string())
+                .or_exit(Reason::Usage)?;
+            baseline.apply(&mut audit.findings);
+        }
+        Ok(audit)
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            namespace: self.namespace.clone(),
+            every_workload: self.all_workloads,
+            fips: self.fips,
+            tenant_label: self.tenant_label.clone(),
+            cni: self.cni.clone(),
+            cluster_networks: self.cluster_network.clone(),
+            api_server: self.api_server.clone(),
+            registries: self.registry.clone(),
+            secret_readers: self.secret_reader.clone(),
+            third_party_tokens: !self.first_party_tokens,
+            kubernetes_minor: self.kubernetes_version,
+            today: jiff::Zoned::now().date(),
+        }
+    }
+}
+
+fn style(color: bool) -> Style<'static> {
+    Style { version: env!("CARGO_PKG_VERSION"), color }
+}
+
+fn write_file(path: &std::path::Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, bytes).with_context(|| format!("can't write {}", path.display()))
+}
+
+fn write_fix(audit: &Audit, path: &std::path::Path, stdout: &mut dyn Write) -> anyhow::Result<()> {
+    let fix = parapet_audit::fix(audit, &|file| fs::read(file)).context("can't read a manifest again")?;
+    if path.as_os_str() == "-" {
+        stdout.write_all(fix.diff.as_bytes())?;
+    } else {
+        write_file(path, fix.diff.as_bytes())?;
+    }
+    let mut stderr = io::stderr().lock();
+    writeln!(stderr, "{} findings have a patch in the diff; {} wait for a second run", fix.applied, fix.skipped)?;
+    Ok(())
+}
