@@ -7,7 +7,7 @@
 //! # async fn a_test() -> anyhow::Result<()> {
 //! let Some(cluster) = parapet_testbed::Cluster::shared().await else { return Ok(()) }; // said that it was skipped
 //! cluster.namespace("my-test").await?;
-//! cluster.apply(include_str!("../README.md"), "my-test").await?;
+//! cluster.apply("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 80}]}}", "my-test").await?;
 //! # Ok(()) }
 //! ```
 //!

@@ -75,6 +75,11 @@ impl Programs {
         }))
     }
 
+    /// The two that make a cluster, by the names that `$KUBEBUILDER_ASSETS` has for them.
+    pub fn etcd_and_apiserver(&self) -> [(&'static str, Command); 2] {
+        [("etcd", self.etcd.command()), ("kube-apiserver", self.apiserver.command())]
+    }
+
     pub(crate) fn built(dir: &Path) -> Option<Self> {
         if !dir.join(COMPLETE).is_file() {
             return None;

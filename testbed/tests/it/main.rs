@@ -1,5 +1,6 @@
 //! The testbed tested by itself: what it answers, and that nothing of it stays.
 
 mod answers;
+mod assets;
 mod end;
 mod skipped;

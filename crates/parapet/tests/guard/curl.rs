@@ -17,7 +17,14 @@ pub(crate) struct Answer {
 /// Asks for `url` with more arguments.
 pub(crate) async fn curl(url: &str, args: &[&str]) -> Answer {
     let output = Command::new("curl")
-        .args(["--silent", "--insecure", "--path-as-is", "--write-out", "\n%{http_code} %{http_version}"])
+        .args([
+            "--silent",
+            "--insecure",
+            "--globoff",
+            "--path-as-is",
+            "--write-out",
+            "\n%{http_code} %{http_version}",
+        ])
         .args(args)
         .arg(url)
         .kill_on_drop(true)

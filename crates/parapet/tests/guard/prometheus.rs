@@ -81,6 +81,7 @@ impl Prometheus {
     /// Null until it answers.
     async fn ask(&self, path: &str) -> Value {
         let answer = curl(&format!("{}{path}", self.url), &[]).await;
+        assert!(answer.status < 400 || answer.status == 503, "{path}: {answer:?}");
         serde_json::from_str(&answer.body).unwrap_or_default()
     }
 }

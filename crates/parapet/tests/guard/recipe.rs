@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use k8s_openapi::api::core::v1::Container;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::runtime::wait;
-use kube::{Api, Client, Config};
 use parapet_testbed::{Authority, Leaf};
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ async fn the_recipe_works_with_a_sidecar_an_own_certificate_and_in_process() {
 
     sidecar(&world, &token, &stranger).await;
     own_certificate(&world, &token).await;
-    in_process(&world, &token).await;
+    in_process(&world, &token, &stranger).await;
 }
 
 async fn sidecar(world: &World, token: &str, stranger: &str) {
@@ -77,7 +77,7 @@ async fn sidecar(world: &World, token: &str, stranger: &str) {
     let url = format!("{}/metrics", guard.url);
     assert_eq!(status_with(token, &url).await, 200);
     assert_eq!(status_with(stranger, &url).await, 403);
-    scraped(world, &guard, &monitor, token, None).await;
+    behind(scraped(world, &guard, &monitor, token, None).await).await;
 }
 
 async fn own_certificate(world: &World, token: &str) {
@@ -97,30 +97,40 @@ async fn own_certificate(world: &World, token: &str) {
     let (certificate, key) = written(&pair, world.cluster.sandbox(), "own-certificate");
     let guard = started(world, &container, &[("/tls/tls.crt", &certificate), ("/tls/tls.key", &key)]).await;
     assert_eq!(status_with(token, &format!("{}/metrics", guard.url)).await, 200);
-    scraped(world, &guard, &monitor, token, Some(&authority)).await;
+    behind(scraped(world, &guard, &monitor, token, Some(&authority)).await).await;
 }
 
-/// The questions that an operator with `metrics-secure` asks, with the rights that the manifests give it.
-async fn in_process(world: &World, token: &str) {
-    for file in [
-        "in-process/config.yaml",
-        "in-process/service.yaml",
-        "in-process/rbac.yaml",
-        "in-process/service-monitor.yaml",
-    ] {
+/// A process that asks for its own endpoint, with the rights that the manifests give the operator: the guard's own metrics
+/// are behind the gate that every role puts before its endpoints, with nothing forwarded.
+async fn in_process(world: &World, token: &str, stranger: &str) {
+    // Here the rights are those of this generation's manifests alone.
+    let bindings: Api<ClusterRoleBinding> = Api::all(world.cluster.client().await.unwrap());
+    bindings.delete("elastic-operator-proxy-rolebinding", &DeleteParams::default()).await.unwrap();
+    let reviews = What::Create("authentication.k8s.io", "tokenreviews");
+    while world.is_allowed(&world.user(OPERATOR), reviews).await {
+        tokio::task::yield_now().await;
+    }
+    for file in ["in-process/config.yaml", "in-process/service.yaml", "in-process/rbac.yaml"] {
         apply(world, &example(file)).await;
     }
-    let kubeconfig = world.cluster.kubeconfig_of(SYSTEM, OPERATOR).await.unwrap();
-    let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
-    let operator = Client::try_from(config).unwrap();
-    let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences: None };
-    let review = TokenReview { spec, ..Default::default() };
-    let answer = Api::<TokenReview>::all(operator).create(&PostParams::default(), &review).await.unwrap();
-    let user = answer.status.unwrap().user.unwrap().username.unwrap();
-    assert_eq!(user, "system:serviceaccount:monitoring:prometheus");
-    assert!(world.is_allowed(&user, What::Get("/metrics")).await);
-    assert!(!world.is_allowed(&world.user("default"), What::Get("/metrics")).await);
+    world.wait_until_allowed(&world.user(OPERATOR), reviews).await;
+    let monitor = apply(world, &example("in-process/service-monitor.yaml")).await.remove(0);
+
+    let port = parapet_testbed::free_port().unwrap();
+    let upstream = format!("--upstream={}", world.upstream.url());
+    let mut guard = world.guard_of(OPERATOR, &[&upstream, &format!("--proxy-endpoints-port={port}")]).await;
+    let forwarded = world.upstream.seen().len();
+    guard.url = format!("https://127.0.0.1:{port}");
+    let url = format!("{}/metrics", guard.url);
+    assert_eq!(status(&url).await, 401);
+    assert_eq!(status_with(stranger, &url).await, 403);
+    assert_eq!(status_with(token, &url).await, 200);
+    let prometheus = scraped(world, &guard, &monitor, token, None).await;
+    if let Some(prometheus) = prometheus {
+        let refused = "sum(parapet_guard_requests_total{decision=%22refuse%22})";
+        assert!(prometheus.value(refused).await.parse::<f64>().unwrap() >= 2.0);
+    }
+    assert_eq!(world.upstream.seen().len(), forwarded, "nothing was forwarded");
 }
 
 async fn apply(world: &World, manifest: &str) -> Vec<DynamicObject> {
@@ -175,7 +185,13 @@ async fn started(world: &World, container: &Container, files: &[(&str, &str)]) -
 }
 
 /// Prometheus told what the ServiceMonitor says, as the Prometheus operator would tell it.
-async fn scraped(world: &World, guard: &Guard, monitor: &DynamicObject, token: &str, ca: Option<&Authority>) {
+async fn scraped(
+    world: &World,
+    guard: &Guard,
+    monitor: &DynamicObject,
+    token: &str,
+    ca: Option<&Authority>,
+) -> Option<Prometheus> {
     let endpoint = &monitor.data["spec"]["endpoints"][0];
     assert_eq!((&endpoint["interval"], &endpoint["port"]), (&json!("30s"), &json!("https")));
     let tls = &endpoint["tlsConfig"];
@@ -191,7 +207,14 @@ async fn scraped(world: &World, guard: &Guard, monitor: &DynamicObject, token: &
         "bearer_token_file": world.file("token", token),
         "tls_config": tls_config,
     });
-    let Some(prometheus) = Prometheus::scraping(world, address(&guard.url), settings).await else { return };
+    let prometheus = Prometheus::scraping(world, address(&guard.url), settings).await?;
     assert_eq!(prometheus.first_scrape().await, Ok(()));
-    assert_eq!(prometheus.value("behind_the_guard").await, "1");
+    Some(prometheus)
+}
+
+/// What Prometheus has stored came from behind the guard.
+async fn behind(prometheus: Option<Prometheus>) {
+    if let Some(prometheus) = prometheus {
+        assert_eq!(prometheus.value("behind_the_guard").await, "1");
+    }
 }
