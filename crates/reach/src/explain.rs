@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::{Endpoint, PodId, Reachability};
-use crate::matching::{End, View, names_port};
+use crate::matching::{End, View, names_port, rule_ports};
 use crate::mesh::Layer;
 use crate::model::{Action, AdminPolicy, Direction, NetworkPolicy, Pod, Tier};
 use crate::portset::{PortSet, Protocol};
@@ -145,6 +145,42 @@ impl Reachability<'_> {
         }
     }
 
+    /// Explains every port of a pair: ports with the same reasons stand together, allowed ones first.
+    pub fn explain_all(
+        &self,
+        source: impl Into<Endpoint>,
+        destination: impl Into<Endpoint>,
+    ) -> Vec<(PortSet, Explanation)> {
+        let (source, destination) = (source.into(), destination.into());
+        let case = Case { reachability: self, port: (Protocol::Tcp, 1), source, destination };
+        let mut parts = vec![PortSet::all()];
+        for cut in case.cuts() {
+            let halves = |part: &PortSet| [part.intersection(&cut), part.difference(&cut)];
+            parts = parts.iter().flat_map(halves).filter(|part| !part.is_empty()).collect();
+        }
+        let mut explained: Vec<(PortSet, Explanation)> = Vec::new();
+        for part in parts {
+            let Some((protocol, port, _)) = part.iter().next() else { continue };
+            let new = self.explain(source, destination, protocol, port);
+            let same = |one: &&mut (PortSet, Explanation)| {
+                let steps = |explanation: &Explanation| {
+                    (
+                        explanation.egress.steps.clone(),
+                        explanation.ingress.steps.clone(),
+                        explanation.mesh.clone(),
+                    )
+                };
+                one.1.allowed == new.allowed && steps(&one.1) == steps(&new)
+            };
+            match explained.iter_mut().find(same) {
+                Some((ports, _)) => *ports = ports.union(&part),
+                None => explained.push((part, new)),
+            }
+        }
+        explained.sort_by(|a, b| (!a.1.allowed, &a.0).cmp(&(!b.1.allowed, &b.0)));
+        explained
+    }
+
     /// `namespace/name[Kind]` of a pod's workload, or the address.
     pub fn name_of(&self, endpoint: Endpoint) -> String {
         match endpoint {
@@ -171,6 +207,38 @@ impl<'a> Case<'a, '_> {
             Endpoint::Pod(PodId(index)) => End::Pod(&self.reachability.cluster().pods[index]),
             Endpoint::Address(address) => End::Address(address),
         }
+    }
+
+    /// Port sets between which reasons can differ: those that a rule about either end names.
+    fn cuts(&self) -> Vec<PortSet> {
+        let destination = self.end(self.destination);
+        let mut cuts = Vec::new();
+        let ends = [(Direction::Egress, self.source), (Direction::Ingress, self.destination)];
+        for (direction, subject) in ends {
+            let End::Pod(pod) = self.end(subject) else { continue };
+            let view = self.view();
+            for policy in self.reachability.network_policies().filter(|policy| view.selects(policy, pod)) {
+                let rules = policy.rules(direction).iter();
+                cuts.extend(rules.map(|rule| rule_ports(rule.ports.as_deref(), destination)));
+            }
+            let about = view.cluster.admin_policies.iter();
+            for policy in about.filter(|policy| view.in_subject(&policy.subject, policy.kind, pod)) {
+                let rules = policy.rules(direction).iter();
+                cuts.extend(rules.map(|rule| rule_ports(rule.ports.as_deref(), destination)));
+            }
+        }
+        if let Some(mesh) = Layer::new(self.reachability.cluster()) {
+            if let End::Pod(pod) = destination {
+                cuts.push(mesh.inbound(self.end(self.source), pod));
+                cuts.push(PortSet::range(Protocol::Tcp, 1, u16::MAX));
+            }
+            if let End::Pod(pod) = self.end(self.source) {
+                cuts.push(mesh.outbound(pod, destination));
+            }
+        }
+        cuts.sort();
+        cuts.dedup();
+        cuts
     }
 
     fn side(&self, direction: Direction) -> SideExplanation {
@@ -343,6 +411,42 @@ fn miss(has_peer: bool, has_port: bool) -> Effect {
         (true, _) => Effect::OtherPort,
         (false, true) => Effect::OtherPeer,
         (false, false) => Effect::NoMatch,
+    }
+}
+
+impl Effect {
+    /// What a rule says, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Allows => "allows it",
+            Self::Denies => "denies it",
+            Self::Passes => "passes it on",
+            Self::TooLate => "matches, but an earlier rule has decided",
+            Self::OtherPort => "has this peer, but not this port",
+            Self::OtherPeer => "has this port, but not this peer",
+            Self::NoMatch => "has neither this peer nor this port",
+            Self::NoRules => "isolates, and has no rule",
+        }
+    }
+}
+
+impl Decision {
+    /// What decides a side, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Outside => "outside the cluster, no policy has a say",
+            Self::HostNetwork => "shares its node's network, no policy binds it",
+            Self::Admin => "an administrators' rule decides",
+            Self::NetworkPolicy => "a NetworkPolicy allows it",
+            Self::Isolated => "isolated, and no rule matches",
+            Self::Baseline => "a baseline rule decides",
+            Self::Default => "no policy is about it",
+        }
+    }
+
+    /// True if no policy was involved.
+    pub fn is_default(self) -> bool {
+        matches!(self, Self::Outside | Self::HostNetwork | Self::Default)
     }
 }
 

@@ -92,6 +92,20 @@ impl Exposure {
     }
 }
 
+impl Exposure {
+    /// Only one direction, if one is asked for.
+    pub fn towards(mut self, direction: Option<Direction>) -> Self {
+        if direction == Some(Direction::Ingress) {
+            self.egress.clear();
+        }
+        if direction == Some(Direction::Egress) {
+            self.ingress.clear();
+        }
+        self.unprotected.retain(|(_, one)| direction.is_none_or(|direction| direction == *one));
+        self
+    }
+}
+
 /// Pods that the policies about `subject` name, and that don't exist.
 fn representatives(
     reachability: &Reachability<'_>,

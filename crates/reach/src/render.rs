@@ -7,6 +7,7 @@ mod dot;
 mod html;
 mod mermaid;
 mod picture;
+mod reasons;
 mod svg;
 mod table;
 
@@ -14,6 +15,7 @@ use crate::exposure::Exposure;
 use crate::listing::Listing;
 
 pub use html::html;
+pub use reasons::{ExplainedPair, explanation, explanations};
 pub use table::{DiffLine, DiffType, diff_lines};
 
 /// A form of output.
@@ -60,7 +62,7 @@ pub fn listing(listing: &Listing, exposure: Option<&Exposure>, format: Format, c
         Format::Markdown => table::markdown(listing, exposure, compatible),
         Format::Dot => dot::dot(listing, exposure),
         Format::Mermaid => mermaid::mermaid(listing),
-        Format::Svg => svg::svg(&picture::Picture::of(listing)),
+        Format::Svg => svg::svg(&picture::Picture::of(listing), &picture::Picture::of_graph(listing)),
         Format::Html => html(listing, exposure),
     }
 }

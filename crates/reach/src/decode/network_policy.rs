@@ -118,14 +118,16 @@ fn ip_block(field: &Field<'_>) -> Option<Block> {
 /// read as decimal and elsewhere as octal.
 pub(super) fn cidr(field: &Field<'_>) -> Option<IpNet> {
     let text = field.text()?;
+    let leading_zero = |octet: &str| octet.len() > 1 && octet.starts_with('0');
+    let ambiguous = !text.contains(':') && text.split(['.', '/']).any(leading_zero);
     match text.parse::<IpNet>() {
-        Ok(net) => {
+        Ok(net) if !ambiguous => {
             if net.trunc() != net {
                 field.warn(format!("{text} has host bits set; it means {}", net.trunc()));
             }
             Some(net.trunc())
         }
-        Err(_) => {
+        _ => {
             let hint = match decimal_reading(text) {
                 Some(decimal) => format!("; leading zeros are ambiguous, read as decimal it is {decimal}"),
                 None if text.parse::<IpAddr>().is_ok() => "; it has no prefix length, such as /32".to_owned(),

@@ -7,6 +7,7 @@ use roaring::RoaringBitmap;
 use super::mentions::Mentions;
 use super::side::ProfileKey;
 use super::{PodId, Reachability, Slot};
+use crate::matching::View;
 use crate::model::{Direction, NetworkPolicy};
 
 /// A change of one NetworkPolicy.
@@ -135,11 +136,10 @@ impl<'c> Reachability<'c> {
         }
     }
 
-    /// The pods whose classes `policy` selects, as the engine sees it.
+    /// The pods that `policy` selects and can bind.
     pub fn selected(&self, policy: &NetworkPolicy) -> Vec<PodId> {
         let pods = self.cluster.pods.iter().enumerate();
-        pods.filter(|(_, pod)| pod.namespace == policy.namespace && pod.matches(&policy.pod_selector))
-            .map(|(index, _)| PodId(index))
-            .collect()
+        let view = View { cluster: self.cluster, options: &self.options };
+        pods.filter(|(_, pod)| view.selects(policy, pod)).map(|(index, _)| PodId(index)).collect()
     }
 }

@@ -10,7 +10,7 @@ use crate::exposure::Exposure;
 use crate::listing::Listing;
 
 /// Lines beyond this are left to the other forms: a browser must still open the page.
-const MOST_LINES: usize = 20_000;
+const MOST_LINES: usize = 10_000;
 
 const INFALLIBLE: &str = "a string takes every text";
 
@@ -21,7 +21,8 @@ const SCRIPT: &str = include_str!("html/page.js");
 pub fn html(listing: &Listing, exposure: Option<&Exposure>) -> String {
     let picture = Picture::of(listing);
     let (matrix, width, height) = matrix(&picture);
-    let (graph, side) = graph(&picture);
+    let of_graph = Picture::of_graph(listing);
+    let (graph, side) = graph(&of_graph);
     let style = svg::STYLE;
     let mut out = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Who can talk to whom</title>\
@@ -48,15 +49,26 @@ pub fn html(listing: &Listing, exposure: Option<&Exposure>) -> String {
     if let Some(exposure) = exposure {
         out += &exposed(exposure);
     }
-    let ends: Vec<&str> = picture.ends.iter().map(|end| end.label.as_str()).collect();
-    let groups: Vec<&str> = picture.ends.iter().map(|end| end.group.as_str()).collect();
-    let cells: Vec<(usize, usize, String)> =
-        picture.cells.iter().map(|((source, to), cell)| (*source, *to, cell.ports.to_string())).collect();
-    let data = serde_json::json!({"ends": ends, "groups": groups, "cells": cells}).to_string();
+    let data = serde_json::json!({"matrix": data(&picture), "graph": data(&of_graph)}).to_string();
     // Inside a script element only this could end it.
     let data = data.replace('<', "\\u003c");
     write!(out, "<script>const data = {data};\n{SCRIPT}</script></html>\n").expect(INFALLIBLE);
     out
+}
+
+/// What the page's script knows of a picture.
+fn data(picture: &Picture) -> serde_json::Value {
+    let ends: Vec<&str> = picture.ends.iter().map(|end| end.label.as_str()).collect();
+    let groups: Vec<&str> = picture.ends.iter().map(|end| end.group.as_str()).collect();
+    let mut texts: Vec<String> = picture.cells.values().map(|cell| cell.ports.to_string()).collect();
+    texts.sort();
+    texts.dedup();
+    let cells: Vec<(usize, usize, Option<usize>)> = picture
+        .cells
+        .iter()
+        .map(|((source, to), cell)| (*source, *to, texts.binary_search(&cell.ports.to_string()).ok()))
+        .collect();
+    serde_json::json!({"ends": ends, "groups": groups, "texts": texts, "cells": cells})
 }
 
 fn exposed(exposure: &Exposure) -> String {

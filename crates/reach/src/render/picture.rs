@@ -11,6 +11,9 @@ const MOST_ENDS: usize = 320;
 /// More outside ranges than this become one end.
 const MOST_RANGES: usize = 24;
 
+/// More connections than this make a graph that nobody can follow: it is drawn by namespace.
+const MOST_EDGES: usize = 1_500;
+
 /// A grid of ends.
 pub(super) struct Picture {
     pub(super) ends: Vec<End>,
@@ -34,7 +37,22 @@ pub(super) struct Cell {
 }
 
 impl Picture {
+    /// For a matrix: by workload as long as rows have room for a label.
     pub(super) fn of(listing: &Listing) -> Self {
+        let workloads = listing.peers.iter().filter(|peer| peer.kind == PeerKind::Workload).count();
+        Self::grouped(listing, workloads > MOST_ENDS)
+    }
+
+    /// For a graph: by workload as long as eyes can follow the edges.
+    pub(super) fn of_graph(listing: &Listing) -> Self {
+        let by_workload = Self::of(listing);
+        if by_workload.cells.len() > MOST_EDGES && !by_workload.by_namespace {
+            return Self::grouped(listing, true);
+        }
+        by_workload
+    }
+
+    fn grouped(listing: &Listing, by_namespace: bool) -> Self {
         let mut used: Vec<usize> = (0..listing.peers.len())
             .filter(|index| listing.peers[*index].kind == PeerKind::Workload)
             .chain(listing.lines.iter().flat_map(|line| [line.source, line.destination]))
@@ -42,7 +60,6 @@ impl Picture {
         used.sort_unstable();
         used.dedup();
         let ranges = used.iter().filter(|index| listing.peers[**index].kind == PeerKind::External).count();
-        let by_namespace = used.len() - ranges.min(used.len()) > MOST_ENDS;
         let mut ends: Vec<End> = Vec::new();
         let mut known: BTreeMap<(u8, String, String), Vec<usize>> = BTreeMap::new();
         for index in used {

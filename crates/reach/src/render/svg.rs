@@ -16,9 +16,9 @@ const LONGEST_LABEL: usize = 42;
 const INFALLIBLE: &str = "a string takes every text";
 
 /// Both pictures below each other, in a file of their own.
-pub(super) fn svg(picture: &Picture) -> String {
+pub(super) fn svg(picture: &Picture, of_graph: &Picture) -> String {
     let (matrix, width, height) = matrix(picture);
-    let (graph, side) = graph(picture);
+    let (graph, side) = graph(of_graph);
     let (total_width, total_height) = (width.max(side), height + side);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{total_width}\" height=\"{total_height}\" \

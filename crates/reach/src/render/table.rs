@@ -258,7 +258,7 @@ pub fn diff_lines(before: &Reachability<'_>, after: &Reachability<'_>, compatibl
         for source in &sources {
             for destination in &destinations {
                 let own = source.name == destination.name;
-                if !(own && (compatible || source.replicas < 2)) {
+                if !(own && (compatible || source.replicas.iter().all(|count| *count < 2))) {
                     lines.extend(line(&change, source, destination));
                 }
             }
@@ -272,30 +272,34 @@ pub fn diff_lines(before: &Reachability<'_>, after: &Reachability<'_>, compatibl
 struct Named {
     name: String,
     fate: Option<&'static str>,
-    replicas: u32,
+    /// Before, and after.
+    replicas: [u32; 2],
 }
 
 fn names(party: &Party, before: &Cluster, after: &Cluster) -> Vec<Named> {
     let (old, new) = match party {
         Party::Range(range) => {
-            return vec![Named { name: format!("{range}[External]"), fate: None, replicas: 0 }];
+            return vec![Named { name: format!("{range}[External]"), fate: None, replicas: [0, 0] }];
         }
         Party::Pods { before, after } => (before, after),
     };
     let mut named: Vec<Named> = Vec::new();
-    let of = |cluster: &Cluster, pods: &[crate::engine::PodId], other: bool, fate, named: &mut Vec<Named>| {
+    let of = |cluster: &Cluster, pods: &[crate::engine::PodId], side: usize, fate, named: &mut Vec<Named>| {
         for pod in pods {
             let pod = &cluster.pods[pod.0];
             let name = pod.workload_string();
             match named.iter_mut().find(|one| one.name == name) {
-                Some(one) if !other => one.replicas += pod.replicas,
-                Some(_) => {}
-                None => named.push(Named { name, fate, replicas: pod.replicas }),
+                Some(one) => one.replicas[side] += pod.replicas,
+                None => {
+                    let mut replicas = [0, 0];
+                    replicas[side] = pod.replicas;
+                    named.push(Named { name, fate, replicas });
+                }
             }
         }
     };
-    of(before, old, false, new.is_empty().then_some("removed"), &mut named);
-    of(after, new, true, old.is_empty().then_some("added"), &mut named);
+    of(before, old, 0, new.is_empty().then_some("removed"), &mut named);
+    of(after, new, 1, old.is_empty().then_some("added"), &mut named);
     named
 }
 

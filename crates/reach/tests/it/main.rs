@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod decoding;
+mod forms;
 mod laws;
+mod matrix;
+mod mesh;
+mod odd;
 mod oracle;
 mod random;
 mod same_as_oracle;
