@@ -11,6 +11,8 @@ pub(crate) mod guard;
 mod logs;
 #[cfg(feature = "posture")]
 mod policy;
+#[cfg(feature = "posture")]
+mod reach;
 #[cfg(feature = "up")]
 mod sql;
 #[cfg(feature = "up")]
@@ -63,6 +65,10 @@ pub(crate) enum Command {
     /// Show, check and explain certificates: files, folders, or what a server shows.
     #[cfg(feature = "guard")]
     Cert(cert::CertArguments),
+    /// Say who can talk to whom in a cluster, and why.
+    #[cfg(feature = "posture")]
+    #[command(after_help = reach::EXAMPLES)]
+    Reach(reach::ReachArguments),
     /// Write the least network policies for declared, referenced or seen flows, and prove them.
     #[cfg(feature = "posture")]
     Policy(policy::PolicyArguments),
@@ -89,6 +95,8 @@ impl Arguments {
             Command::Guard(arguments) => crate::guard::run(*arguments),
             #[cfg(feature = "guard")]
             Command::Cert(arguments) => arguments.run(),
+            #[cfg(feature = "posture")]
+            Command::Reach(arguments) => return arguments.run(),
             #[cfg(feature = "posture")]
             Command::Policy(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
