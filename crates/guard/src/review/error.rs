@@ -29,9 +29,14 @@ pub enum ReviewError {
     /// The answer's body ended early or was too long.
     #[error("the answer could not be read")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The answer isn't a review.
-    #[error("the answer is no review")]
-    Json(#[source] serde_json::Error),
+    /// The answer isn't a review. Where it stops being one is told, but not what stands there: it may be a token.
+    #[error("the answer is no review from line {line}, column {column} on")]
+    Json {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
     /// The answer is a review without a status.
     #[error("the answer has no status")]
     NoStatus,
@@ -73,7 +78,7 @@ impl ReviewError {
             Self::Busy => "busy",
             Self::Transport(_) => "transport",
             Self::Body(_) => "body",
-            Self::Json(_) | Self::NoStatus | Self::Contradiction => "garbage",
+            Self::Json { .. } | Self::NoStatus | Self::Contradiction => "garbage",
             Self::NotAllowed { .. } => "not_allowed",
             Self::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => "throttled",
             Self::Status { .. } => "status",
@@ -90,7 +95,7 @@ impl ReviewError {
             | Self::Busy
             | Self::Transport(_)
             | Self::Body(_)
-            | Self::Json(_)
+            | Self::Json { .. }
             | Self::NoStatus
             | Self::Contradiction
             | Self::NotAllowed { .. } => None,
@@ -115,7 +120,7 @@ impl ReviewError {
             Self::Deadline
             | Self::Open { .. }
             | Self::Busy
-            | Self::Json(_)
+            | Self::Json { .. }
             | Self::NoStatus
             | Self::Contradiction
             | Self::NotAllowed { .. } => false,
@@ -124,7 +129,13 @@ impl ReviewError {
 
     /// Whether it says something about the API server's health, rather than about our rights or this one question.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::NotAllowed { .. } | Self::Contradiction | Self::NoStatus | Self::Json(_))
+        !matches!(self, Self::NotAllowed { .. } | Self::Contradiction | Self::NoStatus | Self::Json { .. })
+    }
+}
+
+impl From<serde_json::Error> for ReviewError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json { line: error.line(), column: error.column() }
     }
 }
 

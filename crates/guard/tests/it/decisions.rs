@@ -6,6 +6,7 @@ mod credentials;
 mod openid;
 mod outages;
 mod rights;
+mod said;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

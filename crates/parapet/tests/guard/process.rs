@@ -20,6 +20,8 @@ const NOWHERE: &str = "{apiVersion: v1, kind: Config, current-context: a, users:
 struct Guard {
     folder: tempfile::TempDir,
     child: Child,
+    /// The listener that is asked.
+    at: &'static str,
     said: Lines<BufReader<ChildStderr>>,
 }
 
@@ -46,7 +48,7 @@ impl Guard {
         let flags = [flags, &["--ready-file=ready"]].concat();
         let mut child = command(folder.path(), &flags).spawn().unwrap();
         let said = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut guard = Self { folder, child, said };
+        let mut guard = Self { folder, child, at: "secure", said };
         guard.says("listening").await;
         while !guard.folder.path().join("ready").exists() {
             tokio::task::yield_now().await;
@@ -75,7 +77,7 @@ impl Guard {
     async fn ask_with(&self, trusted: &Authority, path: &str, header: &str) -> std::io::Result<String> {
         let ready = std::fs::read(self.folder.path().join("ready")).unwrap();
         let ready: serde_json::Value = serde_json::from_slice(&ready).unwrap();
-        let stream = TcpStream::connect(ready["secure"].as_str().unwrap()).await?;
+        let stream = TcpStream::connect(ready[self.at].as_str().unwrap()).await?;
         let config = parapet_pki::client_config(trusted.certificate()).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let mut stream = TlsConnector::from(Arc::clone(&config)).connect(name, stream).await?;
@@ -208,4 +210,31 @@ async fn nobody_to_ask() {
     assert!(answer.to_ascii_lowercase().contains("retry-after: 1"), "{answer}");
     assert_eq!(guard.ask(&authority, "/open").await.unwrap(), "HTTP/1.1 502 Bad Gateway");
     assert_eq!(guard.ends().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn health_is_for_everybody_and_metrics_are_not() {
+    let authority = Authority::new("a").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = files(folder.path());
+    let served = pair(&authority);
+    std::fs::write(certificate, &served.certificate).unwrap();
+    std::fs::write(key, &served.key).unwrap();
+    let port = format!("--proxy-endpoints-port={}", parapet_testbed::free_port().unwrap());
+    let flags =
+        ["--tls-cert-file=tls.crt", "--tls-private-key-file=tls.key", "--ignore-paths=/metrics", &port];
+    let mut guard = Guard::start(folder, &flags).await;
+    guard.at = "health";
+    for (path, status) in [
+        ("/healthz", "HTTP/1.1 200 OK"),
+        ("/livez", "HTTP/1.1 200 OK"),
+        ("/readyz", "HTTP/1.1 200 OK"),
+        // What is open at the upstream isn't open here.
+        ("/metrics", "HTTP/1.1 401 Unauthorized"),
+        ("/healthz/../metrics", "HTTP/1.1 404 Not Found"),
+        ("/other", "HTTP/1.1 404 Not Found"),
+    ] {
+        assert_eq!(guard.ask(&authority, path).await.unwrap(), status, "{path}");
+    }
+    assert!(guard.ask_with(&authority, "/healthz", "").await.unwrap().ends_with("\r\nok"));
 }
