@@ -86,13 +86,19 @@ impl<D: Decide> Engine<D> {
         &self.policy
     }
 
-    /// May this request pass? Counts and writes the audit line either way.
-    pub(crate) async fn admit(&self, parts: &Parts, peer: &Peer) -> Result<Admitted, Refusal> {
+    /// May this request pass? Counts and writes the audit line either way. `also` may object to what was decided.
+    pub(crate) async fn admit(
+        &self,
+        parts: &Parts,
+        peer: &Peer,
+        also: impl FnOnce(&CanonicalPath) -> Result<(), Refusal>,
+    ) -> Result<Admitted, Refusal> {
         let begun = Instant::now();
         let judged = match self.enter() {
             Ok(place) => self.judge(parts, peer).await.map(|(canonical, grant)| (canonical, grant, place)),
             Err(refusal) => Err(refusal),
         };
+        let judged = judged.and_then(|judged| also(&judged.0.path).map(|()| judged));
         let subject = Subject { method: &parts.method, path: parts.uri.path(), peer: peer.address };
         match judged {
             Ok((canonical, grant, place)) => {
@@ -118,28 +124,23 @@ impl<D: Decide> Engine<D> {
     }
 
     /// Takes out of the headers what the upstream may not see, and writes in what the gate knows.
-    pub(crate) fn rewrite(
-        &self,
-        parts: &mut Parts,
-        admitted: &Admitted,
-        peer: &Peer,
-        secure: bool,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn rewrite(&self, parts: &mut Parts, admitted: &Admitted, peer: &Peer, secure: bool) {
         let rules = &self.policy.headers;
         let forwarded_for = headers::scrub(&mut parts.headers, rules, peer);
         let hop = Hop { peer, host: &admitted.canonical.host, secure };
-        headers::inject(&mut parts.headers, rules, hop, &admitted.grant, forwarded_for).map_err(|_| {
-            self.metrics.refused(RefuseReason::BadCredentials);
-            Refusal::new(StatusCode::UNAUTHORIZED, RefuseReason::BadCredentials, "Unauthorized")
-        })?;
+        headers::inject(&mut parts.headers, rules, hop, &admitted.grant, forwarded_for);
         parts.headers.insert(HOST, admitted.canonical.host.clone());
-        Ok(())
     }
 
     async fn judge(&self, parts: &Parts, peer: &Peer) -> Result<(Canonical, Grant), Refusal> {
         let canonical = canonical(parts, self.policy.paths)?;
         match self.ask(parts, &canonical, peer).await {
-            Decision::Allow(grant) => Ok((canonical, grant)),
+            Decision::Allow(grant) if headers::can_tell(&self.policy.headers, &grant) => {
+                Ok((canonical, grant))
+            }
+            Decision::Allow(_) => {
+                Err(Refusal::new(StatusCode::UNAUTHORIZED, RefuseReason::BadCredentials, "Unauthorized"))
+            }
             Decision::Refuse(refusal) => Err(refusal),
         }
     }

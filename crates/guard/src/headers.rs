@@ -108,18 +108,22 @@ pub(crate) fn scrub(headers: &mut HeaderMap, rules: &HeaderRules, peer: &Peer) -
     forwarded_for
 }
 
-/// Writes what the gate knows. Nothing is removed after this.
-///
-/// # Errors
-///
-/// The caller's name can't be written in a header without changing it: the request must be refused.
+/// Whether the caller's name can be told to the upstream without changing it. If not, the request must be refused.
+pub(crate) fn can_tell(rules: &HeaderRules, grant: &Grant) -> bool {
+    match (&rules.identity, &grant.identity) {
+        (Some(_), Some(identity)) => identity::is_plain(&identity.user),
+        _ => true,
+    }
+}
+
+/// Writes what the gate knows; [`can_tell`] was true. Nothing is removed after this.
 pub(crate) fn inject(
     headers: &mut HeaderMap,
     rules: &HeaderRules,
     hop: Hop<'_>,
     grant: &Grant,
     forwarded_for: Option<HeaderValue>,
-) -> Result<(), identity::Unwritable> {
+) {
     if let Some(address) = hop.peer.address {
         headers
             .insert(names::X_FORWARDED_FOR, forwarded(forwarded_for.as_ref(), address.ip().to_canonical()));
@@ -130,9 +134,8 @@ pub(crate) fn inject(
     );
     headers.insert(names::X_FORWARDED_HOST, hop.host.clone());
     if let (Some(names), Some(identity)) = (&rules.identity, &grant.identity) {
-        names.write(headers, identity)?;
+        names.write(headers, identity);
     }
-    Ok(())
 }
 
 /// Removes what only concerned the connection between the upstream and the gate.

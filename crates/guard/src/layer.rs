@@ -79,13 +79,11 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-            let admitted = match engine.admit(&parts, &peer).await {
+            let admitted = match engine.admit(&parts, &peer, |_| Ok(())).await {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Ok(answer::refused(&refusal, R::from)),
             };
-            if let Err(refusal) = engine.rewrite(&mut parts, &admitted, &peer, true) {
-                return Ok(answer::refused(&refusal, R::from));
-            }
+            engine.rewrite(&mut parts, &admitted, &peer, true);
             parts.uri = Uri::from(admitted.canonical.target);
             if let Some(identity) = admitted.grant.identity {
                 parts.extensions.insert(identity);

@@ -22,6 +22,9 @@ pub struct Limits {
     /// After this long, give or take a tenth, a connection is asked to end, so that certificates and trust don't outlive
     /// their replacement.
     pub connection_age: Duration,
+    /// For requests in flight on a connection that was asked to end. The rest is cut: a stream whose reader gives no room
+    /// could live forever.
+    pub linger: Duration,
     /// Bytes of one head. hyper wants at least 8 KiB.
     pub header_bytes: u32,
     /// Header lines of one head.
@@ -32,7 +35,7 @@ pub struct Limits {
     pub streams: u32,
     /// Bytes of one HTTP/2 frame, and of one stream's upload window.
     pub frame_bytes: u32,
-    /// Requests at once, over all connections of the listener. More are answered 503.
+    /// For [`Policy::requests`](crate::Policy::requests), which holds for all listeners of an engine together.
     pub requests: usize,
     /// Between the end of readiness and the end of accepting, so that load balancers look elsewhere first.
     pub drain_delay: Duration,
@@ -54,6 +57,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(90),
             stall_timeout: Duration::from_secs(60),
             connection_age: Duration::from_secs(3600),
+            linger: Duration::from_secs(300),
             header_bytes: 64 * 1024,
             // hyper's own.
             headers: 100,

@@ -25,13 +25,14 @@ struct Inner {
     allowed: Vec<Counter>,
     refused: Vec<Counter>,
     first_byte: Histogram,
+    upstream_failed: Family<Reason, Counter>,
     upstream_opened: Counter,
     upstream_retried: Counter,
     connections: Family<OfListener, Gauge>,
     accepted: Family<OfListener, Counter>,
     turned_away: Family<TurnedAway, Counter>,
     tunnels: Gauge,
-    tunnels_ended: Family<TunnelEnd, Counter>,
+    tunnels_ended: Family<Reason, Counter>,
     in_flight: Gauge,
 }
 
@@ -53,7 +54,7 @@ struct TurnedAway {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TunnelEnd {
+struct Reason {
     reason: &'static str,
 }
 
@@ -125,6 +126,12 @@ impl Metrics {
             Unit::Seconds,
             first_byte.clone(),
         );
+        let upstream_failed = Family::default();
+        registry.register(
+            "upstream_failures",
+            "Allowed requests that the upstream gave no usable answer to, by reason",
+            upstream_failed.clone(),
+        );
         let upstream_opened = Counter::<u64, AtomicU64>::default();
         registry.register(
             "upstream_connections_opened",
@@ -161,6 +168,7 @@ impl Metrics {
             allowed,
             refused,
             first_byte,
+            upstream_failed,
             upstream_opened,
             upstream_retried,
             connections,
@@ -178,6 +186,10 @@ impl Metrics {
 
     pub(crate) fn refused(&self, reason: RefuseReason) {
         self.0.refused[reason as usize].inc();
+    }
+
+    pub(crate) fn failed(&self, reason: RefuseReason) {
+        self.0.upstream_failed.get_or_create(&Reason { reason: reason.as_str() }).inc();
     }
 
     pub(crate) fn first_byte(&self, after: Duration) {
@@ -206,7 +218,7 @@ impl Metrics {
     }
 
     pub(crate) fn tunnel_ended(&self, reason: TunnelEnded) {
-        self.0.tunnels_ended.get_or_create(&TunnelEnd { reason: reason.as_str() }).inc();
+        self.0.tunnels_ended.get_or_create(&Reason { reason: reason.as_str() }).inc();
     }
 
     pub(crate) fn in_flight(&self) -> Counted {

@@ -174,6 +174,7 @@ impl Life<'_> {
         tokio::select! {
             ended = connection.as_mut() => ended,
             () = self.silence() => Ok(()),
+            () = tokio::time::sleep(self.limits.linger) => Ok(()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::{Client, Handle, tunnel};
@@ -72,13 +72,14 @@ impl<D: Decide + 'static> Forward<D> {
         D: 'static,
     {
         let (mut parts, body) = request.into_parts();
-        let admitted = self.engine.admit(&parts, &client.peer).await?;
         let upgrading = upgrading(&parts);
-        if upgrading == Upgrading::WebSocket {
-            self.may_upgrade(&parts, &admitted.canonical.path)?;
-        }
+        let may_upgrade = |path: &CanonicalPath| match upgrading {
+            Upgrading::No => Ok(()),
+            Upgrading::WebSocket => self.may_upgrade(&parts, path),
+        };
+        let admitted = self.engine.admit(&parts, &client.peer, may_upgrade).await?;
         let asked = (upgrading == Upgrading::WebSocket).then(|| Arc::new(copy(&parts)));
-        self.engine.rewrite(&mut parts, &admitted, &client.peer, client.secure)?;
+        self.engine.rewrite(&mut parts, &admitted, &client.peer, client.secure);
         let place = admitted.place;
         let target = admitted.canonical.target.clone();
         if let Some(asked) = asked {
@@ -95,25 +96,24 @@ impl<D: Decide + 'static> Forward<D> {
     }
 
     fn may_upgrade(&self, parts: &Parts, path: &CanonicalPath) -> Result<(), Refusal> {
-        let refusal = if !self.tunnels.allow(path) {
-            Refusal::new(StatusCode::FORBIDDEN, RefuseReason::Upgrade, "Forbidden: no upgrades here")
-        } else if headers::has_body(&parts.headers) || parts.method != http::Method::GET {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
+        if !self.tunnels.allow(path) {
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
                 RefuseReason::Upgrade,
-                "Bad Request: an upgrade has no body",
-            )
-        } else {
-            return Ok(());
-        };
-        self.engine.metrics().refused(refusal.reason);
-        Err(refusal)
+                "Forbidden: no upgrades here",
+            ));
+        }
+        if headers::has_body(&parts.headers) || parts.method != Method::GET {
+            let body = "Bad Request: an upgrade has no body";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, RefuseReason::Upgrade, body));
+        }
+        Ok(())
     }
 
     /// Logs and counts what went wrong with the upstream; what the caller is told says nothing of it.
     pub(super) fn failed(&self, error: &UpstreamError) -> Refusal {
         let refusal = error.refusal();
-        self.engine.metrics().refused(refusal.reason);
+        self.engine.metrics().failed(refusal.reason);
         tracing::warn!(
             reason = refusal.reason.as_str(),
             error = error as &dyn std::error::Error,

@@ -15,13 +15,16 @@ use crate::{Decide, Engine, answer};
 /// The content type of what `prometheus-client` writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Writes metrics as text.
-type Render = dyn Fn() -> String + Send + Sync;
+/// What this process counts, as text, and who may read it.
+struct Counted {
+    engine: Arc<Engine<Arc<dyn Decide>>>,
+    render: Box<dyn Fn() -> String + Send + Sync>,
+}
 
 /// `/healthz`, `/livez` and `/readyz`, open to all and without data; `/metrics` for whom its engine admits.
 pub struct Operations {
     readiness: Readiness,
-    metrics: Option<(Arc<Engine<Arc<dyn Decide>>>, Box<Render>)>,
+    metrics: Option<Counted>,
 }
 
 impl Operations {
@@ -36,7 +39,7 @@ impl Operations {
         engine: Arc<Engine<Arc<dyn Decide>>>,
         render: impl Fn() -> String + Send + Sync + 'static,
     ) -> Self {
-        Self { metrics: Some((engine, Box::new(render))), ..self }
+        Self { metrics: Some(Counted { engine, render: Box::new(render) }), ..self }
     }
 
     async fn answer(&self, request: Request<Incoming>, client: &Client) -> Response<Answer> {
@@ -51,14 +54,16 @@ impl Operations {
                 None => plain(StatusCode::OK, "ok"),
                 Some(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, reason),
             },
-            ("/metrics", Some((engine, render))) => match engine.admit(&parts, &client.peer).await {
-                Err(refusal) => answer::refused(&refusal, Answer::text),
-                Ok(_) => {
-                    let mut response = answer::plain(StatusCode::OK, render().into(), Answer::text);
-                    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
-                    response
+            ("/metrics", Some(Counted { engine, render })) => {
+                match engine.admit(&parts, &client.peer, |_| Ok(())).await {
+                    Err(refusal) => answer::refused(&refusal, Answer::text),
+                    Ok(_) => {
+                        let mut response = answer::plain(StatusCode::OK, render().into(), Answer::text);
+                        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+                        response
+                    }
                 }
-            },
+            }
             _ => plain(StatusCode::NOT_FOUND, "404 page not found\n"),
         }
     }

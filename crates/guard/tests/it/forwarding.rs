@@ -259,7 +259,7 @@ async fn a_unix_socket() {
     {
         let other = World::with(options).await;
         assert_eq!(ask(other.guard, get("/metrics", &[])).await.status, 502);
-        assert_eq!(other.refused("upstream_unreachable"), 1.0);
+        assert_eq!(other.failed("upstream_unreachable"), 1.0);
     }
     assert_eq!(world.upstream.recorded().len(), 1);
 }
@@ -375,7 +375,7 @@ async fn a_broken_answer_is_never_a_whole_one() {
             );
         } else {
             assert_eq!(client.answer().await.status, status);
-            assert_eq!(world.refused("upstream_answer"), 1.0);
+            assert_eq!(world.failed("upstream_answer"), 1.0);
         }
         serving.abort();
     }
@@ -388,7 +388,7 @@ async fn an_upstream_that_does_not_answer_in_time() {
     settings.first_byte_timeout = Some(Duration::from_millis(50));
     let world = World::with(before(settings)).await;
     assert_eq!(ask(world.guard, get("/metrics", &[])).await.status, 504);
-    assert_eq!(world.refused("upstream_timeout"), 1.0);
+    assert_eq!(world.failed("upstream_timeout"), 1.0);
 }
 
 #[tokio::test]

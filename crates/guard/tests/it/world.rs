@@ -134,6 +134,11 @@ impl World {
         self.sample(&format!("parapet_guard_requests_total{{decision=\"refuse\",reason=\"{reason}\"}}"))
     }
 
+    /// How many allowed requests came to nothing for this reason.
+    pub(crate) fn failed(&self, reason: &str) -> f64 {
+        self.sample(&format!("parapet_guard_upstream_failures_total{{reason=\"{reason}\"}}"))
+    }
+
     /// Asks the listener to end, without waiting.
     pub(crate) fn stop(&mut self) -> JoinHandle<Drained> {
         drop(self.stop.take());
