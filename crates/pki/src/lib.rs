@@ -43,7 +43,7 @@ pub use metrics::Metrics;
 pub use names::Names;
 pub use pair::Pair;
 pub use provider::{FIPS_BUILD, assert_fips, assert_fips_client, assert_fips_server, fips_enabled, provider};
-pub use reloading::{Built, Clock, Options, Profile, Reloader, Reloading, reloading};
+pub use reloading::{Built, Clock, Followed, Options, Profile, Reloader, Reloading, reloading};
 pub use server::{ClientCertificates, MinVersion, ServerProfile, ServerTls};
 pub use source::{
     Material, PairPaths, SecretData, SecretPair, SelfSigned, Source, WatchedPair, secret_material,

@@ -100,6 +100,19 @@ pub struct Reloader<S, P: Profile> {
     refused: Option<Material>,
 }
 
+/// The configuration of a source, and what keeps it fresh.
+pub type Followed<S, P> = (Reloading<<P as Profile>::Tls>, Reloader<S, P>);
+
+/// What a look at a source found.
+enum Looked<T> {
+    /// What is in use.
+    Same,
+    /// Something better.
+    New(Material, Built<T>),
+    /// Nothing usable; without material if it could not even be read.
+    Refused(Option<Material>, PkiError),
+}
+
 /// What is in use.
 #[derive(Clone)]
 struct Served {
@@ -114,7 +127,7 @@ pub fn reloading<S: Source, P: Profile>(
     source: S,
     profile: P,
     options: Options,
-) -> Result<(Reloading<P::Tls>, Reloader<S, P>), PkiError> {
+) -> Result<Followed<S, P>, PkiError> {
     let (source, profile) = (Arc::new(source), Arc::new(profile));
     let material = source.read()?;
     let Built { tls, validity } = profile.build(&material, 1)?;
@@ -164,22 +177,20 @@ impl<S: Source, P: Profile> Reloader<S, P> {
             (Arc::clone(&self.source), Arc::clone(&self.profile), self.served.clone());
         let now = (self.options.clock)();
         // Files block, and an RSA key takes its time.
-        let looked = tokio::task::spawn_blocking(move || {
-            let material = source.read().map_err(|error| (None, error))?;
-            if material == served.material {
-                return Ok(None);
-            }
-            match replace(&*profile, &material, &served, now) {
-                Ok(built) => Ok(Some((material, built))),
-                Err(error) => Err((Some(material), error)),
-            }
+        let looked = tokio::task::spawn_blocking(move || match source.read() {
+            Err(error) => Looked::Refused(None, error),
+            Ok(material) if material == served.material => Looked::Same,
+            Ok(material) => match replace(&*profile, &material, &served, now) {
+                Ok(built) => Looked::New(material, built),
+                Err(error) => Looked::Refused(Some(material), error),
+            },
         });
         match looked.await {
-            Ok(Ok(None)) => {
+            Ok(Looked::Same) => {
                 self.refused = None;
                 true
             }
-            Ok(Ok(Some((material, Built { tls, validity })))) => {
+            Ok(Looked::New(material, Built { tls, validity })) => {
                 self.served = Served { material, validity, generation: self.served.generation + 1 };
                 self.refused = None;
                 self.current.send_replace(Arc::new(tls));
@@ -188,7 +199,7 @@ impl<S: Source, P: Profile> Reloader<S, P> {
                 tracing::info!(source = self.options.name, generation, "certificates replaced");
                 true
             }
-            Ok(Err((material, error))) => {
+            Ok(Looked::Refused(material, error)) => {
                 self.options.metrics.refused(self.options.name, error.reason());
                 // The same bytes are wrong in the same way each time.
                 if material.is_none() || material != self.refused {

@@ -57,7 +57,7 @@ impl Source for SelfSigned {
     }
 
     async fn changed(&self) {
-        future::pending().await
+        future::pending::<()>().await;
     }
 }
 
