@@ -3,3 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod fixtures;
+mod pages;
+mod patches;
+mod pss;
+mod reports;
+mod suppression;

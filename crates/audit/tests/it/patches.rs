@@ -1,0 +1,72 @@
+//! What a patch changes, and that it silences its finding.
+
+use std::fs;
+use std::path::Path;
+
+use parapet_audit::{Patch, apply, audit, fix, rules};
+use parapet_manifest::{Limits, load_text};
+
+use crate::fixtures::{look_at, options};
+
+/// The fixture of a rule with all of its patches applied.
+fn patched(id: &str) -> Option<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{id}/fail.yaml"));
+    let text = fs::read_to_string(path).unwrap();
+    let findings = look_at(&text, id);
+    let patches: Vec<&Patch> = findings.iter().filter_map(|finding| finding.patch.as_ref()).collect();
+    if patches.is_empty() {
+        return None;
+    }
+    let (bytes, skipped) = apply(text.as_bytes(), &patches);
+    assert_eq!(skipped, 0, "{id}");
+    Some((text, String::from_utf8(bytes).unwrap()))
+}
+
+#[test]
+fn every_patch_silences_its_finding() {
+    let mut wrong = Vec::new();
+    let mut patches = 0;
+    for rule in rules() {
+        let Some((_, after)) = patched(rule.id) else { continue };
+        patches += 1;
+        let loaded = load_text("patched.yaml", after.as_bytes(), &Limits::default());
+        let broken: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        if !broken.is_empty() {
+            wrong.push(format!("{}: no longer a manifest: {broken:?}\n{after}", rule.id));
+            continue;
+        }
+        for finding in look_at(&after, rule.id) {
+            wrong.push(format!("{}: still at {}: {}\n{after}", rule.id, finding.place.span, finding.message));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+    assert!(patches >= 50, "only {patches} rules offer a patch");
+}
+
+#[test]
+fn the_edit_of_the_text_is_the_json_patch() {
+    let (before, after) = patched("OBS-POD-03").unwrap();
+    let changed: Vec<&str> = after.lines().filter(|line| !before.contains(line)).collect();
+    assert_eq!(changed, ["            allowPrivilegeEscalation: false  # finding"]);
+    let (before, after) = patched("OBS-NP-17").unwrap();
+    assert_eq!(
+        after.replace("  policyTypes:\n    - Ingress\n    - Egress\n", ""),
+        before.replace("# nothing", "")
+    );
+}
+
+#[test]
+fn comments_and_everything_else_stay() {
+    let text = "# head\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: otel, namespace: obs} # id\nspec:\n  template:\n    \
+                metadata: {labels: {app: otel}}\n    spec:\n      containers:\n        - name: otel # the one\n          \
+                image: otel/opentelemetry-collector:0.130.0\n          securityContext: {runAsUser: 0}\n";
+    let loaded = load_text("m.yaml", text.as_bytes(), &Limits::default());
+    let audit = audit(&loaded.documents, loaded.problems, &options());
+    let fix = fix(&audit, &|_| Ok(text.as_bytes().to_vec())).unwrap();
+    assert!(fix.diff.starts_with("--- a/m.yaml\n+++ b/m.yaml\n"), "{}", fix.diff);
+    assert!(fix.applied > 5, "{}", fix.applied);
+    for line in fix.diff.lines().skip(2).filter(|line| line.starts_with('-')) {
+        assert!(line.contains("securityContext"), "{line} is taken out");
+    }
+    assert!(fix.diff.contains(" # head") || !fix.diff.contains("-# head"));
+}
