@@ -108,6 +108,8 @@ enum Bench {
     Tail,
     /// The gate in front of a metrics endpoint; peers: a Go proxy of the reference's parts, controller-runtime, nginx
     Guard,
+    /// Who can talk to whom in generated clusters of up to a million pods; no server, no peer
+    Reach,
 }
 
 pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
@@ -125,6 +127,9 @@ pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
         Command::CheckDeps => check::dependencies(&workspace),
         Command::Crash { cycles, seed, profile } => {
             clients::crash(&workspace, &profile, cycles, seed)?.all_passed()
+        }
+        Command::Bench { what: Bench::Reach, profile, json, args } => {
+            clients::bench_reach(&workspace, &profile, json, &args)
         }
         Command::Bench { what, profile, json, args } => {
             clients::bench(&workspace, what.name(), &profile, json, &args)
@@ -145,6 +150,7 @@ impl Bench {
             Self::Page => "page",
             Self::Tail => "tail",
             Self::Guard => "guard",
+            Self::Reach => "reach",
         }
     }
 }

@@ -47,6 +47,19 @@ pub(crate) fn bench(
     step.run()
 }
 
+/// Measures reachability: the engine is pure, so its own crate's bench needs no server.
+pub(crate) fn bench_reach(workspace: &Workspace, profile: &str, json: bool, args: &[String]) -> Result<()> {
+    let mut step = Step::cargo(workspace, ["bench", "--locked", "-p", "parapet-reach", "--bench", "scale"]);
+    step = step.arg("--profile").arg(profile).arg("--");
+    if json {
+        step = step.arg("--json");
+    }
+    for arg in args {
+        step = step.arg(arg);
+    }
+    step.run()
+}
+
 /// Sends with other people's clients and looks for what they sent.
 pub(crate) fn sdk(workspace: &Workspace) -> Result<Counts> {
     Tool::Curl.ensure(workspace)?;
