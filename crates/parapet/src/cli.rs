@@ -1,5 +1,7 @@
 //! The command line: what can be said, and which module answers it.
 
+#[cfg(feature = "posture")]
+mod audit;
 #[cfg(feature = "guard")]
 mod cert;
 mod completions;
@@ -69,6 +71,10 @@ pub(crate) enum Command {
     #[cfg(feature = "posture")]
     #[command(after_help = reach::EXAMPLES)]
     Reach(reach::ReachArguments),
+    /// Find what is open, weak or broken in the manifests of an observability stack, and how to put it right.
+    #[cfg(feature = "posture")]
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(Box<audit::AuditArguments>),
     /// Write the least network policies for declared, referenced or seen flows, and prove them.
     #[cfg(feature = "posture")]
     Policy(policy::PolicyArguments),
@@ -97,6 +103,8 @@ impl Arguments {
             Command::Cert(arguments) => arguments.run(),
             #[cfg(feature = "posture")]
             Command::Reach(arguments) => return arguments.run(),
+            #[cfg(feature = "posture")]
+            Command::Audit(arguments) => return arguments.run(),
             #[cfg(feature = "posture")]
             Command::Policy(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
