@@ -249,7 +249,41 @@ const fn hex(byte: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// As simply as it can be said.
+    fn climbs_nowhere(path: &str) -> bool {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        segments.iter().enumerate().all(|(index, segment)| {
+            let name = segment.split(';').next().unwrap();
+            name != "."
+                && name != ".."
+                && (!name.is_empty() || (segment.is_empty() && index + 1 == segments.len()))
+        })
+    }
+
+    proptest! {
+        /// Whatever is accepted, no reading of it leads elsewhere; strictly there is one reading, and one spelling of it.
+        #[test]
+        fn what_is_accepted_has_one_meaning(wire in "/([a/.;\\\\é]|%(2[0eEfF5]|5[cC]|61|c3%a9|C3%A9|00)){0,12}") {
+            if let Ok(path) = CanonicalPath::parse(&wire, PathRules::Strict) {
+                prop_assert!(climbs_nowhere(&path) && !path.contains(['%', '\\', '?', '#']));
+                let lenient = CanonicalPath::parse(&wire, PathRules::Lenient).unwrap();
+                prop_assert_eq!(&*lenient, &*path);
+                let spelled: String = path
+                    .bytes()
+                    .map(|byte| if is_path_byte(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+                    .collect();
+                prop_assert_eq!(spelled, wire.clone());
+            }
+            if let Ok(path) = CanonicalPath::parse(&wire, PathRules::Lenient) {
+                prop_assert!(climbs_nowhere(&path) && climbs_nowhere(&path.replace('\\', "/")));
+                prop_assert_eq!(path.wire(), wire);
+            }
+        }
+    }
 
     fn check(wire: &str, expect: Result<&str, PathFault>) {
         let parsed = CanonicalPath::parse(wire, PathRules::Strict);

@@ -3,15 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, UPGRADE};
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::{Client, Handle, tunnel};
 use crate::body::{Answer, Outgoing};
 use crate::upstream::{Upstream, UpstreamError};
 use crate::{CanonicalPath, Decide, Engine, Refusal, RefuseReason, answer, headers};
+
+/// Of the body of a refused request: what fits into a socket's buffers, which is what a sender has sent before it looks.
+const UNREAD: usize = 256 * 1024;
+/// And as long as that takes over a slow line.
+const UNREAD_TIME: Duration = Duration::from_millis(500);
 
 /// Forwards what the engine admits to the upstream.
 #[derive(Debug)]
@@ -77,7 +85,13 @@ impl<D: Decide + 'static> Forward<D> {
             Upgrading::No => Ok(()),
             Upgrading::WebSocket => self.may_upgrade(&parts, path),
         };
-        let admitted = self.engine.admit(&parts, &client.peer, may_upgrade).await?;
+        let admitted = match self.engine.admit(&parts, &client.peer, may_upgrade).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                take_unread(&parts, body).await;
+                return Err(refusal);
+            }
+        };
         let asked = (upgrading == Upgrading::WebSocket).then(|| Arc::new(copy(&parts)));
         self.engine.rewrite(&mut parts, &admitted, &client.peer, client.secure);
         let place = admitted.place;
@@ -139,6 +153,26 @@ impl<D: Decide + 'static> Handle for Forward<D> {
     fn sweep(&self) {
         self.upstream.sweep();
     }
+}
+
+/// Takes a short body that nobody wants: otherwise the connection ends with it unread, and a sender that is still writing
+/// sees a reset instead of the refusal. HTTP/2 has no such trouble, and who waits to be asked isn't asked.
+async fn take_unread(parts: &Parts, mut body: Incoming) {
+    if body.is_end_stream() || parts.version == Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
+        return;
+    }
+    let taking = async {
+        let mut left = UNREAD;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            if length > left {
+                return;
+            }
+            left -= length;
+        }
+    };
+    // Whether it took all makes no difference to the answer.
+    let _ = tokio::time::timeout(UNREAD_TIME, taking).await;
 }
 
 fn upgrading(parts: &Parts) -> Upgrading {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -444,5 +443,17 @@ async fn a_client_that_leaves_takes_its_request_along() {
     drop(client);
     // The upstream sees the end of the connection.
     assert_eq!(stream.read(&mut head).await.unwrap_or(0), 0);
-    let _ = futures::stream::empty::<()>().next().await;
+}
+
+#[tokio::test]
+async fn a_refused_sender_reads_why() {
+    let world = World::start().await;
+    let mut client = Http1::connect(world.guard).await;
+    let body = "x".repeat(100_000);
+    let length = format!("Content-Length: {}", body.len());
+    let refused = request("POST", "/metrics", &[&length], &body).replace(TOKEN, "bad");
+    assert_eq!(client.ask(refused).await.status, 401);
+    // The body was taken, so the connection is good for another request.
+    assert_eq!(client.ask(get("/metrics", &[])).await.status, 200);
+    assert_eq!(world.upstream.recorded().len(), 1);
 }
