@@ -42,10 +42,15 @@ async fn scenario_03_h2c_upstream() {
     assert_eq!(world.upstream.seen()[0].version, hyper::Version::HTTP_2);
 }
 
-/// A guard that knows a CA, and the arguments for curl to show a certificate of it for `test-client`.
+/// The user of the scenario's certificate. Scenarios share a cluster, so what one is granted another must not be called.
+fn user(world: &World) -> String {
+    format!("{}-test-client", world.namespace)
+}
+
+/// A guard that knows a CA, and the arguments for curl to show a certificate of it for [`user`].
 async fn certificates(world: &World, its_own_ca: bool) -> (String, Vec<String>) {
     let authority = Authority::new("clients").unwrap();
-    let pair = authority.sign(Leaf { common_name: "test-client", ..Leaf::default() }).unwrap();
+    let pair = authority.sign(Leaf { common_name: &user(world), ..Leaf::default() }).unwrap();
     let (certificate, key) = written(&pair, world.cluster.sandbox(), &format!("{}-client", world.namespace));
     let ca = if its_own_ca {
         world.file("ca.crt", authority.certificate())
@@ -71,8 +76,8 @@ async fn scenario_04_client_certificate_no_rbac() {
 #[tokio::test]
 async fn scenario_05_client_certificate_with_rbac() {
     let Some(world) = World::new("client-cert-with-rbac").await else { return };
-    let subject = "{kind: User, name: test-client, apiGroup: rbac.authorization.k8s.io}";
-    world.grant_metrics_to(subject, "test-client").await;
+    let subject = format!("{{kind: User, name: {}, apiGroup: rbac.authorization.k8s.io}}", user(&world));
+    world.grant_metrics_to(&subject, &user(&world)).await;
     let (ca, shown) = certificates(&world, true).await;
     let guard = world.guard(&[&ca]).await;
     assert_eq!(status_with_certificate(&format!("{}/metrics", guard.url), &shown).await, 200);
@@ -82,8 +87,8 @@ async fn scenario_05_client_certificate_with_rbac() {
 #[tokio::test]
 async fn scenario_06_client_certificate_of_the_wrong_ca() {
     let Some(world) = World::new("client-cert-wrong-ca").await else { return };
-    let subject = "{kind: User, name: test-client, apiGroup: rbac.authorization.k8s.io}";
-    world.grant_metrics_to(subject, "test-client").await;
+    let subject = format!("{{kind: User, name: {}, apiGroup: rbac.authorization.k8s.io}}", user(&world));
+    world.grant_metrics_to(&subject, &user(&world)).await;
     let (ca, shown) = certificates(&world, false).await;
     let guard = world.guard(&[&ca]).await;
     assert_eq!(status_with_certificate(&format!("{}/metrics", guard.url), &shown).await, 401);
