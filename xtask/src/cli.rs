@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::workspace::Workspace;
-use crate::{check, clients, console, fuzz, process, server, test, testbed};
+use crate::{check, clients, console, fuzz, kernel, process, server, test, testbed};
 
 /// Builds, runs, tests and measures Parapet. Start with `cargo xtask up`.
 #[derive(Parser)]
@@ -84,6 +84,17 @@ enum Command {
     Testbed(testbed::Testbed),
     /// Use the console in a real Chromium
     E2e,
+    /// Ask Linux itself whether the reachability engine is right: random clusters as network namespaces and nftables rules
+    ///
+    /// Needs root, iproute2 and nftables; says SKIPPED without them. Touches nothing outside of namespaces it made.
+    VerifyKernel {
+        /// How many clusters
+        #[arg(long, default_value_t = 50)]
+        clusters: u32,
+        /// Repeats a run's clusters; printed by each run
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Fuzz a parser of foreign bytes; without a target, lists them
     Fuzz {
         /// Name of the fuzz target
@@ -137,6 +148,7 @@ pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
         Command::Sdk => clients::sdk(&workspace)?.all_passed(),
         Command::Testbed(action) => testbed::run(&workspace, action),
         Command::E2e => console::e2e(&workspace)?.all_passed(),
+        Command::VerifyKernel { clusters, seed } => kernel::verify(&workspace, clusters, seed)?.all_passed(),
         Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Docs => check::regenerate(&workspace),
         Command::Hooks => hooks(&workspace),

@@ -52,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("parapet-bench", &["parapet-testbed"]),
+    ("parapet-kernel-check", &["parapet-reach"]),
     ("parapet-testbed", &[]),
     ("xtask", &[]),
 ];

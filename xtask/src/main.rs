@@ -14,6 +14,7 @@ mod console;
 mod counts;
 mod deps;
 mod fuzz;
+mod kernel;
 mod process;
 mod server;
 mod summary;

@@ -6,10 +6,13 @@ use crate::process::Step;
 use crate::summary::Summary;
 use crate::tools::Tool;
 use crate::workspace::Workspace;
-use crate::{clients, console, testbed};
+use crate::{clients, console, kernel, testbed};
 
 /// How often the server is killed in a test run.
 const CRASH_CYCLES: u32 = 25;
+
+/// How many random clusters the kernel is asked about in a test run.
+const KERNEL_CLUSTERS: u32 = 50;
 
 /// Runs every test, all of them even when one fails, and prints the table and the line `N passed, N failed`.
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
@@ -38,6 +41,7 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     } else {
         summary.step("real clients", || clients::sdk(workspace));
         summary.step("browser", || console::e2e(workspace));
+        summary.step("kernel check", || kernel::verify(workspace, KERNEL_CLUSTERS, None));
         summary.step("crash cycles", || clients::crash(workspace, "dev", CRASH_CYCLES, None));
     }
     println!("\n{summary}");

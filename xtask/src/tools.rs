@@ -19,6 +19,8 @@ pub(crate) enum Tool {
     Python,
     /// curl.
     Curl,
+    /// nftables and the tools for network namespaces: the kernel check.
+    Nftables,
     /// rsyslog, the peer of the tail bench.
     Rsyslog,
     /// Prometheus, which scrapes through the guard.
@@ -77,6 +79,7 @@ impl Tool {
                 output("rsyslogd", &["-v"]).is_some() || output("/usr/sbin/rsyslogd", &["-v"]).is_some()
             }
             Self::Prometheus => output("prometheus", &["--version"]).is_some(),
+            Self::Nftables => output("nft", &["--version"]).is_some() && output("ip", &["-V"]).is_some(),
             Self::H2load => output("h2load", &["--version"]).is_some(),
             Self::Nginx => output("nginx", &["-v"]).is_some() || output("/usr/sbin/nginx", &["-v"]).is_some(),
         }
@@ -88,6 +91,7 @@ impl Tool {
             Self::Chromium => "Chromium (the browser of the end-to-end tests)",
             Self::Python => "Python 3.9 or newer with venv (a client in the tests)",
             Self::Curl => "curl (a client in the tests)",
+            Self::Nftables => "nftables and iproute2 (the kernel check)",
             Self::Rsyslog => "rsyslog (a peer of the tail bench)",
             Self::Prometheus => "Prometheus (a client in the tests of the guard)",
             Self::H2load => "h2load (a client in the tests of the guard, and its bench's load)",
@@ -101,6 +105,7 @@ impl Tool {
             Self::Chromium => &["chromium"],
             Self::Python => &["python3", "python3-venv"],
             Self::Curl => &["curl", "ca-certificates"],
+            Self::Nftables => &["nftables", "iproute2"],
             Self::Rsyslog => &["rsyslog"],
             Self::Prometheus => &["prometheus"],
             Self::H2load => &["nghttp2-client"],
@@ -114,9 +119,13 @@ impl Tool {
                 "If your distribution's Node is older than 20, take one from nodejs.org or your version manager."
             }
             Self::Chromium => "A Chromium or Chrome elsewhere can be named with CHROMIUM=/path/to/it.",
-            Self::Python | Self::Curl | Self::Rsyslog | Self::Prometheus | Self::H2load | Self::Nginx => {
-                "Other systems call the packages by similar names."
-            }
+            Self::Python
+            | Self::Curl
+            | Self::Nftables
+            | Self::Rsyslog
+            | Self::Prometheus
+            | Self::H2load
+            | Self::Nginx => "Other systems call the packages by similar names.",
         }
     }
 }

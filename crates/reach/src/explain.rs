@@ -1,12 +1,17 @@
 //! Why one connection is allowed or denied: which policies and rules say so, and what would change it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use serde::Serialize;
 
 use crate::engine::{Endpoint, PodId, Reachability};
 use crate::matching::{End, View, names_port, rule_ports};
 use crate::mesh::Layer;
-use crate::model::{Action, AdminPolicy, Direction, NetworkPolicy, Pod, Tier};
+use crate::model::{Action, AdminPolicy, Direction, NetworkPolicy, Peer, Pod, Tier};
 use crate::portset::{PortSet, Protocol};
+
+/// A destination at which no port has a name.
+const NOWHERE: End<'static> = End::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
 /// Why a connection is allowed or denied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -347,11 +352,23 @@ impl<'a> Case<'a, '_> {
             steps.push(step(None, Effect::NoRules));
         }
         for (index, rule) in policy.rules(direction).iter().enumerate() {
-            let has_peer = rule.peers.as_ref().is_none_or(|peers| {
-                peers.iter().any(|one| self.view().is_peer(one, &policy.namespace, peer))
-            });
-            let has_port = names_port(rule.ports.as_deref(), self.end(self.destination), self.port);
-            let effect = if has_peer && has_port { Effect::Allows } else { miss(has_peer, has_port) };
+            let names = |at| names_port(rule.ports.as_deref(), at, self.port);
+            let destination = self.end(self.destination);
+            let effect = match &rule.peers {
+                None if names(destination) => Effect::Allows,
+                None => miss(true, false),
+                Some(peers) => {
+                    let mut here =
+                        peers.iter().filter(|one| self.view().is_peer(one, &policy.namespace, peer));
+                    let has_peer = here.clone().next().is_some();
+                    // A port's name means nothing at an address, even where a pod has the address.
+                    let has_port = here.any(|one| match (one, direction) {
+                        (Peer::Block(_), Direction::Egress) => names(NOWHERE),
+                        _ => names(destination),
+                    });
+                    if has_port { Effect::Allows } else { miss(has_peer, !has_peer && names(destination)) }
+                }
+            };
             steps.push(step(Some(index + 1), effect));
         }
     }

@@ -172,14 +172,31 @@ impl Compiler<'_> {
     }
 
     fn rule(&mut self, rule: &Rule, namespace: &str, direction: Direction) -> CompiledRule {
-        let peers = match &rule.peers {
-            None => self.everybody(direction),
-            Some(peers) => {
-                let sets = peers.iter().map(|peer| self.peer(peer, namespace, direction));
-                sets.fold(RoaringBitmap::new(), |union, peers| union | peers)
-            }
+        let ports = rule.ports.as_deref();
+        let Some(peers) = &rule.peers else {
+            let everybody = self.everybody(direction);
+            return CompiledRule { action: Action::Allow, pieces: self.pieces(everybody, ports, direction) };
         };
-        CompiledRule { action: Action::Allow, pieces: self.pieces(peers, rule.ports.as_deref(), direction) }
+        let (mut pods, mut blocks) = (RoaringBitmap::new(), RoaringBitmap::new());
+        for peer in peers {
+            let found = self.peer(peer, namespace, direction);
+            match peer {
+                Peer::Pods { .. } => pods |= found,
+                Peer::Block(_) => blocks |= found,
+            }
+        }
+        let spec = self.port_spec(ports);
+        if direction == Direction::Ingress || spec.named.is_empty() {
+            return CompiledRule {
+                action: Action::Allow,
+                pieces: self.pieces(pods | blocks, ports, direction),
+            };
+        }
+        // A port's name means nothing at an address, even where a pod has the address.
+        let mut pieces = self.pieces(pods, ports, direction);
+        let ports = PortSpec { fixed: spec.fixed, named: Vec::new() };
+        pieces.push(Piece { peers: self.sets.intern(blocks), ports });
+        CompiledRule { action: Action::Allow, pieces }
     }
 
     fn admin_rule(&mut self, rule: &AdminRule, kind: AdminKind, direction: Direction) -> CompiledRule {

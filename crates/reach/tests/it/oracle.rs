@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use parapet_reach::model::{
     Action, AdminKind, AdminPeer, AdminPolicy, AdminRule, Block, Cluster, Direction, NetworkPolicy, Operator,
     Peer, Pod, PolicyPort, Rule, Selector, Subject, Tier,
@@ -17,6 +16,9 @@ pub(crate) struct Oracle<'a> {
 
 /// A destination port.
 type Port = (Protocol, u16);
+
+/// The other end, the pod whose named ports count, and the port.
+type Asked<'a> = (Other<'a>, Option<&'a Pod>, Port);
 
 impl Oracle<'_> {
     pub(crate) fn allowed(
@@ -50,7 +52,8 @@ impl Oracle<'_> {
             (Direction::Egress, Other::Pod(pod)) => Some(pod),
             (Direction::Egress, Other::Address(_)) => None,
         };
-        match self.tier(Tier::Admin, direction, subject, peer, target, port) {
+        let asked = (peer, target, port);
+        match self.tier(Tier::Admin, direction, subject, asked) {
             Some(Action::Allow) => return true,
             Some(Action::Deny) => return false,
             Some(Action::Pass) | None => {}
@@ -59,29 +62,21 @@ impl Oracle<'_> {
             .cluster
             .network_policies
             .iter()
-            .filter(|policy| policy.isolates(direction))
-            .filter(|policy| policy.namespace == subject.namespace && matches(&policy.pod_selector, subject))
-            .filter(|_| !self.is_node_like(subject))
+            .filter(|policy| policy.isolates(direction) && policy.namespace == subject.namespace)
+            .filter(|policy| matches(&policy.pod_selector, subject) && !self.is_node_like(subject))
             .collect();
         if !isolating.is_empty() {
             return isolating.iter().any(|policy| {
                 let mut rules = policy.rules(direction).iter();
-                rules.any(|rule| self.rule_matches(rule, policy, peer, target, port))
+                rules.any(|rule| self.rule_matches(rule, policy, direction, peer, target, port))
             });
         }
-        !matches!(self.tier(Tier::Baseline, direction, subject, peer, target, port), Some(Action::Deny))
+        !matches!(self.tier(Tier::Baseline, direction, subject, asked), Some(Action::Deny))
     }
 
     /// What the first matching rule of the tier says.
-    fn tier(
-        &self,
-        tier: Tier,
-        direction: Direction,
-        subject: &Pod,
-        peer: Other<'_>,
-        target: Option<&Pod>,
-        port: Port,
-    ) -> Option<Action> {
+    fn tier(&self, tier: Tier, direction: Direction, subject: &Pod, asked: Asked<'_>) -> Option<Action> {
+        let (peer, target, port) = asked;
         let mut policies: Vec<&AdminPolicy> =
             self.cluster.admin_policies.iter().filter(|policy| policy.tier == tier).collect();
         policies.sort_by_key(|policy| (policy.priority, policy.kind, policy.name.clone()));
@@ -126,26 +121,30 @@ impl Oracle<'_> {
         &self,
         rule: &Rule,
         policy: &NetworkPolicy,
+        direction: Direction,
         other: Other<'_>,
         target: Option<&Pod>,
         port: Port,
     ) -> bool {
-        let ports =
-            rule.ports.as_ref().is_none_or(|ports| ports.iter().any(|p| port_matches(p, target, port)));
-        let peers = rule.peers.as_ref().is_none_or(|peers| {
-            peers.iter().any(|peer| match (peer, other) {
-                (Peer::Block(block), other) => self.in_block(block, other, false),
-                (Peer::Pods { namespaces, pods }, Other::Pod(pod)) => {
-                    let namespace = match namespaces {
-                        None => pod.namespace == policy.namespace,
-                        Some(selector) => self.namespace_matches(selector, pod),
-                    };
-                    namespace && matches(pods, pod) && !self.is_node_like(pod)
-                }
-                (Peer::Pods { .. }, Other::Address(_)) => false,
-            })
-        });
-        ports && peers
+        let ports = |target| {
+            rule.ports.as_ref().is_none_or(|ports| ports.iter().any(|p| port_matches(p, target, port)))
+        };
+        let Some(peers) = &rule.peers else { return ports(target) };
+        peers.iter().any(|peer| match (peer, other) {
+            // A port's name means nothing at an address to go to, even where a pod has it.
+            (Peer::Block(block), other) => {
+                let named_at = if direction == Direction::Egress { None } else { target };
+                self.in_block(block, other, false) && ports(named_at)
+            }
+            (Peer::Pods { namespaces, pods }, Other::Pod(pod)) => {
+                let namespace = match namespaces {
+                    None => pod.namespace == policy.namespace,
+                    Some(selector) => self.namespace_matches(selector, pod),
+                };
+                namespace && matches(pods, pod) && !self.is_node_like(pod) && ports(target)
+            }
+            (Peer::Pods { .. }, Other::Address(_)) => false,
+        })
     }
 
     fn in_subject(&self, subject: &Subject, pod: &Pod, kind: AdminKind) -> bool {
@@ -154,10 +153,8 @@ impl Oracle<'_> {
     }
 
     fn in_block(&self, block: &Block, other: Other<'_>, pods_too: bool) -> bool {
-        let covered = |address: &IpAddr| {
-            let inside = |net: &IpNet| net.contains(address);
-            inside(&block.cidr) && !block.except.iter().any(inside)
-        };
+        let covered =
+            |a: &IpAddr| block.cidr.contains(a) && !block.except.iter().any(|hole| hole.contains(a));
         match other {
             Other::Address(address) => covered(&address),
             Other::Pod(pod) => {

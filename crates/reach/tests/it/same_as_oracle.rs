@@ -41,7 +41,13 @@ fn check_explanations(cluster: &Cluster, options: &Options) -> Result<(), TestCa
                 [(&explained.egress, source, destination), (&explained.ingress, destination, source)];
             for (side, subject, peer) in halves {
                 let half = engine.half(side.direction, subject, peer);
-                prop_assert_eq!(side.allowed, half.contains(Protocol::Tcp, port));
+                prop_assert_eq!(
+                    side.allowed,
+                    half.contains(Protocol::Tcp, port),
+                    "{:#?} {}",
+                    explained,
+                    half
+                );
             }
         }
     }
@@ -120,7 +126,7 @@ proptest! {
     ) {
         let mut engine = Reachability::compute(&cluster, &options);
         let mut edited = cluster.clone();
-        for (policy, index, what) in edits {
+        for (number, (policy, index, what)) in edits.into_iter().enumerate() {
             let existing = (!edited.network_policies.is_empty())
                 .then(|| index.index(edited.network_policies.len()));
             let change = match (existing, what) {
@@ -137,7 +143,7 @@ proptest! {
                 }
                 _ => {
                     let mut new = policy;
-                    new.name = format!("new-{}", edited.network_policies.len()).into();
+                    new.name = format!("new-{number}").into();
                     edited.network_policies.push(new.clone());
                     Change::Put(new)
                 }

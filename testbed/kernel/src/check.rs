@@ -1,0 +1,232 @@
+//! The check: for each cluster, what the engine says against what the kernel does.
+
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use parapet_reach::model::Cluster;
+use parapet_reach::{DecodeOptions, Endpoint, IpBlockPods, PodId, Protocol, Reachability};
+use serde_json::Value;
+
+use crate::nft;
+use crate::random::{OUTSIDE, cluster, pod_address};
+use crate::topology::{Topology, missing, net};
+use crate::worker::{Order, Outcome, PORTS};
+
+/// Mismatches that are printed.
+const PRINTED: usize = 20;
+
+/// What to check.
+pub(crate) struct Options {
+    pub(crate) clusters: u32,
+    pub(crate) pods: u8,
+    pub(crate) seed: Option<u64>,
+    pub(crate) cases: Vec<PathBuf>,
+}
+
+/// Runs it; fails if the kernel disagrees anywhere.
+#[expect(clippy::print_stdout, reason = "the result of a command line tool")]
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(why) = missing() {
+        println!("SKIPPED: kernel check: {why}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let cases = cases(options, seed)?;
+    let pods = cases.iter().map(|case| addresses(&case.objects).len()).max().unwrap_or(0);
+    let mut all: Vec<Ipv4Addr> =
+        (0..u8::try_from(pods).context("more than 255 pods")?).map(pod_address).collect();
+    all.extend(OUTSIDE);
+    let topology = Topology::make(&all)?;
+    let mut workers: Vec<Worker> = all
+        .iter()
+        .enumerate()
+        .map(|(index, address)| Worker::start(&topology, index, *address))
+        .collect::<Result<_>>()?;
+    let mut probes = 0_u64;
+    let mut allowed = 0_u64;
+    let mut wrong = Vec::new();
+    let mut failed = 0;
+    let mut progress = std::io::stderr();
+    for (round, case) in cases.iter().enumerate() {
+        let before = wrong.len();
+        if progress.is_terminal() {
+            let _ = write!(progress, "\rcluster {} of {}", round + 1, cases.len());
+        }
+        topology.load(&nft::ruleset(&case.objects)).with_context(|| format!("{}: rules", case.name))?;
+        let round = u16::try_from(round % 20_000).expect("below 20000");
+        let said = Said::of(case)?;
+        // Everybody is asked before anybody's answer is awaited: they probe at the same time.
+        let here: Vec<usize> = (0..all.len()).filter(|index| said.knows(all[*index])).collect();
+        let targets: Vec<Ipv4Addr> = here.iter().map(|index| all[*index]).collect();
+        for index in &here {
+            let targets = targets.iter().copied().filter(|target| *target != all[*index]).collect();
+            workers[*index].ask(&Order { round, targets })?;
+        }
+        for index in &here {
+            let source = all[*index];
+            let outcomes = workers[*index].answer()?;
+            let asked = targets.iter().filter(|target| **target != source).flat_map(|target| {
+                PORTS
+                    .into_iter()
+                    .flat_map(move |port| [(*target, Protocol::Tcp, port), (*target, Protocol::Udp, port)])
+            });
+            for ((target, protocol, port), outcome) in asked.zip(outcomes) {
+                // Nobody here has a say about two addresses outside.
+                let expect = said.allowed(source, target, protocol, port);
+                probes += 1;
+                allowed += u64::from(outcome == Outcome::Allowed);
+                let agrees = match outcome {
+                    Outcome::Allowed => expect,
+                    Outcome::Denied => !expect,
+                    Outcome::Lost => false,
+                };
+                if !agrees {
+                    let protocol = protocol.name();
+                    wrong.push(format!(
+                        "{}: {source} => {target} {protocol} {port}: the engine says {}, the kernel {outcome:?}",
+                        case.name,
+                        if expect { "allowed" } else { "denied" }
+                    ));
+                }
+            }
+        }
+        failed += usize::from(wrong.len() > before);
+    }
+    drop(workers);
+    println!(
+        "seed {seed}: {} clusters, {probes} probes ({allowed} allowed), {} mismatches",
+        cases.len(),
+        wrong.len()
+    );
+    wrong.iter().take(PRINTED).for_each(|line| println!("{line}"));
+    println!("{} passed, {failed} failed", cases.len() - failed);
+    // A check in which everything is allowed, or nothing, would prove nothing.
+    ensure!(allowed > 0 && allowed < probes, "every probe had the same outcome");
+    if !wrong.is_empty() {
+        bail!("the kernel and the engine disagree; --seed {seed} repeats it");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Case {
+    name: String,
+    objects: Vec<Value>,
+}
+
+fn cases(options: &Options, seed: u64) -> Result<Vec<Case>> {
+    let random = (0..options.clusters).map(|index| Case {
+        name: format!("random cluster {index}"),
+        objects: cluster(seed.wrapping_add(u64::from(index)), options.pods),
+    });
+    if options.cases.is_empty() {
+        return Ok(random.collect());
+    }
+    let read = |path: &PathBuf| {
+        let text = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+        let objects = serde_json::from_slice(&text)
+            .with_context(|| format!("{} holds no list of objects", path.display()))?;
+        Ok(Case { name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), objects })
+    };
+    options.cases.iter().map(read).collect()
+}
+
+fn addresses(objects: &[Value]) -> Vec<Ipv4Addr> {
+    objects.iter().filter_map(|object| object["status"]["podIP"].as_str()?.parse().ok()).collect()
+}
+
+/// What the engine says of one case.
+struct Said {
+    verdicts: Vec<(Ipv4Addr, Ipv4Addr, parapet_reach::PortSet)>,
+    known: Vec<Ipv4Addr>,
+}
+
+impl Said {
+    fn of(case: &Case) -> Result<Self> {
+        let (cluster, problems) =
+            Cluster::from_objects(case.objects.iter().cloned(), &DecodeOptions::default());
+        ensure!(!cluster.incomplete, "{}: {problems:?}", case.name);
+        // The kernel's blocks cover whatever has the address.
+        let options = parapet_reach::Options { ip_block_pods: IpBlockPods::Always, ..Default::default() };
+        let reach = Reachability::compute(&cluster, &options);
+        let mut ends: Vec<(Ipv4Addr, Endpoint)> = Vec::new();
+        for (index, pod) in cluster.pods.iter().enumerate() {
+            for address in &pod.addresses {
+                if let std::net::IpAddr::V4(address) = address {
+                    ends.push((*address, Endpoint::Pod(PodId(index))));
+                }
+            }
+        }
+        ends.extend(OUTSIDE.map(|address| (address, Endpoint::Address(address.into()))));
+        let mut verdicts = Vec::new();
+        for (source, from) in &ends {
+            for (target, to) in ends.iter().filter(|(target, _)| target != source) {
+                verdicts.push((*source, *target, reach.connections(*from, *to)));
+            }
+        }
+        verdicts.sort_by_key(|(source, target, _)| (*source, *target));
+        Ok(Self { verdicts, known: ends.into_iter().map(|(address, _)| address).collect() })
+    }
+
+    fn knows(&self, address: Ipv4Addr) -> bool {
+        self.known.contains(&address)
+    }
+
+    fn allowed(&self, source: Ipv4Addr, target: Ipv4Addr, protocol: Protocol, port: u16) -> bool {
+        let at =
+            self.verdicts.binary_search_by_key(&(source, target), |(source, target, _)| (*source, *target));
+        at.is_ok_and(|at| self.verdicts[at].2.contains(protocol, port))
+    }
+}
+
+/// A process in one namespace.
+struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(topology: &Topology, index: usize, address: Ipv4Addr) -> Result<Self> {
+        let own = std::env::current_exe().context("this program has no path")?;
+        let mut child = Command::new("nsenter")
+            .arg(net(&topology.namespace(index)))
+            .arg(own)
+            .args(["worker", &address.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("failed to start a worker")?;
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().context("a worker has no output")?);
+        let mut worker = Self { child, input, output };
+        ensure!(worker.line()? == "ready\n", "a worker could not listen");
+        Ok(worker)
+    }
+
+    fn ask(&mut self, order: &Order) -> Result<()> {
+        let mut line = serde_json::to_vec(order)?;
+        line.push(b'\n');
+        self.input.as_mut().context("the worker has ended")?.write_all(&line).context("a worker has ended")
+    }
+
+    fn answer(&mut self) -> Result<Vec<Outcome>> {
+        Ok(serde_json::from_str(&self.line()?)?)
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).context("a worker has ended")?;
+        Ok(line)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // The end of its input ends it.
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,159 @@
+//! Random clusters as objects: few labels, few ports and many kinds of rules, so that they meet each other often.
+
+use std::net::Ipv4Addr;
+
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+use crate::worker::PORTS;
+
+const NAMESPACES: [&str; 3] = ["red", "green", "blue"];
+const KEYS: [&str; 3] = ["app", "tier", "zone"];
+const VALUES: [&str; 3] = ["a", "b", "c"];
+const NAMES: [&str; 2] = ["http", "admin"];
+
+/// Addresses outside of every cluster: in and out of the blocks that policies name.
+pub(crate) const OUTSIDE: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(192, 0, 2, 10),
+    Ipv4Addr::new(192, 0, 2, 130),
+    Ipv4Addr::new(198, 51, 100, 7),
+    Ipv4Addr::new(203, 0, 113, 200),
+];
+const BLOCKS: [(&str, &[&str]); 6] = [
+    ("0.0.0.0/0", &[]),
+    ("0.0.0.0/0", &["192.0.2.0/24"]),
+    ("192.0.2.0/24", &["192.0.2.128/25"]),
+    ("198.51.100.0/24", &[]),
+    ("10.77.0.0/29", &[]),
+    ("10.77.0.0/24", &["10.77.0.4/30", "10.77.0.9/32"]),
+];
+
+/// The address of a pod.
+pub(crate) fn pod_address(index: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, index.saturating_add(1))
+}
+
+/// The objects of one cluster.
+pub(crate) fn cluster(seed: u64, pods: u8) -> Vec<Value> {
+    let rng = &mut SmallRng::seed_from_u64(seed);
+    let mut objects: Vec<Value> = NAMESPACES
+        .iter()
+        .map(|name| {
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels(rng)}})
+        })
+        .collect();
+    for index in 0..pods {
+        let mut ports = Vec::new();
+        for name in NAMES {
+            if rng.random_ratio(2, 3) {
+                let protocol = pick(rng, &["TCP", "TCP", "UDP"]);
+                ports.push(json!({"name": name, "containerPort": pick(rng, &PORTS), "protocol": protocol}));
+            }
+        }
+        objects.push(json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": format!("p{index}"), "namespace": pick(rng, &NAMESPACES), "labels": labels(rng)},
+            "spec": {"containers": [{"name": "main", "image": "x", "ports": ports}]},
+            "status": {"phase": "Running", "podIP": pod_address(index), "podIPs": [{"ip": pod_address(index)}]},
+        }));
+    }
+    for index in 0..rng.random_range(1..7) {
+        objects.push(policy(rng, index));
+    }
+    objects
+}
+
+fn policy(rng: &mut SmallRng, index: usize) -> Value {
+    let mut spec = json!({"podSelector": selector(rng)});
+    let types: [&[&str]; 4] = [&[], &["Ingress"], &["Egress"], &["Ingress", "Egress"]];
+    let types = pick(rng, &types);
+    if !types.is_empty() {
+        spec["policyTypes"] = json!(types);
+    }
+    for (key, peers) in [("ingress", "from"), ("egress", "to")] {
+        if rng.random_ratio(3, 4) {
+            let count = rng.random_range(0..3);
+            spec[key] = (0..count).map(|_| rule(rng, peers)).collect();
+        }
+    }
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": format!("np{index}"), "namespace": pick(rng, &NAMESPACES)},
+        "spec": spec,
+    })
+}
+
+fn rule(rng: &mut SmallRng, peers_key: &str) -> Value {
+    let mut rule = json!({});
+    if rng.random_ratio(4, 5) {
+        let count = rng.random_range(1..3);
+        rule[peers_key] = (0..count).map(|_| peer(rng)).collect();
+    }
+    if rng.random_ratio(3, 4) {
+        let count = rng.random_range(1..3);
+        rule["ports"] = (0..count).map(|_| port(rng)).collect();
+    }
+    rule
+}
+
+fn peer(rng: &mut SmallRng) -> Value {
+    match rng.random_range(0..5) {
+        0 => json!({"podSelector": selector(rng)}),
+        1 => json!({"namespaceSelector": selector(rng)}),
+        2 => {
+            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": pick(rng, &NAMESPACES)}}, "podSelector": selector(rng)})
+        }
+        3 => json!({"namespaceSelector": selector(rng), "podSelector": selector(rng)}),
+        _ => {
+            let (cidr, except) = pick(rng, &BLOCKS);
+            if except.is_empty() {
+                json!({"ipBlock": {"cidr": cidr}})
+            } else {
+                json!({"ipBlock": {"cidr": cidr, "except": except}})
+            }
+        }
+    }
+}
+
+fn port(rng: &mut SmallRng) -> Value {
+    let protocol = pick(rng, &["TCP", "TCP", "UDP"]);
+    match rng.random_range(0..5) {
+        0 => json!({ "protocol": protocol }),
+        1 => json!({"protocol": protocol, "port": pick(rng, &NAMES)}),
+        2 => {
+            let first = pick(rng, &PORTS);
+            json!({"protocol": protocol, "port": first, "endPort": rng.random_range(first..=9300.max(first))})
+        }
+        3 => json!({"port": pick(rng, &PORTS)}),
+        _ => json!({"protocol": protocol, "port": pick(rng, &PORTS)}),
+    }
+}
+
+fn selector(rng: &mut SmallRng) -> Value {
+    let key = pick(rng, &KEYS);
+    let values: Vec<&str> = VALUES.iter().copied().filter(|_| rng.random_ratio(1, 2)).collect();
+    let values = if values.is_empty() { vec!["a"] } else { values };
+    match rng.random_range(0..6) {
+        0 => json!({}),
+        1 | 2 => json!({"matchLabels": {key: values[0]}}),
+        3 => json!({"matchExpressions": [{"key": key, "operator": "In", "values": values}]}),
+        4 => json!({"matchExpressions": [{"key": key, "operator": "NotIn", "values": values}]}),
+        _ => json!({"matchExpressions": [{"key": key, "operator": pick(rng, &["Exists", "DoesNotExist"])}]}),
+    }
+}
+
+fn labels(rng: &mut SmallRng) -> Value {
+    let mut labels = json!({});
+    for key in KEYS {
+        if rng.random_ratio(3, 4) {
+            labels[key] = json!(pick(rng, &VALUES));
+        }
+    }
+    labels
+}
+
+fn pick<T: Copy>(rng: &mut SmallRng, from: &[T]) -> T {
+    *from.choose(rng).expect("there is something to pick from")
+}
