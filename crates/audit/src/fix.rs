@@ -14,26 +14,53 @@ pub struct Fix {
     pub diff: String,
     /// Findings whose patch is in it.
     pub applied: usize,
-    /// Patches left out because another changes the same text: a second run fixes those.
+    /// Patches left out because they still touch what others change.
     pub skipped: usize,
 }
 
-/// The unified diff of every patch of findings that count. `read` gives a file's bytes by the name that documents have.
-pub fn fix(audit: &Audit, read: &dyn Fn(&str) -> io::Result<Vec<u8>>) -> io::Result<Fix> {
-    let mut by_file: BTreeMap<Arc<str>, Vec<&Patch>> = BTreeMap::new();
-    for finding in audit.findings.iter().filter(|finding| finding.suppressed.is_none()) {
-        if let Some(patch) =
-            finding.patch.as_ref().filter(|patch| &*patch.file != "-" && &*patch.file != "cluster")
-        {
-            by_file.entry(patch.file.clone()).or_default().push(patch);
-        }
-    }
+/// Rounds of patching and looking again: a container's securityContext alone takes five patches in one place.
+const ROUNDS: usize = 10;
+
+/// The unified diff of every patch of findings that count.
+///
+/// `read` gives a file's bytes by the name that documents have; `again` audits with the files changed so far, because a
+/// patch that touches what another has changed must be made anew.
+pub fn fix(
+    audit: &Audit,
+    read: &dyn Fn(&str) -> io::Result<Vec<u8>>,
+    again: &dyn Fn(&BTreeMap<Arc<str>, Vec<u8>>) -> Audit,
+) -> io::Result<Fix> {
+    let mut files: BTreeMap<Arc<str>, Vec<u8>> = BTreeMap::new();
     let mut fix = Fix::default();
-    for (file, patches) in by_file {
+    let mut latest = None;
+    for _ in 0..ROUNDS {
+        let findings = latest.as_ref().unwrap_or(audit).findings.iter();
+        let mut by_file: BTreeMap<Arc<str>, Vec<&Patch>> = BTreeMap::new();
+        for finding in findings.filter(|finding| finding.suppressed.is_none()) {
+            if let Some(patch) =
+                finding.patch.as_ref().filter(|patch| !matches!(&*patch.file, "-" | "cluster"))
+            {
+                by_file.entry(patch.file.clone()).or_default().push(patch);
+            }
+        }
+        fix.skipped = 0;
+        for (file, patches) in by_file {
+            let bytes = match files.get(&file) {
+                Some(bytes) => bytes.clone(),
+                None => read(&file)?,
+            };
+            let (changed, skipped) = apply(&bytes, &patches);
+            fix.skipped += skipped;
+            fix.applied += patches.len() - skipped;
+            files.insert(file, changed);
+        }
+        if fix.skipped == 0 {
+            break;
+        }
+        latest = Some(again(&files));
+    }
+    for (file, changed) in files {
         let bytes = read(&file)?;
-        let (changed, skipped) = apply(&bytes, &patches);
-        fix.skipped += skipped;
-        fix.applied += patches.len() - skipped;
         let (before, after) = (String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&changed));
         let name = file.trim_start_matches("./").trim_start_matches('/');
         let diff = similar::TextDiff::from_lines(&*before, &*after);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parapet_manifest::{Document, Node, Value as Kind};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A change of one document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +22,9 @@ pub struct Patch {
     /// The same as edits of the file's text.
     #[serde(skip)]
     pub edits: Vec<Edit>,
+    /// What is added to which mapping so far, with the number of the edit that does it.
+    #[serde(skip)]
+    additions: Vec<(String, Map<String, Value>, usize)>,
 }
 
 /// Bytes of a file that are replaced.
@@ -48,7 +51,10 @@ pub enum Change {
         text: String,
     },
     /// All lines that hold the bytes are taken out.
-    RemoveLines,
+    RemoveLines {
+        /// The bytes are a list's item, whose dash goes too.
+        dash: bool,
+    },
 }
 
 impl Patch {
@@ -59,6 +65,7 @@ impl Patch {
             operations: Vec::new(),
             create: Vec::new(),
             edits: Vec::new(),
+            additions: Vec::new(),
         }
     }
 
@@ -82,37 +89,63 @@ impl Patch {
                     path.push_str(&here);
                 }
                 None => {
-                    let rest = nest(&segments[depth + 1..], value);
-                    self.operations
-                        .push(json!({"op": "add", "path": format!("{path}{here}"), "value": rest}));
                     let name = segment.replace("~1", "/").replace("~0", "~");
-                    self.edits.extend(add_entry(node, &name, &rest));
+                    self.add(node, &path, name, nest(&segments[depth + 1..], value));
                     return;
                 }
             }
         }
     }
 
+    /// Adds a field to the mapping at `path`, together with what this patch adds to it anyway.
+    fn add(&mut self, map: &Node, path: &str, name: String, value: Value) {
+        let known = self.additions.iter().position(|(known, ..)| known == path);
+        let index = known.unwrap_or_else(|| {
+            self.additions.push((path.to_owned(), Map::new(), self.edits.len()));
+            self.edits.extend(add_entries(map, &Map::new()));
+            self.additions.len() - 1
+        });
+        let (_, values, edit) = &mut self.additions[index];
+        let at = format!("{path}/{}", parapet_manifest::escape_pointer(&name));
+        let merged = values.entry(name).or_insert(Value::Null);
+        merge(merged, value);
+        let operation = json!({"op": "add", "path": at, "value": merged});
+        if let (Some(changed), Some(edit)) = (add_entries(map, values), self.edits.get_mut(*edit)) {
+            *edit = changed;
+        }
+        match self.operations.iter_mut().find(|known| known["path"] == operation["path"]) {
+            Some(known) => *known = operation,
+            None => self.operations.push(operation),
+        }
+    }
+
     /// Takes the field or item at `pointer` out.
     pub(crate) fn remove(&mut self, document: &Document, pointer: &str) {
-        let Some(node) = document.at(pointer) else { return };
-        self.operations.push(json!({"op": "remove", "path": pointer}));
         let Some((parent, last)) = pointer.rsplit_once('/') else { return };
         let Some(parent) = document.at(parent) else { return };
-        let start = match parent.entry(&last.replace("~1", "/").replace("~0", "~")) {
-            Some(entry) => entry.key.bytes.start,
-            None => node.bytes.start,
+        let extents: Vec<(u32, u32)> = match &parent.value {
+            Kind::Map(entries) => {
+                entries.iter().map(|e| (e.key.bytes.start, e.value.bytes.end.max(e.key.bytes.end))).collect()
+            }
+            Kind::List(items) => items.iter().map(|item| (item.bytes.start, item.bytes.end)).collect(),
+            _ => return,
         };
-        // The last field of a mapping can't leave without leaving `null` behind, so it becomes empty instead.
-        let alone = parent.entries().len() == 1 || parent.items().len() == 1;
-        let (start, end) = (start as usize, (node.bytes.end as usize).max(start as usize));
-        let edit = if alone {
-            let empty = if matches!(parent.value, Kind::Map(_)) { "{}" } else { "[]" };
-            replace_text(parent, empty)
-        } else {
-            Edit { start, end, change: Change::RemoveLines }
+        let name = last.replace("~1", "/").replace("~0", "~");
+        let index = parent.entries().iter().position(|e| *e.key.name == *name).or_else(|| name.parse().ok());
+        let Some((index, (start, end))) = index.and_then(|index| Some((index, *extents.get(index)?))) else {
+            return;
         };
-        self.edits.push(edit);
+        self.operations.push(json!({"op": "remove", "path": pointer}));
+        let dash = matches!(parent.value, Kind::List(_));
+        let edit = |start: u32, end: u32, change| Edit { start: start as usize, end: end as usize, change };
+        let nothing = Change::Replace(String::new());
+        self.edits.push(match (extents.len(), index) {
+            // The last one leaves an empty collection behind, not nothing.
+            (1, _) => replace_text(parent, if dash { "[]" } else { "{}" }),
+            (_, 0) if yaml::is_flow(parent) || !dash => edit(start, extents[1].0, nothing),
+            _ if yaml::is_flow(parent) => edit(extents[index - 1].1, end, nothing),
+            _ => edit(start, end, Change::RemoveLines { dash }),
+        });
     }
 
     /// Adds `value` to the list at `pointer`.
@@ -154,46 +187,58 @@ impl Patch {
     }
 }
 
+/// An edit with what it comes to in a file.
+#[derive(Clone, PartialEq, Eq)]
+struct Resolved {
+    start: usize,
+    end: usize,
+    indent: usize,
+    text: String,
+}
+
+impl Resolved {
+    /// Whether both can't be done: they overlap, or add one key in one place.
+    fn clashes(&self, other: &Self) -> bool {
+        let key = |text: &str| text.trim_start().split(':').next().unwrap_or("").to_owned();
+        let insertions = self.start == self.end && other.start == other.end && self.start == other.start;
+        let one_key = insertions && self.indent == other.indent && key(&self.text) == key(&other.text);
+        let is_object = self.text.trim_start().starts_with("---");
+        (self.start < other.end && other.start < self.end) || (one_key && !is_object)
+    }
+}
+
 /// `bytes` of a file with all of `patches` applied; those that touch what another has changed are left out and counted.
+/// What several ask for is done once.
 pub fn apply(bytes: &[u8], patches: &[&Patch]) -> (Vec<u8>, usize) {
-    let mut accepted: Vec<(usize, usize, String)> = Vec::new();
+    let mut accepted: Vec<Resolved> = Vec::new();
     let mut skipped = 0;
     for patch in patches {
-        let edits: Vec<_> = patch.edits.iter().map(|edit| resolve(bytes, edit)).collect();
-        let clashes = |(start, end, text): &(usize, usize, String)| {
-            accepted.iter().any(|(other_start, other_end, other)| {
-                let same_insertion = start == end && start == other_start && other_start == other_end;
-                (start < other_end && other_start < end) || (same_insertion && text == other)
-            })
-        };
-        // Twice the same insertion is one: several findings may ask for one thing.
-        let same = |(start, end, text): &(usize, usize, String)| {
-            accepted.iter().any(|(s, e, t)| s == start && e == end && t == text)
-        };
-        if edits.iter().all(same) {
+        let edits: Vec<Resolved> = patch.edits.iter().map(|edit| resolve(bytes, edit)).collect();
+        if edits.iter().all(|edit| accepted.contains(edit)) {
             continue;
         }
-        if edits.iter().any(clashes) {
+        if edits.iter().any(|edit| accepted.iter().any(|other| edit.clashes(other))) {
             skipped += 1;
             continue;
         }
         accepted.extend(edits);
     }
-    accepted.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)));
+    // From the end; of insertions in one place the deeper ones come first in the text: they continue what is there.
+    accepted.sort_by(|a, b| b.start.cmp(&a.start).then(b.end.cmp(&a.end)).then(a.indent.cmp(&b.indent)));
     let mut result = bytes.to_vec();
-    for (start, end, text) in accepted {
+    for Resolved { start, end, text, .. } in accepted {
         result.splice(start..end, text.into_bytes());
     }
     (result, skipped)
 }
 
-fn resolve(bytes: &[u8], edit: &Edit) -> (usize, usize, String) {
+fn resolve(bytes: &[u8], edit: &Edit) -> Resolved {
     let end_of_line = |from: usize| {
         bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| from + newline + 1)
     };
     let (start, end) = (edit.start.min(bytes.len()), edit.end.min(bytes.len()));
     match &edit.change {
-        Change::Replace(text) => (start, end, text.clone()),
+        Change::Replace(text) => Resolved { start, end, indent: 0, text: text.clone() },
         Change::InsertLines { indent, text } => {
             // A block scalar's text ends with its line: what follows starts right there.
             let at = if start > 0 && bytes[start - 1] == b'\n' { start } else { end_of_line(start) };
@@ -206,19 +251,29 @@ fn resolve(bytes: &[u8], edit: &Edit) -> (usize, usize, String) {
                 lines.push_str(line);
                 lines.push('\n');
             }
-            (at, at, lines)
+            Resolved { start: at, end: at, indent: *indent, text: lines }
         }
-        Change::RemoveLines => {
+        Change::RemoveLines { dash } => {
             let first =
                 bytes[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-            let whole = bytes[first..start].iter().all(|byte| matches!(byte, b' '));
-            if !whole {
-                // Something else stands before it on the line: only the text itself leaves.
-                return (start, end, "null".to_owned());
-            }
+            let whole = bytes[first..start].iter().all(|byte| *byte == b' ' || (*dash && *byte == b'-'));
             let last = if end > start && bytes[end - 1] == b'\n' { end } else { end_of_line(end) };
-            (first, last, String::new())
+            let (start, end) = if whole { (first, last) } else { (start, end) };
+            Resolved { start, end, indent: 0, text: String::new() }
         }
+    }
+}
+
+/// Adds `value` to what is there: fields to a mapping, items to a list.
+fn merge(into: &mut Value, value: Value) {
+    match (into, value) {
+        (Value::Object(fields), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(fields.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(items), Value::Array(more)) => items.extend(more),
+        (into, value) => *into = value,
     }
 }
 
@@ -252,18 +307,19 @@ fn replace_text(node: &Node, text: &str) -> Edit {
     }
 }
 
-fn add_entry(map: &Node, name: &str, value: &Value) -> Option<Edit> {
+fn add_entries(map: &Node, values: &Map<String, Value>) -> Option<Edit> {
     let Kind::Map(entries) = &map.value else { return None };
+    let whole = Value::Object(values.clone());
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-        return Some(replace_text(map, &yaml::inline(&json!({name: value}))));
+        return Some(replace_text(map, &yaml::inline(&whole)));
     };
-    if yaml::is_flow(map) {
-        let at = last.value.bytes.end as usize;
-        let text = format!(", {}: {}", yaml::inline(&json!(name)), yaml::inline(value));
-        return Some(Edit { start: at, end: at, change: Change::Replace(text) });
-    }
     let at = last.value.bytes.end.max(last.key.bytes.end) as usize;
-    let indent = (first.key.span.column as usize).saturating_sub(1);
-    let text = yaml::block(&json!({name: value}));
-    Some(Edit { start: at, end: at, change: Change::InsertLines { indent, text } })
+    let change = if yaml::is_flow(map) {
+        let text = yaml::inline(&whole);
+        Change::Replace(format!(", {}", text.get(1..text.len() - 1).unwrap_or_default()))
+    } else {
+        let indent = (first.key.span.column as usize).saturating_sub(1);
+        Change::InsertLines { indent, text: yaml::block(&whole) }
+    };
+    Some(Edit { start: at, end: at, change })
 }
