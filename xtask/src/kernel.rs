@@ -19,6 +19,7 @@ pub(crate) fn verify(workspace: &Workspace, clusters: u32, seed: Option<u64>) ->
         .run()?;
     let program = server::own_copy(workspace, "dev", "parapet-kernel-check")?;
     let mut step = Step::new(program, ["--clusters", &clusters.to_string()], &workspace.root);
+    step = step.arg("--matrix").arg(workspace.root.join("crates/reach/tests/matrix.json"));
     if let Some(seed) = seed {
         step = step.arg("--seed").arg(seed.to_string());
     }

@@ -1,5 +1,6 @@
 //! The check: for each cluster, what the engine says against what the kernel does.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -10,10 +11,10 @@ use parapet_reach::model::Cluster;
 use parapet_reach::{DecodeOptions, Endpoint, IpBlockPods, PodId, Protocol, Reachability};
 use serde_json::Value;
 
-use crate::nft;
-use crate::random::{OUTSIDE, cluster, pod_address};
+use crate::random::{OUTSIDE, cluster};
 use crate::topology::{Topology, missing, net};
 use crate::worker::{Order, Outcome, PORTS};
+use crate::{matrix, nft};
 
 /// Mismatches that are printed.
 const PRINTED: usize = 20;
@@ -23,7 +24,7 @@ pub(crate) struct Options {
     pub(crate) clusters: u32,
     pub(crate) pods: u8,
     pub(crate) seed: Option<u64>,
-    pub(crate) cases: Vec<PathBuf>,
+    pub(crate) matrix: Option<PathBuf>,
 }
 
 /// Runs it; fails if the kernel disagrees anywhere.
@@ -35,10 +36,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let seed = options.seed.unwrap_or_else(rand::random);
     let cases = cases(options, seed)?;
-    let pods = cases.iter().map(|case| addresses(&case.objects).len()).max().unwrap_or(0);
-    let mut all: Vec<Ipv4Addr> =
-        (0..u8::try_from(pods).context("more than 255 pods")?).map(pod_address).collect();
-    all.extend(OUTSIDE);
+    let pods: BTreeSet<Ipv4Addr> = cases.iter().flat_map(|case| addresses(&case.objects)).collect();
+    let all: Vec<Ipv4Addr> = pods.into_iter().chain(OUTSIDE).collect();
     let topology = Topology::make(&all)?;
     let mut workers: Vec<Worker> = all
         .iter()
@@ -121,20 +120,15 @@ fn cases(options: &Options, seed: u64) -> Result<Vec<Case>> {
         name: format!("random cluster {index}"),
         objects: cluster(seed.wrapping_add(u64::from(index)), options.pods),
     });
-    if options.cases.is_empty() {
-        return Ok(random.collect());
+    let mut cases: Vec<Case> = random.collect();
+    if let Some(path) = &options.matrix {
+        cases.extend(matrix::read(path)?.into_iter().map(|(name, objects)| Case { name, objects }));
     }
-    let read = |path: &PathBuf| {
-        let text = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
-        let objects = serde_json::from_slice(&text)
-            .with_context(|| format!("{} holds no list of objects", path.display()))?;
-        Ok(Case { name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), objects })
-    };
-    options.cases.iter().map(read).collect()
+    Ok(cases)
 }
 
-fn addresses(objects: &[Value]) -> Vec<Ipv4Addr> {
-    objects.iter().filter_map(|object| object["status"]["podIP"].as_str()?.parse().ok()).collect()
+fn addresses(objects: &[Value]) -> impl Iterator<Item = Ipv4Addr> {
+    objects.iter().filter_map(|object| object["status"]["podIP"].as_str()?.parse().ok())
 }
 
 /// What the engine says of one case.

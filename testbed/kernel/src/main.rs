@@ -8,6 +8,7 @@
 //! after this process, and removed with it.
 
 mod check;
+mod matrix;
 mod nft;
 mod random;
 mod topology;
@@ -33,9 +34,9 @@ struct Arguments {
     /// Repeats a run's clusters; printed by each run
     #[arg(long)]
     seed: Option<u64>,
-    /// Files with a case each, instead of random clusters: a JSON list of objects
+    /// The cases of a matrix as well: crates/reach/tests/matrix.json
     #[arg(long, value_name = "FILE")]
-    cases: Vec<std::path::PathBuf>,
+    matrix: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +59,6 @@ fn main() -> Result<ExitCode> {
         clusters: arguments.clusters,
         pods: arguments.pods,
         seed: arguments.seed,
-        cases: arguments.cases,
+        matrix: arguments.matrix,
     })
 }
