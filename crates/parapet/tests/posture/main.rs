@@ -1,0 +1,6 @@
+//! The commands that compute over manifests, as people and CI call them.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod policy;
+mod run;

@@ -1,0 +1,133 @@
+//! `parapet policy`.
+
+use crate::run::Folder;
+
+const SHOP: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: main, image: x, env: [{name: API, value: 'http://api:80/'}], ports: [{name: http, containerPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: shop}
+spec:
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec: {containers: [{name: main, image: x, ports: [{name: http, containerPort: 9090}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api, namespace: shop}
+spec: {selector: {app: api}, ports: [{port: 80, targetPort: http}]}
+";
+
+#[test]
+fn what_manifests_show_becomes_flows_policies_and_a_proof() {
+    let folder = Folder::of(&[("shop.yaml", SHOP)]);
+    let flows = folder.parapet(&["policy", "flows", "-f", "shop.yaml"]);
+    assert_eq!(flows.code, 0, "{}", flows.err);
+    folder.write("flows.yaml", &flows.out);
+    let made = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--flows", "flows.yaml"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.contains("proved for shop: 1 connections declared, 0 missing"), "{}", made.err);
+    assert!(
+        made.err.contains("apply in this order: shop/allow-api, shop/allow-web, shop/default-deny"),
+        "{}",
+        made.err
+    );
+    folder.write("policies.yaml", &made.out);
+    let proved = folder.parapet(&[
+        "policy",
+        "prove",
+        "-f",
+        "shop.yaml",
+        "-f",
+        "policies.yaml",
+        "--flows",
+        "flows.yaml",
+    ]);
+    assert_eq!(proved.code, 0, "{}", proved.err);
+    let without = folder.parapet(&["policy", "prove", "-f", "shop.yaml", "--flows", "flows.yaml"]);
+    assert_eq!(without.code, 1);
+    assert!(without.err.contains("nobody declared it"), "{}", without.err);
+}
+
+#[test]
+fn what_is_known_to_be_used_and_would_be_cut_is_told_before() {
+    let folder = Folder::of(&[("shop.yaml", SHOP)]);
+    folder.write(
+        "flows.yaml",
+        "flows:\n- {from: world, to: {workload: {namespace: shop, name: web}}, ports: [http]}\n",
+    );
+    let made = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--flows", "flows.yaml"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let cut =
+        "WOULD BE CUT: shop/web[Deployment] => shop/api[Deployment] : TCP 9090 (variable API names api.shop)";
+    assert!(made.err.contains(cut), "{}", made.err);
+}
+
+#[test]
+fn each_kind_of_policy_can_be_written() {
+    let folder = Folder::of(&[("shop.yaml", SHOP)]);
+    for (output, kind) in [
+        ("network-policy", "kind: NetworkPolicy"),
+        ("cluster-network-policy", "kind: ClusterNetworkPolicy"),
+        ("istio", "kind: AuthorizationPolicy"),
+    ] {
+        let made = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--infer", "-o", output]);
+        assert_eq!(made.code, 0, "{output}: {}", made.err);
+        assert!(made.out.contains(kind), "{}", made.out);
+    }
+    let all = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--infer", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&all.out).unwrap();
+    assert_eq!((all["proved"].as_bool(), all["documents"].as_array().unwrap().len()), (Some(true), 3));
+}
+
+#[test]
+fn what_is_wrong_with_flows_is_named_with_its_place() {
+    let folder = Folder::of(&[("shop.yaml", SHOP)]);
+    for (flows, expect) in [
+        (
+            "flows:\n- from: world\n  to: {workload: {namespace: shop, nam: web}}\n",
+            "flows.yaml:3:36: flows[0].to.workload.nam: unknown field `nam`",
+        ),
+        (
+            "flows:\n- from: world\n  to: {workload: {namespace: shop, name: wep}}\n",
+            "flow 1: no workload matches shop/wep; there are: shop/api[Deployment], shop/web[Deployment]",
+        ),
+        ("flows:\n- {from: world, to: {cidr: 10.0.0.1/8}}\n", "did you mean 10.0.0.0/8?"),
+        ("", "no flow was declared"),
+    ] {
+        folder.write("flows.yaml", flows);
+        let said = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--flows", "flows.yaml"]);
+        assert_eq!(said.code, 2, "{flows}");
+        assert!(said.err.contains(expect), "{flows}: {}", said.err);
+    }
+    let nothing = folder.parapet(&["policy", "generate", "-f", "missing.yaml", "--infer"]);
+    assert_eq!(nothing.code, 2);
+    assert!(nothing.err.contains("missing.yaml:1:1: error: can't be read"), "{}", nothing.err);
+}
+
+#[test]
+fn a_record_of_connections_is_a_source_of_flows() {
+    let folder = Folder::of(&[("shop.yaml", SHOP)]);
+    folder.write(
+        "seen.json",
+        concat!(
+            r#"{"from":{"workload":{"namespace":"shop","name":"api"}},"to":{"workload":{"namespace":"shop","name":"web"}},"port":8080}"#,
+            "\nnot a record\n"
+        ),
+    );
+    let made = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--observed", "seen.json"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.contains("seen.json:2:1: warning"), "{}", made.err);
+    assert!(made.out.contains("shop/api to shop/web: was seen"), "{}", made.out);
+}
