@@ -1,10 +1,12 @@
 //! `parapet audit`: what is open, weak or broken in the manifests of an observability stack, and how to put it right.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
@@ -171,13 +173,23 @@ impl AuditArguments {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let mut stdout = io::stdout().lock();
         if let Some(rule) = self.explain.as_deref().and_then(parapet_audit::rule) {
-            writeln!(stdout, "{} ({}, {})\n{}\n\nWhy: {}\n\nFix: {}", rule.id, rule.severity, rule.group.title(), rule.title, rule.why, rule.fix)
-                .or_exit(Reason::Usage)?;
+            writeln!(
+                stdout,
+                "{} ({}, {})\n{}\n\nWhy: {}\n\nFix: {}",
+                rule.id,
+                rule.severity,
+                rule.group.title(),
+                rule.title,
+                rule.why,
+                rule.fix
+            )
+            .or_exit(Reason::Usage)?;
             return Ok(ExitCode::SUCCESS);
         }
         if self.list_rules {
             for rule in parapet_audit::rules() {
-                writeln!(stdout, "{:<12} {:<8} {}", rule.id, rule.severity.name(), rule.title).or_exit(Reason::Usage)?;
+                writeln!(stdout, "{:<12} {:<8} {}", rule.id, rule.severity.name(), rule.title)
+                    .or_exit(Reason::Usage)?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -186,7 +198,7 @@ impl AuditArguments {
             write_file(path, Baseline::of(&audit.findings).to_json().as_bytes()).or_exit(Reason::Usage)?;
         }
         if let Some(path) = &self.fix {
-            write_fix(&audit, path, &mut stdout).or_exit(Reason::Usage)?;
+            self.write_fix(&audit, path, &mut stdout).or_exit(Reason::Usage)?;
         }
         let patch_on_stdout = self.fix.as_ref().is_some_and(|path| path.as_os_str() == "-");
         match &self.output {
@@ -197,8 +209,10 @@ impl AuditArguments {
             }
             None if patch_on_stdout => {}
             None => {
-                let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-                report::write(self.format.into(), &audit, style(color), &mut stdout).or_exit(Reason::Usage)?;
+                let color =
+                    stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+                report::write(self.format.into(), &audit, style(color), &mut stdout)
+                    .or_exit(Reason::Usage)?;
             }
         }
         let fails = audit.count_from(self.fail_on) > 0 && !self.exit_zero;
@@ -206,9 +220,7 @@ impl AuditArguments {
     }
 
     fn audit(&self) -> Result<Audit, Failure> {
-        let paths = self.paths.iter().chain(&self.filename);
-        let sources: Vec<Source> = paths.map(|path| Source::from_argument(path, self.recursive)).collect();
-        let loaded = parapet_manifest::load(&sources, &Limits::default(), &mut io::stdin().lock());
+        let loaded = parapet_manifest::load(&self.sources(), &Limits::default(), &mut io::stdin().lock());
         let options = self.options();
         let mut audit = parapet_audit::audit(&loaded.documents, loaded.problems, &options);
         let mut stderr = io::stderr().lock();
@@ -216,7 +228,10 @@ impl AuditArguments {
             writeln!(stderr, "{problem}").or_exit(Reason::Usage)?;
         }
         if audit.objects == 0 {
-            return Err(Failure::new(Reason::Usage, anyhow!("no Kubernetes object was found; -R reads the folders' folders too")));
+            return Err(Failure::new(
+                Reason::Usage,
+                anyhow!("no Kubernetes object was found; -R reads the folders' folders too"),
+            ));
         }
         if !self.rule.is_empty() {
             audit.findings.retain(|finding| self.rule.iter().any(|id| id == finding.rule.id));
@@ -228,13 +243,46 @@ impl AuditArguments {
             }
         }
         if let Some(path) = &self.baseline {
-            let text = fs::read_to_string(path).with_context(|| format!("can't read the baseline {}", path.display()));
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("can't read the baseline {}", path.display()));
             let baseline = Baseline::from_json(&text.or_exit(Reason::Usage)?)
                 .with_context(|| path.display().to_string())
                 .or_exit(Reason::Usage)?;
             baseline.apply(&mut audit.findings);
         }
         Ok(audit)
+    }
+
+    /// Patches in rounds: those for one place are made anew after the other.
+    fn write_fix(&self, audit: &Audit, path: &std::path::Path, stdout: &mut dyn Write) -> anyhow::Result<()> {
+        let again = |files: &BTreeMap<Arc<str>, Vec<u8>>| {
+            let mut loaded = parapet_manifest::load(&self.sources(), &Limits::default(), &mut io::empty());
+            loaded.documents.retain(|document| !files.contains_key(&document.file));
+            for (file, bytes) in files {
+                let mut changed = parapet_manifest::load_text(file, bytes, &Limits::default());
+                loaded.documents.append(&mut changed.documents);
+            }
+            let mut audit = parapet_audit::audit(&loaded.documents, Vec::new(), &self.options());
+            if !self.rule.is_empty() {
+                audit.findings.retain(|finding| self.rule.iter().any(|id| id == finding.rule.id));
+            }
+            audit
+        };
+        let fix = parapet_audit::fix(audit, &|file| fs::read(file), &again)
+            .context("can't read a manifest again")?;
+        if path.as_os_str() == "-" {
+            stdout.write_all(fix.diff.as_bytes())?;
+        } else {
+            write_file(path, fix.diff.as_bytes())?;
+        }
+        let mut stderr = io::stderr().lock();
+        writeln!(stderr, "{} patches are in the diff; {} could not be made", fix.applied, fix.skipped)?;
+        Ok(())
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let paths = self.paths.iter().chain(&self.filename);
+        paths.map(|path| Source::from_argument(path, self.recursive)).collect()
     }
 
     fn options(&self) -> Options {
@@ -261,16 +309,4 @@ fn style(color: bool) -> Style<'static> {
 
 fn write_file(path: &std::path::Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::write(path, bytes).with_context(|| format!("can't write {}", path.display()))
-}
-
-fn write_fix(audit: &Audit, path: &std::path::Path, stdout: &mut dyn Write) -> anyhow::Result<()> {
-    let fix = parapet_audit::fix(audit, &|file| fs::read(file)).context("can't read a manifest again")?;
-    if path.as_os_str() == "-" {
-        stdout.write_all(fix.diff.as_bytes())?;
-    } else {
-        write_file(path, fix.diff.as_bytes())?;
-    }
-    let mut stderr = io::stderr().lock();
-    writeln!(stderr, "{} findings have a patch in the diff; {} wait for a second run", fix.applied, fix.skipped)?;
-    Ok(())
 }
