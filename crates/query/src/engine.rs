@@ -8,6 +8,7 @@ use datafusion::execution::session_state::SessionState;
 use parapet_store::Store;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use crate::metrics::Operation;
 use crate::scan::Footers;
@@ -111,7 +112,8 @@ impl Engine {
     ) -> Result<T, QueryError> {
         let started = Instant::now();
         let deadline = started + timeout.min(self.inner.config.timeout);
-        let result = self.admitted(deadline, work).await;
+        let span = tracing::info_span!("query", otel.name = operation.name(), operation = operation.name());
+        let result = self.admitted(deadline, work).instrument(span).await;
         self.inner.metrics.count(operation, started.elapsed(), result.as_ref().err());
         result
     }

@@ -36,7 +36,8 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    fn name(self) -> &'static str {
+    /// The value of the `operation` label in metrics, and the name of its span.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LogsPage => "logs_page",
             Self::LogsHistogram => "logs_histogram",

@@ -10,8 +10,10 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, HOST, HeaderName, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::{App, Shared, State};
@@ -100,12 +102,29 @@ async fn counted(Extracted(app): Extracted<Shared>, request: Request, next: Next
     let began = Instant::now();
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let response = next.run(request).await;
+    let span = matched.as_deref().map_or_else(Span::none, |route| span_of(&method, route));
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
     let route = matched.as_deref().unwrap_or(if response.status().is_success() { "console" } else { "none" });
     let (status, took) = (response.status().as_u16(), began.elapsed());
     app.state.metrics.answered(route, status, took);
     tracing::debug!(%method, route, status, elapsed_ms = took.as_millis() as u64, "request");
     response
+}
+
+/// What is asked of the API is a span of this server's own; probes and scrapes, which come by the clock, are none.
+fn span_of(method: &Method, route: &str) -> Span {
+    if !route.starts_with(PREFIX) {
+        return Span::none();
+    }
+    tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = route,
+        http.response.status_code = Empty,
+    )
 }
 
 async fn never_stored(request: Request, next: Next) -> Response {

@@ -111,14 +111,22 @@ async fn headers_that_are_too_large_are_refused() {
 
 #[tokio::test]
 async fn an_idle_http2_connection_is_closed_and_a_busy_one_is_not() {
-    let slow = async || {
-        tokio::time::sleep(SOON * 6).await;
-        "hello"
+    let (release, released) = tokio::sync::watch::channel(false);
+    let slow = move || {
+        let mut released = released.clone();
+        async move { released.wait_for(|released| *released).await.map(|_| "hello").unwrap() }
     };
     let limits = Limits { header_timeout: SOON, idle_timeout: SOON, ..patient() };
-    let world = World::serve(limits, Router::new().route("/", on_get(slow))).await;
-    let mut client = world.h2().await;
-    let answer = client.send_request(get("/")).await.unwrap();
-    assert_eq!(text(answer).await, "hello", "a request under way is no idleness");
+    let world = World::serve(limits, hello().route("/slow", on_get(slow))).await;
+    let mut busy = world.h2().await;
+    let answer = busy.send_request(get("/slow"));
+    world.until("parapet_listen_requests_total{listener=\"test\",protocol=\"h2\"}", 1).await;
+    let idle = world.h2().await;
+    // The later of the two has been closed: the earlier one has been looked at as often, with a request under way.
+    world.until("parapet_listen_open_connections{listener=\"test\"}", 1).await;
+    assert!(idle.is_closed() && !busy.is_closed());
+    assert_eq!(text(busy.send_request(get("/")).await.unwrap()).await, "hello", "still open to requests");
+    release.send_replace(true);
+    assert_eq!(text(answer.await.unwrap()).await, "hello", "a request under way is no idleness");
     world.until("parapet_listen_open_connections{listener=\"test\"}", 0).await;
 }
