@@ -18,6 +18,9 @@ pub struct Fix {
     pub skipped: usize,
 }
 
+/// The bytes of changed files, by the name that documents have.
+pub type Files = BTreeMap<Arc<str>, Vec<u8>>;
+
 /// Rounds of patching and looking again: a container's securityContext alone takes five patches in one place.
 const ROUNDS: usize = 10;
 
@@ -28,9 +31,9 @@ const ROUNDS: usize = 10;
 pub fn fix(
     audit: &Audit,
     read: &dyn Fn(&str) -> io::Result<Vec<u8>>,
-    again: &dyn Fn(&BTreeMap<Arc<str>, Vec<u8>>) -> Audit,
+    again: &dyn Fn(&Files) -> Audit,
 ) -> io::Result<Fix> {
-    let mut files: BTreeMap<Arc<str>, Vec<u8>> = BTreeMap::new();
+    let mut files = Files::new();
     let mut fix = Fix::default();
     let mut latest = None;
     for _ in 0..ROUNDS {

@@ -23,7 +23,7 @@ mod world;
 pub use audit::{Audit, audit};
 pub use baseline::{Baseline, BaselineError};
 pub use finding::{Finding, ObjectRef, Place, Related, Suppression};
-pub use fix::{Fix, fix};
+pub use fix::{Files, Fix, fix};
 pub use options::Options;
 pub use pages::pages;
 pub use patch::{Change, Edit, Patch, apply};

@@ -17,14 +17,14 @@ pub(super) fn write(audit: &Audit, style: Style<'_>, out: &mut dyn Write) -> io:
     writeln!(
         out,
         "<p class=\"sum\">{}. {} objects, {} workloads.</p>",
-        escape(&audit.summary()),
+        escape(audit.summary()),
         audit.objects,
         audit.workloads
     )?;
     writeln!(
         out,
         "<p class=\"modes\">{} · parapet {}</p>",
-        escape(&audit.modes.join(" ")),
+        escape(audit.modes.join(" ")),
         escape(style.version)
     )?;
     if audit.incomplete {
@@ -33,7 +33,7 @@ pub(super) fn write(audit: &Audit, style: Style<'_>, out: &mut dyn Write) -> io:
     if !audit.problems.is_empty() {
         writeln!(out, "<details><summary>{} problems of the input</summary><ul>", audit.problems.len())?;
         for problem in &audit.problems {
-            writeln!(out, "<li>{}</li>", escape(&problem.to_string()))?;
+            writeln!(out, "<li>{}</li>", escape(problem.to_string()))?;
         }
         writeln!(out, "</ul></details>")?;
     }
@@ -64,7 +64,7 @@ fn article(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         finding.severity,
         finding.rule.id,
         escape(finding.rule.title),
-        escape(&finding.object.to_string()),
+        escape(finding.object.to_string()),
         escape(&*finding.place.file),
         finding.place.span,
         escape(&finding.path)

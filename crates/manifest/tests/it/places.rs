@@ -99,7 +99,7 @@ fn write(tree: &Tree, indent: usize, flow: bool, number: &mut usize, out: &mut S
         Tree::List(items) => {
             for item in items {
                 write!(out, "\n{}- ", " ".repeat(indent)).unwrap();
-                write(item, indent + 2, indent % 4 == 0, number, out);
+                write(item, indent + 2, indent.is_multiple_of(4), number, out);
             }
         }
         Tree::Map(items) => {
