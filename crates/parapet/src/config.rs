@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) log_level: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) reset_admin_password: bool,
+    pub(crate) secrets: parapet_secrets::Configuration,
 }
 
 /// Where it listens.
@@ -44,6 +45,8 @@ pub(crate) struct Listen {
     pub(crate) names: Vec<String>,
     /// Set by `--allow-remote`: addresses beyond loopback are meant.
     pub(crate) allow_remote: bool,
+    /// A certificate that somebody else issues.
+    pub(crate) tls: Option<file::Tls>,
 }
 
 /// What it observes.
@@ -90,8 +93,9 @@ impl Config {
             log_level,
             reset_admin_password,
         } = arguments;
-        let File { data: file_data, demo: file_demo, listen, collect, store, log } = file;
-        let file::Listen { console, otlp_grpc, otlp_http, names, allow_remote: file_allow_remote } = listen;
+        let File { data: file_data, demo: file_demo, listen, collect, store, log, secrets } = file;
+        let file::Listen { console, otlp_grpc, otlp_http, names, allow_remote: file_allow_remote, tls } =
+            listen;
         let file::Collect {
             pod_logs,
             logs: file_logs,
@@ -129,14 +133,23 @@ impl Config {
             allow_remote: one
                 .of("listen.allowRemote", "--allow-remote", on(allow_remote), file_allow_remote)?
                 .unwrap_or(false),
+            tls,
         };
         listen.check()?;
+        let demo = one.of("demo", "--demo", on(demo), file_demo)?.unwrap_or(false);
+        if let Some(tls) = &listen.tls {
+            check_tls(tls, &secrets)?;
+            ensure!(
+                !demo,
+                "listen.tls: the demo trusts Parapet's own authority alone; leave one of the two out"
+            );
+        }
         Ok(Self {
             data: match one.of("data", "--data", data, file_data)? {
                 Some(folder) => folder,
                 None => default_data_folder()?,
             },
-            demo: one.of("demo", "--demo", on(demo), file_demo)?.unwrap_or(false),
+            demo,
             listen,
             collect: Collect {
                 pod_logs: one
@@ -159,6 +172,7 @@ impl Config {
                 .unwrap_or_else(|| "info".to_owned()),
             ready_file,
             reset_admin_password,
+            secrets,
         })
     }
 }
@@ -175,6 +189,33 @@ impl Listen {
         }
         Ok(())
     }
+}
+
+/// Certificate and key come from a provider that there is, and change together.
+fn check_tls(tls: &file::Tls, secrets: &parapet_secrets::Configuration) -> anyhow::Result<()> {
+    let location = tls.certificate.secret_ref.location();
+    let all = [
+        ("certificate", Some(&tls.certificate)),
+        ("privateKey", Some(&tls.private_key)),
+        ("authority", tls.authority.as_ref()),
+    ];
+    for (key, source) in all {
+        let Some(source) = source else { continue };
+        let provider = &source.secret_ref.provider;
+        ensure!(
+            secrets.providers.contains_key(provider),
+            "listen.tls.{key}.secretRef.provider: no provider is named {provider}; secrets.providers has {}",
+            match secrets.providers.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", ") {
+                names if names.is_empty() => "none".to_owned(),
+                names => names,
+            }
+        );
+        ensure!(
+            source.secret_ref.location() == location,
+            "listen.tls.{key}.secretRef: expected a key of {location}, the secret of the certificate: they must change at once"
+        );
+    }
+    Ok(())
 }
 
 fn store_config(file: file::Store) -> anyhow::Result<parapet_store::Config> {
@@ -308,6 +349,31 @@ mod tests {
     fn listening_beyond_loopback_must_be_said() {
         refused(&["--console-listen", "0.0.0.0:1"], "", &["--allow-remote"]);
         assert!(resolve(&["--console-listen", "0.0.0.0:1", "--allow-remote"], "").is_ok());
+    }
+
+    #[test]
+    fn a_certificate_is_named_by_references_that_lead_somewhere() {
+        let yaml = |key: &str| {
+            format!(
+                "secrets: {{providers: {{mounted: {{file: {{root: /s}}}}}}}}\nlisten:\n  tls:\n    \
+                 certificate: {{secretRef: {{provider: mounted, path: web, key: tls.crt}}}}\n    privateKey: {key}\n"
+            )
+        };
+        let key = |rest: &str| yaml(&format!("{{secretRef: {{{rest}}}}}"));
+        assert!(resolve(&[], &key("provider: mounted, path: web, key: tls.key")).is_ok());
+        refused(&[], &yaml("'-----BEGIN PRIVATE KEY-----'"), &["parapet.yaml:5", "listen.tls.privateKey"]);
+        refused(&[], &key("provider: mounted, path: ../web, key: k"), &["parapet.yaml:5", "secretRef.path"]);
+        refused(
+            &[],
+            &key("provider: mouted, path: web, key: k"),
+            &["listen.tls.privateKey.secretRef.provider", "mouted", "mounted"],
+        );
+        refused(
+            &[],
+            &key("provider: mounted, path: api, key: k"),
+            &["listen.tls.privateKey.secretRef", "mounted:web"],
+        );
+        refused(&["--demo"], &key("provider: mounted, path: web, key: tls.key"), &["listen.tls", "demo"]);
     }
 
     #[test]

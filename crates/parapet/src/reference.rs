@@ -55,13 +55,23 @@ fn write_keys(page: &mut String, root: &Value, schema: &Value, prefix: &str) {
         let path = format!("{prefix}{key}");
         let described = value["description"].as_str();
         let value = resolve(root, value);
+        let each = resolve(root, &value["additionalProperties"]);
         if value["properties"].is_object() {
             write_keys(page, root, value, &format!("{path}."));
+        } else if let Some(variants) = kinds(value) {
+            variants.iter().for_each(|variant| write_keys(page, root, variant, &format!("{path}.")));
+        } else if let Some(variants) = kinds(each) {
+            variants.iter().for_each(|variant| write_keys(page, root, variant, &format!("{path}.NAME.")));
         } else {
             let meaning = described.or(value["description"].as_str()).unwrap_or_default().replace('\n', " ");
             let _ = writeln!(page, "| `{path}` | {} | {meaning} |", type_name(root, value));
         }
     }
+}
+
+/// The alternatives of which one is chosen by its key.
+fn kinds(schema: &Value) -> Option<&Vec<Value>> {
+    schema["oneOf"].as_array().filter(|variants| variants.iter().all(|one| one["properties"].is_object()))
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {

@@ -3,9 +3,11 @@
 mod certificates;
 mod collectors;
 mod demo;
+mod given;
 mod listeners;
 pub(crate) mod metrics;
 mod pipeline;
+mod secrets;
 mod welcome;
 
 use std::io::Write as _;
@@ -33,6 +35,7 @@ use crate::gate::TokenGate;
 use certificates::Certificates;
 use collectors::Collectors;
 use demo::Demonstration;
+use given::Given;
 use listeners::Listeners;
 use metrics::Metrics;
 use welcome::Welcome;
@@ -80,6 +83,7 @@ struct Running {
     listeners: Listeners,
     collectors: Collectors,
     demonstration: Option<Demonstration>,
+    secrets: parapet_secrets::Store,
     own: Vec<JoinHandle<()>>,
     /// Turns true when the parts that produce and serve should end.
     closing: watch::Sender<bool>,
@@ -110,7 +114,14 @@ impl Running {
 
         let (closing, closed) = watch::channel(false);
         let (last, ended) = watch::channel(false);
-        let bound = listeners::Bound::bind(&config.listen, &certificates, &metrics.listen).await?;
+        let secrets = secrets::open(&config.secrets, &metrics.secrets).await?;
+        let given = match &config.listen.tls {
+            Some(tls) => Some(Given::open(&secrets, tls, fs.clone(), &data.join("pki")).await?),
+            None => None,
+        };
+        let tls = given.as_ref().map_or_else(|| certificates.server_config(), Given::server_config);
+        let bound =
+            listeners::Bound::bind(&config.listen, tls.or_exit(Reason::Data)?, &metrics.listen).await?;
         let sink: Arc<dyn Sink> = Arc::new(store.clone());
         let (grpc, http) = receivers(&sink, &accounts, &metrics, &bound);
         let collectors = Collectors::start(config, &fs, &data, &sink, &metrics.collect)?;
@@ -119,6 +130,7 @@ impl Running {
             [grpc.0.clone(), http.0.clone()],
             collectors.status(),
             certificates.clone(),
+            secrets.clone(),
         ));
         let engine = Engine::new(store.clone(), parapet_query::Config::default(), metrics.query.clone());
         let api = parapet_server::router(parapet_server::State {
@@ -138,7 +150,7 @@ impl Running {
             console: bound.console.local_addr(),
             otlp_grpc: bound.otlp_grpc.local_addr(),
             otlp_http: bound.otlp_http.local_addr(),
-            ca_file: certificates.ca_file(),
+            ca_file: given.as_ref().map_or_else(|| certificates.ca_file(), Given::ca_file),
             credentials,
             data: data.clone(),
             admin,
@@ -149,6 +161,7 @@ impl Running {
             certificates.spawn_renewal(metrics.pki.clone(), closed.clone()),
             spawn_accounts_flush(accounts.clone(), closed.clone()),
         ];
+        own.extend(given.map(|given| given.spawn_renewal(closed.clone())));
         if config.collect.own {
             own.extend(spawn_own_telemetry(config, &sink, registry, &metrics, &identity, recorder, &ended));
         } else {
@@ -160,7 +173,19 @@ impl Running {
             None
         };
         pipeline.set_ready();
-        Ok(Self { fs, store, accounts, listeners, collectors, demonstration, own, closing, last, welcome })
+        Ok(Self {
+            fs,
+            store,
+            accounts,
+            listeners,
+            collectors,
+            demonstration,
+            secrets,
+            own,
+            closing,
+            last,
+            welcome,
+        })
     }
 
     /// Tells people and scripts that it is ready.
@@ -188,6 +213,7 @@ impl Running {
         self.closing.send_replace(true);
         self.collectors.stop().await;
         self.listeners.stopped().await;
+        self.secrets.close().await;
         self.last.send_replace(true);
         for task in self.own {
             if let Err(error) = task.await {

@@ -27,7 +27,7 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 const CONCURRENCY: usize = 4;
 
 /// Where secrets come from, and how fresh they are kept.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Configuration {
     /// Providers by the name that references give.
@@ -57,7 +57,7 @@ impl Configuration {
 }
 
 /// One provider; exactly one kind.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum ProviderConfig {
     /// Files: Secret volumes, CSI drivers, agents that write files.
@@ -88,7 +88,7 @@ impl ProviderConfig {
 }
 
 /// Files below a folder: a secret is a folder, a key is a file in it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileConfig {
     /// The folder that secrets are below; links that lead out of it are not followed.
@@ -120,7 +120,7 @@ pub enum WorldReadable {
 }
 
 /// Secrets of an API server. A path is `NAME` or `NAMESPACE/NAME`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KubernetesConfig {
     /// A kubeconfig file. Default: the pod's own service account.
@@ -134,7 +134,7 @@ pub struct KubernetesConfig {
 }
 
 /// Vault or OpenBao over HTTPS. Nothing is taken from the environment, and no proxy is used.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VaultConfig {
     /// Where it is, such as `https://vault.example:8200`; the others are tried when the first doesn't answer, and are
@@ -158,7 +158,7 @@ pub struct VaultConfig {
 }
 
 /// How to log in to Vault.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum VaultAuth {
     /// With a service account's token. Serves for the mount of a `jwt` method too.

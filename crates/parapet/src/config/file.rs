@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use parapet_secrets::SecretSource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ pub(crate) struct File {
     pub(crate) store: Store,
     /// What it says of itself.
     pub(crate) log: Log,
+    /// Where secrets come from; no secret is written into this file.
+    pub(crate) secrets: parapet_secrets::Configuration,
 }
 
 /// Where it listens; TLS and authentication are always on.
@@ -43,6 +46,21 @@ pub(crate) struct Listen {
     pub(crate) names: Option<Vec<String>>,
     /// Accept addresses that other machines can reach. Flag `--allow-remote`; default false.
     pub(crate) allow_remote: Option<bool>,
+    /// A certificate that somebody else issues, by reference. Default: one of Parapet's own authority.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// A certificate that somebody else issues. Certificate and key are keys of one secret, so that they change together.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// The certificate, then its intermediates, PEM.
+    pub(crate) certificate: SecretSource,
+    /// Its private key, PEM.
+    pub(crate) private_key: SecretSource,
+    /// The authorities that commands on this machine are to trust, PEM. Default: the certificates in `certificate`.
+    #[serde(default)]
+    pub(crate) authority: Option<SecretSource>,
 }
 
 /// What it observes besides what arrives by OTLP.

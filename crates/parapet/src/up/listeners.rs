@@ -1,12 +1,13 @@
 //! The three listeners: all bound before anything is served, so that a taken port stops the start.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use axum::Router;
 use parapet_listen::{Limits, Listener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::certificates::Certificates;
 use super::turned;
 use crate::config::Listen;
 use crate::exit::{Failure, OrExit as _, Reason};
@@ -21,10 +22,9 @@ pub(crate) struct Bound {
 impl Bound {
     pub(crate) async fn bind(
         listen: &Listen,
-        certificates: &Certificates,
+        tls: Arc<rustls::ServerConfig>,
         metrics: &parapet_listen::Metrics,
     ) -> Result<Self, Failure> {
-        let tls = certificates.server_config().or_exit(Reason::Data)?;
         if listen.allow_remote {
             tracing::warn!(
                 console = %listen.console, otlp_grpc = %listen.otlp_grpc, otlp_http = %listen.otlp_http,

@@ -9,6 +9,7 @@ pub(crate) struct Metrics {
     pub(crate) listen: parapet_listen::Metrics,
     pub(crate) pki: parapet_pki::Metrics,
     pub(crate) query: parapet_query::Metrics,
+    pub(crate) secrets: parapet_secrets::Metrics,
     pub(crate) server: parapet_server::Metrics,
     pub(crate) telemetry: parapet_telemetry::Metrics,
 }
@@ -21,6 +22,7 @@ impl Metrics {
             listen: parapet_listen::Metrics::register(registry),
             pki: parapet_pki::Metrics::register(registry),
             query: parapet_query::Metrics::register(registry),
+            secrets: parapet_secrets::Metrics::register(registry),
             server: parapet_server::Metrics::register(registry),
             telemetry: parapet_telemetry::Metrics::register(registry),
         }

@@ -14,12 +14,18 @@ pub(crate) struct Pipeline {
     receivers: [Receiver; 2],
     files: FilesStatus,
     certificates: Certificates,
+    secrets: parapet_secrets::Store,
     ready: AtomicBool,
 }
 
 impl Pipeline {
-    pub(crate) fn new(receivers: [Receiver; 2], files: FilesStatus, certificates: Certificates) -> Self {
-        Self { receivers, files, certificates, ready: AtomicBool::new(false) }
+    pub(crate) fn new(
+        receivers: [Receiver; 2],
+        files: FilesStatus,
+        certificates: Certificates,
+        secrets: parapet_secrets::Store,
+    ) -> Self {
+        Self { receivers, files, certificates, secrets, ready: AtomicBool::new(false) }
     }
 
     /// Everything that was configured runs.
@@ -66,7 +72,7 @@ impl PipelineStatus for Pipeline {
     }
 
     fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.load(Ordering::Acquire) && self.secrets.readiness().is_ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-mod itself;
+mod given;
 mod refused;
 mod secrets;
 mod twice;

@@ -23,15 +23,11 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 impl JsonSchema for Span {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "SecretsDuration".into()
+        "Duration".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "a duration with its unit, such as 90s, 5m, 12h" })
+        json_schema!({ "type": "string", "description": "a duration with its unit, such as 90s, 5m, 12h, 30d" })
     }
 }

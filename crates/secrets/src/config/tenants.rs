@@ -8,7 +8,7 @@ use crate::SecretPath;
 const PLACEHOLDER: &str = "{namespace}";
 
 /// Which namespaces' resources may use a provider, and below which path each finds its own.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tenants {
     /// Names of namespaces, or `*` for all.
@@ -18,7 +18,7 @@ pub struct Tenants {
     path_prefix: Prefix,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
 struct Prefix(String);
