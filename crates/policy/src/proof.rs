@@ -75,8 +75,7 @@ impl Proof {
     pub fn of(cluster: &Cluster, units: &Units, needs: &Needs, policies: &[NetworkPolicy]) -> Self {
         let locked = locked(cluster, policies, needs);
         let mut allowed = Allowed::new(&locked, units, needs);
-        let mut proof = Self::default();
-        proof.missing = allowed.missing();
+        let mut proof = Self { missing: allowed.missing(), ..Self::default() };
         allowed.excess(&mut proof);
         for policy in policies.iter().filter(|policy| &*policy.name != DEFAULT_DENY) {
             for part in parts(policy) {

@@ -16,6 +16,14 @@ use crate::units::{UnitId, Units};
 /// Ports that one rule lists before it says "every port" would be wrong and a list too long: ranges have no form here.
 const MOST_PORTS: u32 = 64;
 
+/// Who may use the same ports.
+#[derive(Default)]
+struct Clients {
+    principals: BTreeSet<String>,
+    blocks: BTreeSet<String>,
+    holes: BTreeSet<String>,
+}
+
 /// The twins, and what they can't say, in words.
 pub fn authorization_policies(
     cluster: &Cluster,
@@ -26,8 +34,7 @@ pub fn authorization_policies(
     let mut objects = Vec::new();
     let mut limits = BTreeSet::new();
     for ((namespace, name), subject) in &plan.subjects {
-        let mut by_ports: BTreeMap<PortSet, (BTreeSet<String>, BTreeSet<String>, BTreeSet<String>)> =
-            BTreeMap::new();
+        let mut by_ports: BTreeMap<PortSet, Clients> = BTreeMap::new();
         for need in needs.all.iter().filter(|need| need.to == End::Unit(*subject)) {
             let tcp = need.ports.intersection(&PortSet::range(Protocol::Tcp, 1, u16::MAX));
             if tcp != need.ports {
@@ -36,19 +43,26 @@ pub fn authorization_policies(
             if tcp.is_empty() {
                 continue;
             }
-            let (principals, blocks, holes) = by_ports.entry(tcp).or_default();
+            let clients = by_ports.entry(tcp).or_default();
             match &need.from {
                 End::Unit(client) => {
-                    principals.extend(identities(cluster, units, *client, needs, *subject, &mut limits))
+                    clients.principals.extend(identities(
+                        cluster,
+                        units,
+                        *client,
+                        needs,
+                        *subject,
+                        &mut limits,
+                    ));
                 }
                 End::Block(block) => {
-                    blocks.insert(block.cidr.to_string());
-                    holes.extend(block.except.iter().map(ToString::to_string));
+                    clients.blocks.insert(block.cidr.to_string());
+                    clients.holes.extend(block.except.iter().map(ToString::to_string));
                 }
             }
         }
         let mut rules = Vec::new();
-        for (ports, (principals, blocks, holes)) in by_ports {
+        for (ports, Clients { principals, blocks, holes }) in by_ports {
             let mut rule = json!({});
             let mut from = Vec::new();
             if !principals.is_empty() {
