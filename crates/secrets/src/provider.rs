@@ -16,7 +16,7 @@ pub trait Provider: Send + Sync {
     /// end otherwise now. Providers that are not told of changes never return; the store asks them by time.
     async fn changed(&self, location: &Location) {
         let _ = location;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Nobody asks for this location any more.
@@ -26,7 +26,7 @@ pub trait Provider: Send + Sync {
 
     /// Runs beside all calls for as long as the store lives: renews what the provider itself lives on.
     async fn keep(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Gives back what was borrowed. Called once, after the last call.

@@ -227,7 +227,7 @@ impl Api {
         match client(&ca_pem) {
             Some(client) => *self.client.write().await = Connected { ca_pem, client },
             None => {
-                tracing::warn!(path = %self.ca_file.display(), "the new CA file is unusable; the old one stays")
+                tracing::warn!(path = %self.ca_file.display(), "the new CA file is unusable; the old one stays");
             }
         }
     }
