@@ -25,10 +25,14 @@ pub(crate) fn validate(workspace: &Workspace) -> Result<Counts> {
     let mut check = Step::new("go", ["run", "."], &tests);
     for example in EXAMPLES {
         let written = folder.join(format!("{example}.sarif"));
-        Step::new(&binary, ["audit", "--recursive", "--exit-zero", "-o", "sarif", "--output"], &workspace.root)
-            .arg(&written)
-            .arg(format!("examples/{example}"))
-            .run()?;
+        Step::new(
+            &binary,
+            ["audit", "--recursive", "--exit-zero", "-o", "sarif", "--output"],
+            &workspace.root,
+        )
+        .arg(&written)
+        .arg(format!("examples/{example}"))
+        .run()?;
         check = check.arg(&written);
     }
     check.run_counted()

@@ -1,6 +1,8 @@
 //! The generated pages of `docs/reference/`: each test makes one from the program itself and compares it with what is
 //! committed. `UPDATE_REFERENCE=1 cargo test -p parapet reference` (or `cargo xtask docs`) writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "only tests are here")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
