@@ -36,7 +36,8 @@ pub fn audit(documents: &[Document], mut problems: Vec<Problem>, options: &Optio
             parapet_reach::Severity::Error => ProblemSeverity::Error,
             parapet_reach::Severity::Warning => ProblemSeverity::Warning,
         };
-        Problem::new(&document.file, document.place(&problem.path), severity, problem.message)
+        let message = format!("{}: {}", problem.object, problem.message);
+        Problem::new(&document.file, document.place(&problem.path), severity, message)
     }));
     problems.sort();
     problems.dedup();

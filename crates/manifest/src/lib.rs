@@ -4,7 +4,11 @@
 //! Documents come from files, folders, standard input or text; `List`s are expanded, anchors and merge keys resolved.
 //! What can't be read is a [`Problem`] at a position, and one bad document never hides the others: a file is cut at its
 //! `---` lines before anything is parsed. Everything is bounded by [`Limits`].
+//!
+//! With the feature `cluster` they come from a live cluster, too; see [`cluster`].
 
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod document;
 mod load;
 mod node;

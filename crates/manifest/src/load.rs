@@ -150,6 +150,16 @@ fn expand(
     }
 }
 
+/// Adds one object of a live cluster.
+#[cfg(feature = "cluster")]
+pub(crate) fn add_live(file: &Arc<str>, object: serde_json::Value, loaded: &mut Loaded) {
+    let Loaded { documents, problems } = loaded;
+    let mut say =
+        |span, severity, message: String| problems.push(Problem::new(file, span, severity, message));
+    let index = documents.len();
+    add(file, index, None, Node::of_json(object), documents, &mut say);
+}
+
 /// `list` is the item's number, the list, and the kind that a typed list's items may leave out.
 fn add(
     file: &Arc<str>,

@@ -161,6 +161,33 @@ impl Node {
         }
     }
 
+    /// A value that stands in no file: every part of it is at the start.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of_json(json: serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        let at = |value| Node { value, span: Span::START, bytes: ByteRange::default() };
+        at(match json {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(value),
+            Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(whole), _) => Value::Int(whole),
+                (None, Some(float)) => Value::Float(float),
+                (None, None) => Value::Null,
+            },
+            Json::String(text) => Value::String(text.into()),
+            Json::Array(items) => Value::List(items.into_iter().map(Self::of_json).collect()),
+            Json::Object(fields) => Value::Map(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| Entry {
+                        key: Key { name: name.into(), span: Span::START, bytes: ByteRange::default() },
+                        value: Self::of_json(value),
+                    })
+                    .collect(),
+            ),
+        })
+    }
+
     /// The same tree as a part of `bytes`, which are all that is known of where its text is.
     pub(crate) fn within(self, bytes: ByteRange) -> Self {
         let value = match self.value {

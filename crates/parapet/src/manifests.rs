@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use parapet_manifest::cluster::{self, ClusterAddress, ClusterLimits};
 use parapet_manifest::{Document, Limits, Loaded, Problem, Severity, Source};
 use parapet_reach::model::Cluster;
 use parapet_reach::{DecodeOptions, Hairpin, HostNetwork, IpBlockPods, Options};
@@ -16,7 +17,13 @@ use crate::exit::{Failure, OrExit as _, Reason};
 #[command(next_help_heading = "Manifests")]
 pub(crate) struct ManifestArguments {
     /// A file, a folder, or - for standard input: manifests, `kustomize build` or `helm template` output; repeatable
-    #[arg(short = 'f', long = "filename", visible_alias = "dirpath", value_name = "PATH", required = true)]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        visible_alias = "dirpath",
+        value_name = "PATH",
+        required_unless_present_any = ["context", "kubeconfig"]
+    )]
     pub(crate) filename: Vec<PathBuf>,
     /// Read the folders' folders too
     #[arg(short = 'R', long)]
@@ -24,6 +31,20 @@ pub(crate) struct ManifestArguments {
     /// The namespace of objects that name none
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     pub(crate) default_namespace: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+}
+
+/// A live cluster, beside manifests or instead of them.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Manifests")]
+pub(crate) struct ClusterArguments {
+    /// Read the cluster of this context of the kubeconfig, too; needs the verb list on what is to be seen, not on Secrets
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// The kubeconfig; alone, its current context is read. Default with --context: KUBECONFIG, or ~/.kube/config
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 /// Where implementations of policies differ: which one is meant. Every report repeats it.
@@ -106,22 +127,53 @@ impl ManifestArguments {
     pub(crate) fn read(&self) -> Result<Manifests, Failure> {
         let sources: Vec<Source> =
             self.filename.iter().map(|path| Source::from_argument(path, self.recursive)).collect();
-        let loaded = parapet_manifest::load(&sources, &Limits::default(), &mut io::stdin().lock());
+        let loaded = self.cluster.load_with(&sources)?;
         let manifests = Manifests::of(loaded, &self.default_namespace);
         if manifests.documents.is_empty() {
             manifests.report()?;
-            let error = anyhow::anyhow!("no Kubernetes object was found; give files, folders or - with -f, folders' folders with -R");
+            let error = anyhow::anyhow!(
+                "no Kubernetes object was found; give files, folders or - with -f, folders' folders with -R, or a cluster with --context"
+            );
             return Err(Failure::new(Reason::Usage, error));
         }
         Ok(manifests)
     }
 }
 
+impl ClusterArguments {
+    /// Whether a cluster is named.
+    pub(crate) fn is_named(&self) -> bool {
+        self.context.is_some() || self.kubeconfig.is_some()
+    }
+
+    /// What is in `sources`, and in the cluster if one is named.
+    pub(crate) fn load_with(&self, sources: &[Source]) -> Result<Loaded, Failure> {
+        let mut loaded = parapet_manifest::load(sources, &Limits::default(), &mut io::stdin().lock());
+        if self.is_named() {
+            let Loaded { documents, problems } = self.load().or_exit(Reason::Usage)?;
+            loaded.documents.extend(documents);
+            loaded.problems.extend(problems);
+        }
+        Ok(loaded)
+    }
+
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let Self { context, kubeconfig } = self.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let client = cluster::connect(&ClusterAddress { context, kubeconfig }).await?;
+            Ok(cluster::load(&client, &ClusterLimits::default()).await?)
+        })
+    }
+}
+
 impl Manifests {
-    fn of(loaded: Loaded, default_namespace: &str) -> Self {
+    /// What documents come to; `default_namespace` is that of objects that name none.
+    pub(crate) fn of(loaded: Loaded, default_namespace: &str) -> Self {
         let Loaded { documents, mut problems } = loaded;
         let objects: Vec<Value> = documents.iter().map(|document| document.root.to_json()).collect();
-        let options = DecodeOptions { default_namespace: default_namespace.to_owned(), ..DecodeOptions::default() };
+        let options =
+            DecodeOptions { default_namespace: default_namespace.to_owned(), ..DecodeOptions::default() };
         let (mut cluster, found) = Cluster::from_objects(objects.iter().cloned(), &options);
         for problem in found {
             let Some(document) = documents.get(problem.object.index) else { continue };
@@ -149,7 +201,8 @@ impl Manifests {
             writeln!(stderr, "{file}:{line}:{column}: {what}: {message}").or_exit(Reason::Failed)?;
         }
         if self.cluster.incomplete {
-            writeln!(stderr, "some of the input could not be read: what follows is incomplete").or_exit(Reason::Failed)?;
+            writeln!(stderr, "some of the input could not be read: what follows is incomplete")
+                .or_exit(Reason::Failed)?;
         }
         Ok(())
     }

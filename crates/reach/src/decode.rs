@@ -9,6 +9,7 @@ mod admin;
 mod field;
 mod mesh;
 mod network_policy;
+mod owners;
 mod selector;
 mod service;
 mod workload;
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 use crate::model::{AdminKind, Cluster, ContainerPort, Labels, NAMESPACE_NAME_LABEL, Namespace, Node, Pod};
 use field::{Field, Notes};
+use owners::Owners;
 
 /// How objects are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,12 +101,14 @@ impl Cluster {
             problems: Vec::new(),
             seen: HashSet::new(),
             shared: Shared::default(),
+            owners: Owners::default(),
         };
         reader.cluster.mesh.root_namespace = options.mesh_root_namespace.as_str().into();
         for (index, object) in objects.into_iter().enumerate() {
             reader.document(&object, "", index);
         }
-        let Reader { mut cluster, mut problems, .. } = reader;
+        let Reader { mut cluster, mut problems, owners, .. } = reader;
+        owners.settle(&mut cluster.pods);
         cluster.normalise();
         cluster.incomplete = problems.iter().any(|problem| problem.severity == Severity::Error);
         problems.sort();
@@ -126,6 +130,7 @@ struct Reader<'o> {
     /// Group, kind, namespace and name.
     seen: HashSet<(String, String, String, String)>,
     shared: Shared,
+    owners: Owners,
 }
 
 /// What pods have in common is kept once: a live cluster repeats it for each of a hundred thousand pods.
@@ -257,7 +262,13 @@ impl Reader<'_> {
                     }
                 } else if let Some(pods) = workload::pods(object, kind, &namespace, &name) {
                     let pods = pods.into_iter().map(|pod| self.shared.share(pod));
-                    cluster.pods.extend(pods);
+                    let (live, own): (Vec<_>, Vec<_>) =
+                        pods.partition(|pod| kind == "Pod" && &*pod.workload.kind != "Pod");
+                    cluster.pods.extend(own);
+                    self.owners.live.extend(live);
+                    if matches!(kind, "ReplicaSet" | "Job") {
+                        self.owners.link(object, kind, &namespace, &name);
+                    }
                 } else {
                     cluster.entry_points.extend(service::entry_point(object, kind, &namespace, &name));
                 }
@@ -310,6 +321,9 @@ impl Reader<'_> {
             _ => {
                 if let Some(kind) = admin_kind(kind) {
                     cluster.admin_policies.retain(|other| (other.kind, &other.name) != (kind, name));
+                }
+                if kind == "Pod" {
+                    self.owners.live.retain(|pod| (&pod.namespace, &pod.name) != (namespace, name));
                 }
                 cluster.pods.retain(|pod| {
                     (&pod.namespace, &*pod.workload.kind, &pod.workload.name) != (namespace, kind, name)

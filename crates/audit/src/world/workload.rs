@@ -1,6 +1,6 @@
 //! Objects that make pods, with the place of their pod template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use parapet_manifest::{Document, Node};
@@ -42,6 +42,11 @@ impl<'a> Workload<'a> {
     /// `pointer` below the pod template as one of the object.
     pub(crate) fn pointer(&self, pointer: &str) -> String {
         format!("{}{pointer}", self.template)
+    }
+
+    /// Its object, as an owner reference names it, with its namespace.
+    fn key(&self) -> (&'a str, &'a str, &'a str) {
+        (self.namespace, &self.document.kind, &self.document.name)
     }
 
     /// A node below the pod template.
@@ -111,26 +116,36 @@ pub(super) fn all<'a>(documents: &'a [Document], options: &'a Options) -> Vec<Wo
     let mut workloads = Vec::new();
     for document in documents {
         if let Some((_, template)) = TEMPLATES.iter().find(|(kind, _)| *kind == &*document.kind) {
-            // A pod that a read controller owns is the controller's.
-            let owned = &*document.kind == "Pod" && document.at("/metadata/ownerReferences/0").is_some();
-            if !owned || options.every_workload {
-                workloads.push(make(
-                    document,
-                    (*template).to_owned(),
-                    document.name.to_string(),
-                    &[],
-                    &[],
-                    options,
-                ));
-            }
+            workloads.push(make(
+                document,
+                (*template).to_owned(),
+                document.name.to_string(),
+                &[],
+                &[],
+                options,
+            ));
             continue;
         }
         operators_kinds(document, options, &mut workloads);
     }
+    let known: HashSet<(&str, &str, &str)> = workloads.iter().map(Workload::key).collect();
+    workloads.retain(|workload| !is_of_another(workload, &known, options));
     for (number, workload) in workloads.iter_mut().enumerate() {
         workload.number = number;
     }
     workloads
+}
+
+/// Whether what controls it was read, too, and is the workload that people know: a Deployment, not its ReplicaSets and Pods.
+fn is_of_another(workload: &Workload<'_>, known: &HashSet<(&str, &str, &str)>, options: &Options) -> bool {
+    let owners = workload.document.at("/metadata/ownerReferences").map_or(&[] as &[Node], Node::items);
+    let is_known = |owner: &Node| {
+        let text = |field: &str| owner.get(field).and_then(Node::as_str).unwrap_or_default();
+        known.contains(&(workload.namespace, text("kind"), text("name")))
+    };
+    // A Pod whose controller was not read is looked at only if every workload is.
+    let stray = &*workload.document.kind == "Pod" && !owners.is_empty() && !options.every_workload;
+    stray || owners.iter().any(is_known)
 }
 
 /// What ECK and the Prometheus and OpenTelemetry operators make of their kinds.

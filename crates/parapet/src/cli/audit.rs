@@ -15,6 +15,7 @@ use parapet_audit::{Audit, Baseline, Options, Severity, SuppressionEntry};
 use parapet_manifest::{Limits, Source};
 
 use crate::exit::{Failure, OrExit as _, Reason};
+use crate::manifests::ClusterArguments;
 use crate::yaml;
 
 /// What `--help` says at its end.
@@ -22,7 +23,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   parapet audit deploy/ -R                                  read a folder and those in it
   helm template chart/ | parapet audit -                    what a chart really makes
-  kubectl get all,cm,netpol,ns -A -o yaml | parapet audit - what a cluster has
+  parapet audit --context prod                              what a cluster has
   parapet audit deploy/ -o sarif --output audit.sarif       for code scanning
   parapet audit deploy/ --write-baseline known.json         remember what is known
   parapet audit deploy/ --baseline known.json               only what is new
@@ -37,7 +38,7 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 the command line or t
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
     /// Files, folders, or - for standard input: manifests, `kustomize build` or `helm template` output
-    #[arg(value_name = "PATH", required_unless_present_any = ["filename", "explain", "list_rules"])]
+    #[arg(value_name = "PATH", required_unless_present_any = ["filename", "context", "kubeconfig", "explain", "list_rules"])]
     paths: Vec<PathBuf>,
     /// The same, as kubectl names it; repeatable
     #[arg(short = 'f', long, value_name = "PATH")]
@@ -48,6 +49,8 @@ pub(crate) struct AuditArguments {
     /// The namespace of objects that name none
     #[arg(short, long, default_value = "default")]
     namespace: String,
+    #[command(flatten)]
+    cluster: ClusterArguments,
 
     /// The report's form
     #[arg(short = 'o', long, value_enum, default_value = "text", help_heading = "Report")]
@@ -220,7 +223,7 @@ impl AuditArguments {
     }
 
     fn audit(&self) -> Result<Audit, Failure> {
-        let loaded = parapet_manifest::load(&self.sources(), &Limits::default(), &mut io::stdin().lock());
+        let loaded = self.cluster.load_with(&self.sources())?;
         let options = self.options();
         let mut audit = parapet_audit::audit(&loaded.documents, loaded.problems, &options);
         let mut stderr = io::stderr().lock();

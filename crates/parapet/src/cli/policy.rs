@@ -283,7 +283,8 @@ impl GenerateArguments {
         if proof.holds() {
             return Ok(());
         }
-        Err(anyhow!("the policies could not be proved; please report this with the manifests and flows").into())
+        Err(anyhow!("the policies could not be proved; please report this with the manifests and flows")
+            .into())
     }
 }
 
@@ -326,13 +327,15 @@ fn report(needs: &Needs, proof: &Proof, rollout: Option<&Rollout>) -> io::Result
     list(&mut out, excess)?;
     list(&mut out, removable)?;
     let Some(rollout) = rollout else { return Ok(()) };
-    list(&mut out, rollout.known.iter().map(|cut| format!("WOULD BE CUT: {} ({})", cut.tuple, cut.known_by)))?;
     list(
         &mut out,
-        rollout
-            .by_server
-            .iter()
-            .map(|(server, ports, clients)| format!("closed: {server} : {ports} to {clients} workloads that may use it today")),
+        rollout.known.iter().map(|cut| format!("WOULD BE CUT: {} ({})", cut.tuple, cut.known_by)),
+    )?;
+    list(
+        &mut out,
+        rollout.by_server.iter().map(|(server, ports, clients)| {
+            format!("closed: {server} : {ports} to {clients} workloads that may use it today")
+        }),
     )?;
     writeln!(out, "apply in this order: {}", rollout.order.join(", "))
 }
@@ -351,7 +354,8 @@ fn list(out: &mut impl Write, lines: impl ExactSizeIterator<Item = String>) -> i
 
 /// `NAME=NAMESPACE` or `NAME=NAMESPACE/CLUSTER`.
 fn preset(text: &str) -> Result<PresetUse, String> {
-    let (name, rest) = text.split_once('=').ok_or("write NAME=NAMESPACE, for example elasticsearch=logging")?;
+    let (name, rest) =
+        text.split_once('=').ok_or("write NAME=NAMESPACE, for example elasticsearch=logging")?;
     let (namespace, cluster) = match rest.split_once('/') {
         Some((namespace, cluster)) => (namespace, Some(cluster.to_owned())),
         None => (rest, None),

@@ -19,6 +19,7 @@ Examples:
   parapet reach check web/frontend db/postgres 5432 manifests/
   parapet reach explain web/frontend db/postgres 5432 manifests/
   parapet reach diff before/ after/
+  parapet reach list --context prod                     of a live cluster
   parapet reach list --dirpath manifests/ --exposure    netpol-analyzer's flags, and its very lines
 
 Exit codes: 0 fine, allowed, or no difference; 1 denied, or different; 2 nothing useful can be said.";

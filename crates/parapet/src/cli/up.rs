@@ -10,6 +10,7 @@ Examples:
   parapet up --demo                                 a small live system to look at
   parapet up --logs '/srv/app/*.log'                also read these files
   parapet up --open-traffic '/var/log/opentraffic/*_traffic*.log'
+  parapet up --manifests deploy/                    who can reach whom, on the console's page Posture
   parapet up --config parapet.yaml                  the same as keys of a file (docs/reference/configuration.md)
 
 What it observes unless told otherwise: /var/log/pods where readable, this host, itself, and what arrives by OTLP.
@@ -43,6 +44,9 @@ pub(crate) struct UpArguments {
     /// Don't keep this process's own logs, traces and metrics.
     #[arg(long, help_heading = "What to observe")]
     pub(crate) no_self: bool,
+    /// Show who can reach whom in these manifests, a file or a folder and those in it (may be repeated).
+    #[arg(long, value_name = "PATH", help_heading = "What to observe")]
+    pub(crate) manifests: Vec<PathBuf>,
     /// Console and API [default: 127.0.0.1:8443].
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Listeners (TLS, authenticated)")]
     pub(crate) console_listen: Option<SocketAddr>,

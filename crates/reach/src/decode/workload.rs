@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::field::Field;
 use super::network_policy::protocol;
+use super::owners::controller;
 use super::selector::{is_port_name, labels};
 use crate::model::{ContainerPort, Pod, WorkloadRef};
 
@@ -97,13 +98,8 @@ fn bare_pod(object: &Field<'_>, namespace: &Arc<str>, name: &Arc<str>) -> Option
     }
     let mut pod = of_template(object, namespace, name);
     pod.workload = WorkloadRef { kind: "Pod".into(), name: Arc::clone(name) };
-    let owners = object.at(&["metadata", "ownerReferences"]).list();
-    let controller = owners.iter().find(|owner| owner.get("controller").flag() == Some(true));
-    if let Some(owner) = controller.or(owners.first())
-        && let (Some(kind), Some(name)) = (owner.get("kind").text(), owner.get("name").text())
-        && kind != "Node"
-    {
-        pod.workload = WorkloadRef { kind: kind.into(), name: name.into() };
+    if let Some(owner) = controller(object) {
+        pod.workload = owner;
     }
     pod.addresses = addresses(&status, "podIPs", "podIP");
     pod.node_addresses = addresses(&status, "hostIPs", "hostIP");

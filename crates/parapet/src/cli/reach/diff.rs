@@ -11,7 +11,7 @@ use parapet_reach::render::{self, Format};
 use super::input;
 use super::list::netpol_analyzers_modes;
 use crate::exit::{Failure, Reason};
-use crate::manifests::ModeArguments;
+use crate::manifests::{ClusterArguments, ManifestArguments, ModeArguments};
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArguments {
@@ -63,7 +63,13 @@ impl DiffArguments {
         }
         let recursive = self.recursive || compatible;
         let read = |path: PathBuf| {
-            input::read(vec![path], recursive, &self.default_namespace, self.fail, self.quiet)
+            let manifests = ManifestArguments {
+                filename: vec![path],
+                recursive,
+                default_namespace: self.default_namespace.clone(),
+                cluster: ClusterArguments::default(),
+            };
+            input::read(&manifests, self.fail, self.quiet)
         };
         let (before, after) = (read(before)?, read(after)?);
         let options = if compatible { netpol_analyzers_modes() } else { self.modes.options() };

@@ -9,7 +9,7 @@ use parapet_reach::Protocol;
 use parapet_reach::render::Format;
 
 use crate::exit::{Failure, OrExit as _, Reason};
-use crate::manifests::{ManifestArguments, Manifests};
+use crate::manifests::{ClusterArguments, ManifestArguments, Manifests};
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Manifests")]
@@ -32,6 +32,8 @@ pub(super) struct InputArguments {
     /// Say nothing about what can't be read
     #[arg(short, long)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
 }
 
 impl InputArguments {
@@ -41,24 +43,28 @@ impl InputArguments {
             Some(dirpath) => vec![dirpath.clone()],
             None => self.paths.clone(),
         };
-        read(paths, self.recursive || self.dirpath.is_some(), &self.default_namespace, self.fail, self.quiet)
+        let manifests = ManifestArguments {
+            filename: paths,
+            recursive: self.recursive || self.dirpath.is_some(),
+            default_namespace: self.default_namespace.clone(),
+            cluster: self.cluster.clone(),
+        };
+        read(&manifests, self.fail, self.quiet)
     }
 }
 
 /// Reads manifests; a cluster without a single pod leaves nothing to say.
 pub(super) fn read(
-    filename: Vec<PathBuf>,
-    recursive: bool,
-    default_namespace: &str,
+    arguments: &ManifestArguments,
     fail: bool,
     quiet: bool,
 ) -> Result<Manifests, Failure> {
-    if filename.is_empty() {
-        let error = anyhow!("no manifests: name files, folders, or - for standard input");
+    if arguments.filename.is_empty() && !arguments.cluster.is_named() {
+        let error =
+            anyhow!("no manifests: name files, folders, - for standard input, or a cluster with --context");
         return Err(Failure::new(Reason::Usage, error));
     }
-    let default_namespace = default_namespace.to_owned();
-    let manifests = ManifestArguments { filename, recursive, default_namespace }.read()?;
+    let manifests = arguments.read()?;
     if !quiet {
         manifests.report()?;
     }
