@@ -5,6 +5,7 @@ mod common;
 mod follow;
 mod logs;
 mod metrics;
+mod posture;
 mod session;
 mod sql;
 mod status;
@@ -42,6 +43,9 @@ pub(crate) fn reading() -> OpenApiRouter<Shared> {
         .routes(routes!(metrics::names))
         .routes(routes!(metrics::series))
         .routes(routes!(sql::run))
+        .routes(routes!(posture::summary))
+        .routes(routes!(posture::explain))
+        .routes(routes!(posture::policy))
         .routes(routes!(status::status))
 }
 

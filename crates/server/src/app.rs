@@ -8,9 +8,10 @@ use parapet_access::{Accounts, Clock};
 use parapet_query::Engine;
 use parapet_store::{Recovery, Store};
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::guard::Guard;
+use crate::posture::PostureSource;
 use crate::sampler::Rates;
 use crate::{Metrics, PipelineStatus};
 
@@ -26,6 +27,8 @@ pub struct State {
     pub accounts: Accounts,
     /// Receivers, sources and certificates.
     pub pipeline: Arc<dyn PipelineStatus>,
+    /// Who can reach whom in the configured manifests; none if there are none.
+    pub posture: Option<Arc<dyn PostureSource>>,
     /// Everything that `/metrics` shows; `metrics` registered there as well.
     pub registry: Arc<Registry>,
     /// What the server counts itself.
@@ -47,6 +50,8 @@ pub(crate) struct App {
     pub(crate) guard: Arc<Guard>,
     pub(crate) rates: Rates,
     pub(crate) openapi: Bytes,
+    /// Questions about posture that are computed at once.
+    pub(crate) posture_turns: Arc<Semaphore>,
 }
 
 pub(crate) type Shared = Arc<App>;

@@ -15,6 +15,7 @@ mod health;
 mod metrics;
 mod openapi;
 mod pipeline;
+pub mod posture;
 mod problem;
 mod query;
 mod router;

@@ -63,6 +63,7 @@ pub(crate) fn empty() -> OpenApiRouter<Shared> {
         (name = "traces", description = "Traces and their spans"),
         (name = "traffic", description = "Requests through API gateways"),
         (name = "metrics", description = "Metrics"),
+        (name = "posture", description = "Who can reach whom, and why"),
         (name = "sql", description = "Read-only SQL over all of them"),
         (name = "status", description = "What the server is doing"),
     ),

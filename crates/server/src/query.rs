@@ -93,6 +93,11 @@ impl Parameters {
         self.errors.push(FieldError { name: name.to_owned(), detail: detail.into() });
     }
 
+    /// Whether `name` was given and is wrong.
+    pub(crate) fn is_wrong(&self, name: &str) -> bool {
+        self.errors.iter().any(|error| error.name == name)
+    }
+
     /// Whether everything that was given was known and well-formed.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         let unknown = std::mem::take(&mut self.given);

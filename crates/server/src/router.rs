@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, HOST, HeaderName, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -29,6 +30,9 @@ const PREFIX: &str = "/api/v1";
 /// Scripts, styles and connections from the console's own origin; nothing else, no frames, no forms.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Questions about posture that are computed at once: each may keep a core busy for seconds.
+const POSTURE_TURNS: usize = 2;
 
 /// What every answer says to browsers.
 const HEADERS: [(&str, &str); 7] = [
@@ -51,6 +55,7 @@ pub fn router(state: State) -> Router {
         guard: Arc::new(Guard::default()),
         rates: Rates::default(),
         openapi: openapi::openapi_json().into(),
+        posture_turns: Arc::new(Semaphore::new(POSTURE_TURNS)),
         state,
     });
     tokio::spawn(sampler::run(app.clone()));

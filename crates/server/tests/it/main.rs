@@ -11,6 +11,7 @@ mod headers;
 mod health;
 mod openapi;
 mod parameters;
+mod posture;
 mod reading;
 mod scopes;
 mod session;

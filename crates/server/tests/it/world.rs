@@ -144,6 +144,7 @@ impl World {
             recovery,
             accounts: accounts.clone(),
             pipeline: pipeline.clone(),
+            posture: Some(Arc::new(crate::posture::Fixed)),
             registry: Arc::new(registry),
             metrics,
             clock,
