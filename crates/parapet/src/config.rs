@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) demo: bool,
     pub(crate) listen: Listen,
     pub(crate) collect: Collect,
+    /// Files and folders of manifests whose posture is shown.
+    pub(crate) manifests: Vec<PathBuf>,
     pub(crate) store: parapet_store::Config,
     pub(crate) log_level: String,
     pub(crate) ready_file: Option<PathBuf>,
@@ -84,6 +86,7 @@ impl Config {
             no_pod_logs,
             no_host,
             no_self,
+            manifests,
             console_listen,
             otlp_grpc_listen,
             otlp_http_listen,
@@ -93,7 +96,7 @@ impl Config {
             log_level,
             reset_admin_password,
         } = arguments;
-        let File { data: file_data, demo: file_demo, listen, collect, store, log, secrets } = file;
+        let File { data: file_data, demo: file_demo, listen, collect, posture, store, log, secrets } = file;
         let file::Listen { console, otlp_grpc, otlp_http, names, allow_remote: file_allow_remote, tls } =
             listen;
         let file::Collect {
@@ -166,6 +169,9 @@ impl Config {
                 own: one.of("collect.self", "--no-self", off(no_self), own)?.unwrap_or(true),
                 measure_every,
             },
+            manifests: one
+                .of("posture.manifests", "--manifests", some(manifests), posture.manifests)?
+                .unwrap_or_default(),
             store: store_config(store)?,
             log_level: one
                 .of("log.level", "--log-level", log_level, log.level)?
@@ -343,6 +349,11 @@ mod tests {
     #[test]
     fn two_values_for_one_key_are_refused() {
         refused(&["--demo"], "demo: false", &["demo", "--demo", "two values"]);
+        refused(
+            &["--manifests", "a"],
+            "posture: {manifests: [b]}",
+            &["posture.manifests", "--manifests", "two values"],
+        );
     }
 
     #[test]
@@ -381,5 +392,8 @@ mod tests {
         let config = resolve(&[], "store: {retention: {logs: 3days}}\ncollect: {logs: [/a/*.log]}").unwrap();
         assert_eq!(config.store.retention_days.logs, 3);
         assert_eq!(config.collect.logs, ["/a/*.log"]);
+        let config = resolve(&[], "posture: {manifests: [deploy]}").unwrap();
+        assert_eq!(config.manifests, [PathBuf::from("deploy")]);
+        refused(&[], "posture:\n  manifest: [a]\n", &["parapet.yaml:2", "manifest", "manifests"]);
     }
 }

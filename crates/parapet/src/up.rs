@@ -7,6 +7,8 @@ mod given;
 mod listeners;
 pub(crate) mod metrics;
 mod pipeline;
+#[cfg(feature = "posture")]
+mod posture;
 mod secrets;
 mod welcome;
 
@@ -19,6 +21,7 @@ use parapet_access::{Accounts, Scope};
 use parapet_collect::otlp::Receiver;
 use parapet_fs::{Fs, OsFs};
 use parapet_query::Engine;
+use parapet_server::posture::PostureSource;
 use parapet_signal::Sink;
 use parapet_store::{Recovery, Store, SystemClock};
 use parapet_telemetry::{Identity, Recorder, Style};
@@ -139,6 +142,7 @@ impl Running {
             recovery,
             accounts: accounts.clone(),
             pipeline: pipeline.clone(),
+            posture: posture_of(config)?,
             registry: registry.clone(),
             metrics: metrics.server.clone(),
             clock: Arc::new(jiff::Timestamp::now),
@@ -272,6 +276,20 @@ async fn open_accounts(
     });
     let password = made.await.context("making the first admin failed")?.or_exit(Reason::Data)?;
     Ok((accounts, password.map(|password| (FIRST_ADMIN.to_owned(), password))))
+}
+
+#[cfg(feature = "posture")]
+fn posture_of(config: &Config) -> Result<Option<Arc<dyn PostureSource>>, Failure> {
+    posture::source(config)
+}
+
+#[cfg(not(feature = "posture"))]
+fn posture_of(config: &Config) -> Result<Option<Arc<dyn PostureSource>>, Failure> {
+    if config.manifests.is_empty() {
+        return Ok(None);
+    }
+    let error = anyhow::anyhow!("this program was built without the feature posture; leave --manifests out");
+    Err(Failure::new(Reason::Usage, error))
 }
 
 type Served = (Receiver, axum::Router);

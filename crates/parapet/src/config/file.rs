@@ -21,6 +21,8 @@ pub(crate) struct File {
     pub(crate) listen: Listen,
     /// What it observes.
     pub(crate) collect: Collect,
+    /// Whose posture it shows.
+    pub(crate) posture: Posture,
     /// How it keeps what it observed.
     pub(crate) store: Store,
     /// What it says of itself.
@@ -86,6 +88,14 @@ pub(crate) struct Collect {
     pub(crate) own: Option<bool>,
     /// How often the host and the process are measured. Default 10s.
     pub(crate) measure_every: Option<Span>,
+}
+
+/// Whose posture it shows: who can reach whom, and what is wrong.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Posture {
+    /// Manifests: files, or folders with all in them; read again when one changes. Flag `--manifests`.
+    pub(crate) manifests: Option<Vec<PathBuf>>,
 }
 
 /// How it keeps what it observed.
