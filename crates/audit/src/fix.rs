@@ -47,6 +47,7 @@ pub fn fix(
             }
         }
         fix.skipped = 0;
+        let before = fix.applied;
         for (file, patches) in by_file {
             let bytes = match files.get(&file) {
                 Some(bytes) => bytes.clone(),
@@ -57,7 +58,8 @@ pub fn fix(
             fix.applied += patches.len() - skipped;
             files.insert(file, changed);
         }
-        if fix.skipped == 0 {
+        // A patch can call for another: a policy that is added needs its way to the name servers.
+        if fix.applied == before {
             break;
         }
         latest = Some(again(&files));

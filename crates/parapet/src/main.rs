@@ -12,10 +12,10 @@ mod exit;
 mod gate;
 #[cfg(feature = "guard")]
 mod guard;
-#[cfg(all(test, feature = "up", feature = "guard", feature = "posture"))]
-mod reference;
 #[cfg(feature = "posture")]
 mod manifests;
+#[cfg(all(test, feature = "up", feature = "guard", feature = "posture"))]
+mod reference;
 #[cfg(feature = "up")]
 mod up;
 #[cfg(any(feature = "up", feature = "posture"))]

@@ -25,10 +25,7 @@ pub const WANTED: &[(&str, &[&str])] = &[
     ),
     ("rbac.authorization.k8s.io", &["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]),
     ("admissionregistration.k8s.io", &["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]),
-    (
-        "gateway.networking.k8s.io",
-        &["Gateway", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"],
-    ),
+    ("gateway.networking.k8s.io", &["Gateway", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"]),
     ("route.openshift.io", &["Route"]),
     ("security.istio.io", &["AuthorizationPolicy", "PeerAuthentication"]),
     ("networking.istio.io", &["Sidecar", "DestinationRule", "Gateway", "VirtualService", "ServiceEntry"]),

@@ -42,7 +42,10 @@ impl Stopped {
             ),
             Self::Full => format!("too many objects: {plural} and what comes after them are not all read"),
             Self::Deadline(after) => {
-                format!("{plural} are not all read: {} seconds were not enough for the cluster", after.as_secs())
+                format!(
+                    "{plural} are not all read: {} seconds were not enough for the cluster",
+                    after.as_secs()
+                )
             }
             Self::Failed(error) => format!("{plural} could not be listed: {error}"),
         }
@@ -103,8 +106,7 @@ pub(super) async fn all(
             Err(error) => return Err(Stopped::Failed(error)),
         };
         // A server that knows no tables would send whole Secrets: those are dropped unseen.
-        let items =
-            page.items.into_iter().filter(|_| !kind.is_secret()).map(|item| settled(item, kind));
+        let items = page.items.into_iter().filter(|_| !kind.is_secret()).map(|item| settled(item, kind));
         objects.extend(items.chain(page.rows.into_iter().filter_map(|row| secret(row, kind))));
         if objects.len() > room {
             objects.truncate(room);
@@ -188,7 +190,9 @@ mod tests {
         };
         assert_eq!(kind.path(), "/apis/networking.k8s.io/v1/networkpolicies");
         let said = Stopped::Forbidden.message(&kind);
-        assert!(said.contains(r#"the verb "list" on the resource "networkpolicies" of the API group "networking.k8s.io""#));
+        assert!(said.contains(
+            r#"the verb "list" on the resource "networkpolicies" of the API group "networking.k8s.io""#
+        ));
         assert_eq!(secrets().path(), "/api/v1/secrets");
     }
 }

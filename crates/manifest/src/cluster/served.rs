@@ -11,10 +11,7 @@ use crate::{Problem, Severity, Span};
 const VERSIONS: usize = 4;
 
 /// The wanted kinds, in the order of [`WANTED`]. A group whose server doesn't answer is a problem.
-pub(super) async fn kinds(
-    client: &Client,
-    problems: &mut Vec<Problem>,
-) -> Result<Vec<Kind>, kube::Error> {
+pub(super) async fn kinds(client: &Client, problems: &mut Vec<Problem>) -> Result<Vec<Kind>, kube::Error> {
     let groups = client.list_api_groups().await?.groups;
     let mut found: Vec<Kind> = Vec::new();
     for (group, wanted) in WANTED {

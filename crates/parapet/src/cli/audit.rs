@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use parapet_audit::report::{self, Format, Style};
 use parapet_audit::{Audit, Baseline, Options, Severity, SuppressionEntry};
-use parapet_manifest::{Limits, Source};
+use parapet_manifest::{Document, Limits, Source};
 
 use crate::exit::{Failure, OrExit as _, Reason};
 use crate::manifests::ClusterArguments;
@@ -162,6 +162,41 @@ struct Suppressions {
     suppressions: Vec<SuppressionEntry>,
 }
 
+/// An audit with what it is of.
+struct Audited {
+    audit: Audit,
+    documents: Vec<Document>,
+    known: Known,
+}
+
+/// Which findings don't count.
+#[derive(Default)]
+struct Known {
+    /// The only rules that count; all if empty.
+    rules: Vec<String>,
+    suppressions: Option<(PathBuf, Vec<SuppressionEntry>)>,
+    baseline: Option<Baseline>,
+}
+
+impl Known {
+    /// Marks or takes out the findings; returns what is to be said of suppressions.
+    fn settle(&self, audit: &mut Audit, today: jiff::civil::Date) -> Vec<String> {
+        let findings = &mut audit.findings;
+        if !self.rules.is_empty() {
+            findings.retain(|finding| self.rules.iter().any(|id| id == finding.rule.id));
+        }
+        let mut notes = Vec::new();
+        if let Some((path, entries)) = &self.suppressions {
+            let more = parapet_audit::by_entries(findings, entries, today);
+            notes.extend(more.into_iter().map(|note| format!("{}: {note}", path.display())));
+        }
+        if let Some(baseline) = &self.baseline {
+            baseline.apply(findings);
+        }
+        notes
+    }
+}
+
 fn rule_id(text: &str) -> Result<String, String> {
     let known = parapet_audit::rule(text).is_some();
     if known { Ok(text.to_owned()) } else { Err("there is no such rule; --list-rules prints all".to_owned()) }
@@ -196,12 +231,12 @@ impl AuditArguments {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let audit = self.audit()?;
+        let Audited { audit, documents, known } = self.audit()?;
         if let Some(path) = &self.write_baseline {
             write_file(path, Baseline::of(&audit.findings).to_json().as_bytes()).or_exit(Reason::Usage)?;
         }
         if let Some(path) = &self.fix {
-            self.write_fix(&audit, path, &mut stdout).or_exit(Reason::Usage)?;
+            self.write_fix(&audit, &documents, &known, path, &mut stdout).or_exit(Reason::Usage)?;
         }
         let patch_on_stdout = self.fix.as_ref().is_some_and(|path| path.as_os_str() == "-");
         match &self.output {
@@ -222,7 +257,7 @@ impl AuditArguments {
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    fn audit(&self) -> Result<Audit, Failure> {
+    fn audit(&self) -> Result<Audited, Failure> {
         let loaded = self.cluster.load_with(&self.sources())?;
         let options = self.options();
         let mut audit = parapet_audit::audit(&loaded.documents, loaded.problems, &options);
@@ -236,14 +271,19 @@ impl AuditArguments {
                 anyhow!("no Kubernetes object was found; -R reads the folders' folders too"),
             ));
         }
-        if !self.rule.is_empty() {
-            audit.findings.retain(|finding| self.rule.iter().any(|id| id == finding.rule.id));
+        let known = self.known()?;
+        for note in known.settle(&mut audit, options.today) {
+            writeln!(stderr, "{note}").or_exit(Reason::Usage)?;
         }
+        Ok(Audited { audit, documents: loaded.documents, known })
+    }
+
+    /// What is not asked for, or known and lived with.
+    fn known(&self) -> Result<Known, Failure> {
+        let mut known = Known { rules: self.rule.clone(), ..Known::default() };
         if let Some(path) = &self.suppressions {
             let file: Suppressions = yaml::read(path, "file of suppressions").or_exit(Reason::Usage)?;
-            for note in parapet_audit::by_entries(&mut audit.findings, &file.suppressions, options.today) {
-                writeln!(stderr, "{}: {note}", path.display()).or_exit(Reason::Usage)?;
-            }
+            known.suppressions = Some((path.clone(), file.suppressions));
         }
         if let Some(path) = &self.baseline {
             let text = fs::read_to_string(path)
@@ -251,24 +291,29 @@ impl AuditArguments {
             let baseline = Baseline::from_json(&text.or_exit(Reason::Usage)?)
                 .with_context(|| path.display().to_string())
                 .or_exit(Reason::Usage)?;
-            baseline.apply(&mut audit.findings);
+            known.baseline = Some(baseline);
         }
-        Ok(audit)
+        Ok(known)
     }
 
     /// Patches in rounds: those for one place are made anew after the other.
-    fn write_fix(&self, audit: &Audit, path: &std::path::Path, stdout: &mut dyn Write) -> anyhow::Result<()> {
+    fn write_fix(
+        &self,
+        audit: &Audit,
+        documents: &[Document],
+        known: &Known,
+        path: &std::path::Path,
+        stdout: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let options = self.options();
         let again = |files: &BTreeMap<Arc<str>, Vec<u8>>| {
-            let mut loaded = parapet_manifest::load(&self.sources(), &Limits::default(), &mut io::empty());
-            loaded.documents.retain(|document| !files.contains_key(&document.file));
+            let unchanged = documents.iter().filter(|document| !files.contains_key(&document.file));
+            let mut all: Vec<Document> = unchanged.cloned().collect();
             for (file, bytes) in files {
-                let mut changed = parapet_manifest::load_text(file, bytes, &Limits::default());
-                loaded.documents.append(&mut changed.documents);
+                all.extend(parapet_manifest::load_text(file, bytes, &Limits::default()).documents);
             }
-            let mut audit = parapet_audit::audit(&loaded.documents, Vec::new(), &self.options());
-            if !self.rule.is_empty() {
-                audit.findings.retain(|finding| self.rule.iter().any(|id| id == finding.rule.id));
-            }
+            let mut audit = parapet_audit::audit(&all, Vec::new(), &options);
+            known.settle(&mut audit, options.today);
             audit
         };
         let fix = parapet_audit::fix(audit, &|file| fs::read(file), &again)

@@ -2,5 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod audit;
+mod bad_input;
+mod examples;
+mod live;
 mod policy;
+mod reach;
 mod run;

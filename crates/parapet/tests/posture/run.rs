@@ -34,6 +34,14 @@ impl Folder {
         path
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
     /// Runs `parapet` here with these words.
     pub(crate) fn parapet(&self, words: &[&str]) -> Said {
         let output = Command::new(env!("CARGO_BIN_EXE_parapet"))

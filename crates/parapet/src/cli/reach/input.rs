@@ -54,11 +54,7 @@ impl InputArguments {
 }
 
 /// Reads manifests; a cluster without a single pod leaves nothing to say.
-pub(super) fn read(
-    arguments: &ManifestArguments,
-    fail: bool,
-    quiet: bool,
-) -> Result<Manifests, Failure> {
+pub(super) fn read(arguments: &ManifestArguments, fail: bool, quiet: bool) -> Result<Manifests, Failure> {
     if arguments.filename.is_empty() && !arguments.cluster.is_named() {
         let error =
             anyhow!("no manifests: name files, folders, - for standard input, or a cluster with --context");

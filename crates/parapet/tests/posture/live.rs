@@ -1,0 +1,136 @@
+//! A live cluster: the same answers as from the manifests that were applied to it, and what a missing permission costs.
+
+use std::collections::BTreeSet;
+
+use parapet_testbed::Cluster;
+
+use crate::run::{Folder, Said};
+
+const OBJECTS: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: posture-live, labels: {team: shop}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: posture-live}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: registry.example/web:1, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: posture-live}
+spec:
+  replicas: 2
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: main, image: registry.example/db:1, ports: [{name: sql, containerPort: 5432}]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: otel, namespace: posture-live}
+spec:
+  selector: {matchLabels: {app: otel}}
+  template:
+    metadata: {labels: {app: otel}}
+    spec: {containers: [{name: otel, image: 'otel/opentelemetry-collector:0.130.0', securityContext: {privileged: true}}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: posture-live}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Ingress]
+  ingress:
+  - from: [{namespaceSelector: {matchLabels: {team: shop}}, podSelector: {matchLabels: {app: web}}}]
+    ports: [{port: sql}]
+";
+
+/// May list everything that is asked for but NetworkPolicies and Secrets.
+const READER: &str = "\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: reader, namespace: posture-live}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: posture-reader}
+rules:
+- {apiGroups: [''], resources: [namespaces, nodes, pods, replicationcontrollers, services, serviceaccounts, configmaps, persistentvolumes], verbs: [list]}
+- {apiGroups: [apps, batch, rbac.authorization.k8s.io, admissionregistration.k8s.io], resources: ['*'], verbs: [list]}
+- {apiGroups: [networking.k8s.io], resources: [ingresses], verbs: [list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: posture-reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: posture-reader}
+subjects: [{kind: ServiceAccount, name: reader, namespace: posture-live}]
+";
+
+/// Rule, kind and name of everything found in the namespace, and whether something was not read.
+fn findings(said: &Said) -> (BTreeSet<(String, String, String)>, bool) {
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let findings = report["findings"].as_array().unwrap().iter();
+    let here = findings.filter(|finding| finding["object"]["namespace"] == "posture-live");
+    let of = |finding: &serde_json::Value| {
+        (text(&finding["rule"]), text(&finding["object"]["kind"]), text(&finding["object"]["name"]))
+    };
+    (here.map(of).collect(), report["incomplete"].as_bool().unwrap())
+}
+
+#[tokio::test]
+async fn a_live_cluster_is_read_as_its_manifests_are_and_what_may_not_be_listed_is_said() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    cluster.namespace("posture-live").await.unwrap();
+    cluster.apply(OBJECTS, "posture-live").await.unwrap();
+    let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: posture-live}, stringData: {key: hunter-2}}";
+    cluster.apply(secret, "posture-live").await.unwrap();
+    cluster.apply(READER, "posture-live").await.unwrap();
+    let admin = cluster.kubeconfig().to_str().unwrap().to_owned();
+    let reader = cluster.kubeconfig_of("posture-live", "reader").await.unwrap();
+    let reader = reader.to_str().unwrap().to_owned();
+
+    let folder = Folder::of(&[("objects.yaml", OBJECTS)]);
+    let from_files = folder.parapet(&["reach", "list", "objects.yaml", "-n", "posture-live"]);
+    let live = folder.parapet(&["reach", "list", "--kubeconfig", &admin, "-n", "posture-live"]);
+    assert_eq!(live.code, 0, "{}", live.err);
+    // The API server's own Service has no selector, which is worth a warning and costs nothing.
+    assert!(!live.err.contains("error") && !live.err.contains("incomplete"), "{}", live.err);
+    assert_eq!(live.out, from_files.out);
+    assert!(live.out.contains("posture-live/web[Deployment] => posture-live/db[StatefulSet] : TCP 5432"));
+
+    let words = ["audit", "-o", "json", "--exit-zero", "--kubeconfig"];
+    let audited = folder.parapet(&[&words[..], &[&admin]].concat());
+    let expected = folder.parapet(&["audit", "-o", "json", "--exit-zero", "objects.yaml"]);
+    assert!(!audited.out.contains("hunter-2") && !audited.out.contains("aHVudGVyLTI"));
+    let (found, incomplete) = findings(&audited);
+    assert!(!incomplete, "{}", audited.err);
+    let (wanted, _) = findings(&expected);
+    assert!(wanted.iter().any(|(rule, ..)| rule == "OBS-POD-03"), "{wanted:?}");
+    assert_eq!(found, wanted);
+
+    // Without the permission to list NetworkPolicies the answer is what is left, and says that it is.
+    let partly = folder.parapet(&["reach", "list", "--kubeconfig", &reader, "-n", "posture-live"]);
+    assert_eq!(partly.code, 0, "{}", partly.err);
+    let said = "cluster:NetworkPolicy:1:1: error: not allowed to list networkpolicies: grant the verb \"list\" on the \
+                resource \"networkpolicies\" of the API group \"networking.k8s.io\"";
+    assert!(partly.err.contains(said), "{}", partly.err);
+    assert!(partly.err.contains("what follows is incomplete"), "{}", partly.err);
+    assert!(partly.err.contains("cluster:Secret:1:1: warning"), "{}", partly.err);
+    assert_eq!(partly.err.matches("not allowed to list").count(), 1, "{}", partly.err);
+    let strict = folder.parapet(&["reach", "list", "--kubeconfig", &reader, "--fail"]);
+    assert_eq!(strict.code, 2, "{}", strict.err);
+    let audited = folder.parapet(&[&words[..], &[&reader]].concat());
+    assert!(findings(&audited).1, "{}", audited.err);
+
+    let unknown = folder.parapet(&["reach", "list", "--kubeconfig", &admin, "--context", "no-such-context"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("no-such-context"), "{}", unknown.err);
+}

@@ -1,0 +1,193 @@
+//! `parapet reach`: exit codes, forms, and the lines that netpol-analyzer's users know.
+
+use crate::run::Folder;
+
+const SHOP: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: x, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: shop}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: main, image: x, ports: [{containerPort: 5432}]}]}
+";
+
+const LOCKED: &str = "\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: web}}}]
+    ports: [{port: 5432}]
+";
+
+fn shop() -> Folder {
+    Folder::of(&[
+        ("open/shop.yaml", SHOP),
+        ("locked/shop.yaml", SHOP),
+        ("locked/deep/policy.yaml", LOCKED),
+        ("empty/nothing.yaml", "# nothing\n"),
+    ])
+}
+
+#[test]
+fn check_answers_by_its_exit_code() {
+    let folder = shop();
+    for (from, to, port, code, word) in [
+        ("shop/web", "shop/db", "5432", 0, "allowed"),
+        ("shop/web", "shop/db", "22", 1, "denied"),
+        ("shop/db", "shop/web", "8080", 1, "denied"),
+        ("203.0.113.9", "shop/db", "5432", 1, "denied"),
+        ("203.0.113.9", "shop/web", "tcp-8080", 0, "allowed"),
+    ] {
+        let said = folder.parapet(&["reach", "check", from, to, port, "-R", "locked"]);
+        assert_eq!(said.code, code, "{from} {to} {port}: {}", said.err);
+        assert!(said.out.lines().nth(1).unwrap().ends_with(word), "{}", said.out);
+        assert!(said.out.starts_with("# modes: "), "{}", said.out);
+    }
+}
+
+#[test]
+fn what_cannot_be_answered_is_exit_code_2() {
+    let folder = shop();
+    for (words, expect) in [
+        (&["reach", "check", "shop/wep", "shop/db", "1", "open"][..], "shop/wep"),
+        (&["reach", "check", "shop/web", "shop/db", "99999", "open"], "is no port such as"),
+        (&["reach", "list", "empty"], "no Kubernetes object was found"),
+        (&["reach", "list", "missing.yaml"], "missing.yaml:1:1: error: can't be read"),
+        (&["reach", "list"], "or a cluster with --context"),
+        (&["reach", "list", "open", "-o", "pdf"], "there are txt"),
+        (&["reach", "list", "--kubeconfig", "no-such-file"], "can't use the kubeconfig"),
+    ] {
+        let said = folder.parapet(words);
+        assert_eq!(said.code, 2, "{words:?}: {}", said.err);
+        assert!(said.err.contains(expect), "{words:?}: {}", said.err);
+        assert_eq!(said.out, "", "{words:?}");
+    }
+}
+
+#[test]
+fn the_lines_of_a_folder_are_netpol_analyzers() {
+    let folder = shop();
+    let said = folder.parapet(&["reach", "list", "--dirpath", "locked", "-q"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let expected = "\
+0.0.0.0-255.255.255.255[External] => shop/web[Deployment] : All Connections
+shop/web[Deployment] => 0.0.0.0-255.255.255.255[External] : All Connections
+shop/web[Deployment] => shop/db[Deployment] : TCP 5432
+";
+    assert_eq!(said.out.trim_end(), expected.trim_end());
+    assert_eq!(said.err, "");
+}
+
+#[test]
+fn each_form_of_the_list_is_written() {
+    let folder = shop();
+    for (form, expect) in [
+        ("txt", "shop/web[Deployment] => shop/db[Deployment] : TCP 5432"),
+        ("json", "\"shop/db[Deployment]\""),
+        ("csv", "src,dst,conn"),
+        ("md", "| src | dst | conn |"),
+        ("dot", "digraph"),
+        ("mermaid", "flowchart"),
+        ("svg", "<svg"),
+        ("html", "<!doctype html>"),
+    ] {
+        let said = folder.parapet(&["reach", "list", "-R", "locked", "-o", form]);
+        assert_eq!(said.code, 0, "{form}: {}", said.err);
+        assert!(said.out.to_lowercase().contains(&expect.to_lowercase()), "{form}: {}", said.out);
+        let file = format!("reach.{form}");
+        let to_file = folder.parapet(&["reach", "list", "-R", "locked", "-o", form, "-f", &file]);
+        assert_eq!((to_file.code, to_file.out.as_str()), (0, ""), "{form}");
+        assert_eq!(folder.read(&file), said.out, "{form}");
+    }
+}
+
+#[test]
+fn diff_tells_what_changed_and_by_its_exit_code_whether() {
+    let folder = shop();
+    let same = folder.parapet(&["reach", "diff", "open", "open"]);
+    assert_eq!(same.code, 0, "{}", same.err);
+    assert_eq!(same.out.lines().filter(|line| !line.starts_with('#')).count(), 0, "{}", same.out);
+    let changed = folder.parapet(&["reach", "diff", "--dir1", "open", "--dir2", "locked"]);
+    assert_eq!(changed.code, 1, "{}", changed.err);
+    let line = "diff-type: changed, source: shop/web[Deployment], destination: shop/db[Deployment], \
+                dir1: All Connections, dir2: TCP 5432";
+    assert!(changed.out.contains(line), "{}", changed.out);
+    let zero = folder.parapet(&["reach", "diff", "-R", "open", "locked", "--exit-zero"]);
+    assert_eq!(zero.code, 0, "{}", zero.err);
+    for form in ["json", "csv", "md", "dot"] {
+        let said = folder.parapet(&["reach", "diff", "-R", "open", "locked", "-o", form]);
+        assert_eq!(said.code, 1, "{form}: {}", said.err);
+        assert!(said.out.contains("shop/db[Deployment]"), "{form}: {}", said.out);
+    }
+    let picture = folder.parapet(&["reach", "diff", "open", "locked", "-o", "svg"]);
+    assert_eq!(picture.code, 2);
+}
+
+#[test]
+fn evaluate_explain_and_queries_answer() {
+    let folder = shop();
+    let words = ["-s", "web", "-n", "shop", "-d", "db", "--destination-namespace", "shop"];
+    for (port, code, word) in [("5432", 0, "true"), ("80", 1, "false")] {
+        let mut all = vec!["reach", "evaluate", "--dirpath", "locked", "-p", port];
+        all.extend(words);
+        let said = folder.parapet(&all);
+        assert_eq!(said.code, code, "{}", said.err);
+        assert_eq!(said.out, format!("shop/web => shop/db over tcp/{port}: {word}\n"));
+    }
+    let why = folder.parapet(&["reach", "explain", "shop/web", "shop/db", "22", "-R", "locked"]);
+    assert_eq!(why.code, 0, "{}", why.err);
+    assert!(why.out.contains("shop/db"), "{}", why.out);
+    let odd = folder.parapet(&["reach", "queries", "-R", "locked", "--json"]);
+    assert_eq!(odd.code, 0, "{}", odd.err);
+    let odd: serde_json::Value = serde_json::from_str(&odd.out).unwrap();
+    assert_eq!(odd["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn what_controllers_own_is_counted_once_with_the_pods_that_there_are() {
+    let owned = "\
+---
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata:
+  {name: web-1, namespace: shop, ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: a, controller: true}]}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: x}]}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web-1-abc
+  namespace: shop
+  labels: {app: web}
+  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web-1, uid: b, controller: true}]
+spec: {containers: [{name: main, image: x, ports: [{containerPort: 8080}]}]}
+status: {phase: Running, podIPs: [{ip: 10.0.0.7}]}
+";
+    let folder = shop();
+    let alone = folder.parapet(&["reach", "list", "open"]);
+    folder.write("live.yaml", &format!("{SHOP}{owned}"));
+    let live = folder.parapet(&["reach", "list", "live.yaml"]);
+    assert_eq!(live.code, 0, "{}", live.err);
+    assert_eq!(live.out, alone.out);
+    let by_pod = folder.parapet(&["reach", "check", "shop/web-1-abc", "shop/db", "5432", "live.yaml"]);
+    assert_eq!(by_pod.code, 0, "{}", by_pod.err);
+}
