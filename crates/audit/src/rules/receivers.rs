@@ -171,6 +171,23 @@ fn collectors_of<'w>(world: &'w World<'w>, number: usize) -> impl Iterator<Item 
     world.collectors.iter().filter(move |collector| collector.workloads.contains(&number))
 }
 
+/// What a patch takes out to close a port: the whole rule if none of its ports is to stay, because a rule without ports
+/// lets all of them through.
+fn closing(world: &World<'_>, policy: &Policy<'_>, rule: &PolicyRule<'_>, pointer: &str) -> String {
+    let listening: Vec<i64> = policy
+        .selects
+        .iter()
+        .flat_map(|number| collectors_of(world, *number))
+        .flat_map(|collector| &collector.listeners)
+        .map(|listener| i64::from(listener.port))
+        .collect();
+    let stays = |port: i64| {
+        !LEGACY_PORTS.contains(&port) && (listening.is_empty() || listening.contains(&port) || port == 8888)
+    };
+    let one_stays = rule.ports().iter().any(|(_, port)| number(port).is_none_or(stays));
+    if one_stays { pointer.to_owned() } else { rule.pointer.clone() }
+}
+
 fn no_receiver<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (policy, rule) in each_ingress(world) {
         let configured: Vec<&Listener> = policy
@@ -193,7 +210,7 @@ fn no_receiver<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                         format!("{pointer}/port"),
                         format!("port {opened} is open, and no receiver or extension listens on it"),
                     )
-                    .remove(&pointer);
+                    .remove(closing(world, policy, &rule, &pointer));
             }
         }
     }
@@ -274,7 +291,7 @@ fn legacy<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             if let Some(opened) = number(port).filter(|opened| LEGACY_PORTS.contains(opened)) {
                 found
                     .add(policy.document, format!("{pointer}/port"), format!("port {opened} is a legacy one"))
-                    .remove(&pointer);
+                    .remove(closing(world, policy, &rule, &pointer));
             }
         }
     }

@@ -4,6 +4,7 @@
 
 mod examples;
 mod fixtures;
+mod narrowing;
 mod pages;
 mod patches;
 mod pss;
