@@ -5,7 +5,7 @@ import openapiTS, { astToString } from 'openapi-typescript';
 
 const DESCRIPTION = new URL('../../docs/reference/openapi.json', import.meta.url);
 const TYPES = new URL('../src/api/schemas.ts', import.meta.url);
-const ROOTS = ['FieldValues', 'Histogram', 'LogRow', 'MetricNames', 'MetricSeries', 'Minted', 'Session', 'SqlResult', 'Status', 'TokenWish', 'Tokens', 'Trace', 'TraceRow', 'TrafficOverview', 'TrafficRow', 'TrafficTransaction'];
+const ROOTS = ['Explained', 'FieldValues', 'GeneratedPolicy', 'Histogram', 'LogRow', 'MetricNames', 'MetricSeries', 'Minted', 'Posture', 'Session', 'SqlResult', 'Status', 'TokenWish', 'Tokens', 'Trace', 'TraceRow', 'TrafficOverview', 'TrafficRow', 'TrafficTransaction'];
 
 /** What src/api/schemas.ts should hold. */
 export async function generate() {

@@ -5,6 +5,7 @@ import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { createHash, X509Certificate } from 'node:crypto';
+import { explained, policyOf, posture } from './mock-posture.mjs';
 import { criLine, db, fill, hex, iso, request } from './mock-data.mjs';
 
 const DIST = new URL('../dist/', import.meta.url).pathname;
@@ -243,6 +244,13 @@ async function api(req, res, url) {
   if (route === 'GET /metrics/names') return { metrics: METRICS.filter(([name]) => name.includes(p.get('q') ?? '')).map(([name, kind, unit, description]) => ({ name, kind, unit, description, series: 4 })) };
   if (route === 'GET /metrics/series') return series(p);
   if (route === 'POST /sql') return sql(await body(req));
+  if (route === 'GET /posture') return posture;
+  if (route === 'GET /posture/explain') {
+    const answer = explained(p.get('source'), p.get('destination'), p.get('protocol') ?? 'TCP', Number(p.get('port')));
+    if (!answer) throw new Problem(404, 'Not found', 'no such workload is in the manifests');
+    return answer;
+  }
+  if (route === 'GET /posture/policy') return policyOf(p.get('namespace'));
   if (route === 'GET /status') return status();
   if (route === 'GET /tokens') return { tokens };
   if (route === 'POST /tokens') {

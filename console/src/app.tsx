@@ -13,6 +13,7 @@ const Logs = lazy(() => import('./pages/logs'));
 const Traces = lazy(() => import('./pages/traces'));
 const TraceDetail = lazy(() => import('./pages/trace'));
 const Metrics = lazy(() => import('./pages/metrics'));
+const Posture = lazy(() => import('./pages/posture'));
 const Sql = lazy(() => import('./pages/sql'));
 const Tokens = lazy(() => import('./pages/tokens'));
 
@@ -41,6 +42,7 @@ export function App(): JSX.Element {
             <Route path="/traces/:traceId" element={<TraceDetail />} />
             {/* /metrics is the server's own, for Prometheus. */}
             <Route path="/explore" element={<Metrics />} />
+            <Route path="/posture" element={<Posture />} />
             <Route path="/sql" element={<Sql />} />
             <Route path="/settings/tokens" element={<Tokens />} />
             <Route path="*" element={<Empty icon="search" title="There is no such page">The address may have been mistyped; every page is on the left.</Empty>} />

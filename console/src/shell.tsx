@@ -16,6 +16,7 @@ const PAGES: readonly { path: string; label: string; icon: IconName; key: string
   { path: '/logs', label: 'Logs', icon: 'logs', key: 'l' },
   { path: '/traces', label: 'Traces', icon: 'traces', key: 'c' },
   { path: '/explore', label: 'Metrics', icon: 'metrics', key: 'm' },
+  { path: '/posture', label: 'Posture', icon: 'shield', key: 'p' },
   { path: '/sql', label: 'SQL', icon: 'sql', key: 's' },
   { path: '/settings/tokens', label: 'Tokens', icon: 'key', key: 'k' },
 ];

@@ -28,6 +28,9 @@ test('the console’s types are the server’s', () => {
   expectTypeOf<Sent<Omit<Described['Status'], 'recovery'>>>().toExtend<Omit<api.Status, 'recovery'>>();
   expectTypeOf<Sent<Described['Token']>>().toExtend<api.Token>();
   expectTypeOf<api.NewToken>().toExtend<Described['TokenWish']>();
+  expectTypeOf<Sent<Described['Posture']>>().toExtend<api.Posture>();
+  expectTypeOf<Sent<Described['Explained']>>().toExtend<api.Explained>();
+  expectTypeOf<Sent<Described['GeneratedPolicy']>>().toExtend<api.GeneratedPolicy>();
   expectTypeOf<Sent<Described['Session']>>().toExtend<api.Session>();
 });
 

@@ -5,6 +5,11 @@ export interface components {
             name: string;
             not_after: string;
         };
+        Explained: {
+            allowed: boolean;
+            modes: string;
+            verdicts: components["schemas"]["Verdict"][];
+        };
         FieldValue: {
             /** Format: int64 */
             count: number;
@@ -12,6 +17,17 @@ export interface components {
         };
         FieldValues: {
             values: components["schemas"]["FieldValue"][];
+        };
+        GeneratedPolicy: {
+            /** Format: int64 */
+            declared: number;
+            namespace: string;
+            notes: string[];
+            /** Format: int64 */
+            pairs: number;
+            proved: boolean;
+            unproved: string[];
+            yaml: string;
         };
         Histogram: {
             buckets: components["schemas"]["HistogramBucket"][];
@@ -44,6 +60,15 @@ export interface components {
             trace_id?: string | null;
             ts: string;
         };
+        ManifestProblem: {
+            /** Format: int32 */
+            column: number;
+            file: string;
+            /** Format: int32 */
+            line: number;
+            message: string;
+            severity: string;
+        };
         MetricName: {
             description?: string | null;
             kind: string;
@@ -66,6 +91,52 @@ export interface components {
         Minted: {
             secret: string;
             token: components["schemas"]["Token"];
+        };
+        Posture: {
+            cells: number[][];
+            computed_at?: string | null;
+            configured: boolean;
+            demo: boolean;
+            findings: components["schemas"]["PostureFinding"][];
+            /** Format: int64 */
+            findings_total: number;
+            grouped: boolean;
+            incomplete: boolean;
+            modes: string;
+            notes: string[];
+            ports: string[];
+            problems: components["schemas"]["ManifestProblem"][];
+            sources: string[];
+            workloads: components["schemas"]["PostureWorkload"][];
+            /** Format: int64 */
+            workloads_total: number;
+        };
+        PostureFinding: {
+            /** Format: int32 */
+            column: number;
+            evidence: string[];
+            file: string;
+            fix: string;
+            group: string;
+            /** Format: int32 */
+            line: number;
+            message: string;
+            namespace: string;
+            object: string;
+            rule: string;
+            severity: string;
+            title: string;
+            why: string;
+            workloads: number[];
+        };
+        PostureWorkload: {
+            exposed_outside: boolean;
+            id: string;
+            isolated_egress: boolean;
+            isolated_ingress: boolean;
+            kind: string;
+            name: string;
+            namespace: string;
         };
         ReceiverStatus: {
             /** Format: int64 */
@@ -342,6 +413,24 @@ export interface components {
             legs: components["schemas"]["TrafficLeg"][];
             summary?: components["schemas"]["TrafficSummary"] | null;
             trace_ids: string[];
+        };
+        Verdict: {
+            allowed: boolean;
+            destination: string;
+            notes: string[];
+            /** Format: int32 */
+            port: number;
+            protocol: string;
+            sides: components["schemas"]["VerdictSide"][];
+            source: string;
+            text: string;
+        };
+        VerdictSide: {
+            allowed: boolean;
+            changes: string[];
+            decision: string;
+            side: string;
+            steps: string[];
         };
     };
     responses: never;

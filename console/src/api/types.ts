@@ -240,3 +240,76 @@ export interface NewToken {
   scopes: Scope[];
   expires_in_days?: number;
 }
+
+/** Who can reach whom in the manifests that the server was given. */
+export interface Posture {
+  configured: boolean;
+  demo: boolean;
+  sources: string[];
+  computed_at: string | null;
+  modes: string;
+  incomplete: boolean;
+  problems: { severity: string; file: string; line: number; column: number; message: string }[];
+  notes: string[];
+  /** Each end stands for a namespace: there are too many workloads. */
+  grouped: boolean;
+  workloads_total: number;
+  workloads: PostureWorkload[];
+  ports: string[];
+  /** [from, to, ports]: indices into `workloads` and `ports`. */
+  cells: number[][];
+  findings_total: number;
+  findings: PostureFinding[];
+}
+
+export interface PostureWorkload {
+  id: string;
+  namespace: string;
+  name: string;
+  kind: string;
+  exposed_outside: boolean;
+  isolated_ingress: boolean;
+  isolated_egress: boolean;
+}
+
+export interface PostureFinding {
+  rule: string;
+  title: string;
+  severity: string;
+  group: string;
+  object: string;
+  namespace: string;
+  file: string;
+  line: number;
+  column: number;
+  message: string;
+  evidence: string[];
+  why: string;
+  fix: string;
+  workloads: number[];
+}
+
+export interface Explained {
+  allowed: boolean;
+  modes: string;
+  verdicts: {
+    source: string;
+    destination: string;
+    protocol: string;
+    port: number;
+    allowed: boolean;
+    sides: { side: string; allowed: boolean; decision: string; steps: string[]; changes: string[] }[];
+    notes: string[];
+    text: string;
+  }[];
+}
+
+export interface GeneratedPolicy {
+  namespace: string;
+  yaml: string;
+  proved: boolean;
+  declared: number;
+  pairs: number;
+  unproved: string[];
+  notes: string[];
+}
