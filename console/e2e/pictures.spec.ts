@@ -47,7 +47,7 @@ const PAGES: readonly { name: string; path: string; ready: (page: Page) => Promi
     path: '/explore?from=now-5m&name=http.server.request.duration&group_by=service_name',
     ready: (page) => drawn(page, 1),
   },
-  { name: 'posture', path: '/posture', ready: (page) => expect(page.getByTestId('matrix-says')).toContainText('→') },
+  { name: 'posture', path: '/posture', ready: (page) => expect(page.getByTestId('matrix-says')).toContainText('elasticsearch') },
   { name: 'posture-graph', path: '/posture?view=graph', ready: (page) => expect(page.getByRole('button', { name: /^shop\/gateway/ })).toBeVisible() },
   { name: 'findings', path: '/posture?view=findings', ready: (page) => expect(page.getByRole('list', { name: 'Findings, worst first' }).getByRole('listitem').first()).toBeVisible() },
   {

@@ -4,6 +4,9 @@ import type { Posture, PostureFinding, PostureWorkload } from '../api/types';
 export const READABLE = 40;
 export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
 
+/** Where everything is that is in no namespace. */
+export const OUTSIDE = 'Outside';
+
 export interface Link {
   from: number;
   to: number;
@@ -47,7 +50,7 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 
 /** What is outside the cluster has no namespace; it gets a title of its own. */
 export function groupOf(workload: PostureWorkload): string {
-  return workload.namespace || 'Outside';
+  return workload.namespace || OUTSIDE;
 }
 
 export function isInside(workload: PostureWorkload): boolean {

@@ -1,11 +1,13 @@
 import { useMemo, type JSX } from 'react';
 import type { Posture } from '../../api/types';
 import { useUrl } from '../../lib/hooks';
-import { groupOf, groups, samplePort, READABLE, type Connections, type Link } from '../../lib/posture';
+import { groupOf, groups, samplePort, OUTSIDE, READABLE, type Connections, type Link } from '../../lib/posture';
 import { Panel } from '../../ui/panel';
 
 const NODE = { width: 168, height: 26, gap: 6 };
-const BOX = { pad: 10, head: 24, gap: 70 };
+const BOX = { pad: 10, head: 24, gap: 110 };
+/** Namespaces up to which each has a column of its own. */
+const MOST_COLUMNS = 6;
 /** Lines that a picture of everything may have and still be read. */
 const MOST_LINES = 160;
 
@@ -64,18 +66,20 @@ function Everything({ posture, connections }: { posture: Posture; connections: C
   );
 }
 
-/** Namespaces side by side, tall ones in several columns. */
+/** What is outside first, then namespaces side by side; many share columns, tall ones take several. */
 function columns(posture: Posture): Drawn {
   const most = Math.max(12, Math.ceil(Math.sqrt(posture.workloads.length) * 2));
   const nodes = new Map<number, Node>();
   const boxes: Drawn['boxes'] = [];
   let [x, y, height] = [0, 0, 0];
-  for (const group of groups(posture.workloads)) {
+  const all = groups(posture.workloads);
+  const ordered = [...all.filter((group) => group.name === OUTSIDE), ...all.filter((group) => group.name !== OUTSIDE)];
+  for (const group of ordered) {
     for (let start = 0; start < group.members.length; start += most) {
       const part = group.members.slice(start, start + most);
       const tall = BOX.head + part.length * (NODE.height + NODE.gap) + BOX.pad;
       const limit = BOX.head + most * (NODE.height + NODE.gap) + BOX.pad;
-      if (y > 0 && y + tall > limit) {
+      if (y > 0 && (ordered.length <= MOST_COLUMNS || y + tall > limit)) {
         x += NODE.width + 2 * BOX.pad + BOX.gap;
         y = 0;
       }

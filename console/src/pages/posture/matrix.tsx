@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState, type JSX, type KeyboardEvent, type MouseEvent } from 'react';
 import type { Posture } from '../../api/types';
 import { useUrl } from '../../lib/hooks';
-import { groups, isFolded, samplePort, slots, squares, type Connections, type Slot } from '../../lib/posture';
+import { groups, isFolded, OUTSIDE, samplePort, slots, squares, type Connections, type Slot } from '../../lib/posture';
 import { useTheme } from '../../lib/theme';
 import { Panel } from '../../ui/panel';
 
@@ -119,9 +119,9 @@ export function Matrix({ posture, connections }: { posture: Posture; connections
 
 function sentence(from: Slot | undefined, to: Slot | undefined, square: { links: number; most: number; ports: string | null } | undefined): string {
   if (!from || !to) return '';
-  const name = (slot: Slot): string => (slot.folded || slot.group === 'Outside' ? slot.label : `${slot.group}/${slot.label}`);
+  const name = (slot: Slot): string => (slot.folded || slot.group === OUTSIDE ? slot.label : `${slot.group}/${slot.label}`);
   const pair = `${name(from)} → ${name(to)}`;
-  if (!square) return `${pair}: denied`;
+  if (!square) return from === to ? `${name(from)}: itself` : `${pair}: denied`;
   const ports = square.ports ?? 'different ports';
   return square.most > 1 ? `${pair}: ${square.links} of ${square.most} pairs, ${ports}` : `${pair}: ${ports}`;
 }
