@@ -1,7 +1,10 @@
 //! A live cluster: the same answers as from the manifests that were applied to it, and what a missing permission costs.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use parapet_manifest::Loaded;
+use parapet_manifest::cluster::{ClusterError, ClusterLimits, load};
 use parapet_testbed::Cluster;
 
 use crate::run::{Folder, Said};
@@ -63,7 +66,7 @@ kind: ClusterRole
 metadata: {name: posture-reader}
 rules:
 - {apiGroups: [''], resources: [namespaces, nodes, pods, replicationcontrollers, services, serviceaccounts, configmaps, persistentvolumes], verbs: [list]}
-- {apiGroups: [apps, batch, rbac.authorization.k8s.io, admissionregistration.k8s.io], resources: ['*'], verbs: [list]}
+- {apiGroups: [apps, batch, policy.networking.k8s.io, rbac.authorization.k8s.io, admissionregistration.k8s.io], resources: ['*'], verbs: [list]}
 - {apiGroups: [networking.k8s.io], resources: [ingresses], verbs: [list]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -133,4 +136,65 @@ async fn a_live_cluster_is_read_as_its_manifests_are_and_what_may_not_be_listed_
     let unknown = folder.parapet(&["reach", "list", "--kubeconfig", &admin, "--context", "no-such-context"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("no-such-context"), "{}", unknown.err);
+}
+
+/// A custom kind that matters.
+const ADMIN_POLICIES: &str = "\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: adminnetworkpolicies.policy.networking.k8s.io
+  annotations: {api-approved.kubernetes.io: 'unapproved, for a test'}
+spec:
+  group: policy.networking.k8s.io
+  names: {kind: AdminNetworkPolicy, listKind: AdminNetworkPolicyList, plural: adminnetworkpolicies, singular: adminnetworkpolicy}
+  scope: Cluster
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+const ADMIN_POLICY: &str = "\
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: a}
+spec: {priority: 1, subject: {namespaces: {matchLabels: {posture: nobody}}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}
+";
+
+/// Names of the kind, and what the API server made itself, so that other tests of the cluster change nothing.
+fn of_itself(loaded: &Loaded, kind: &str) -> Vec<String> {
+    let documents = loaded.documents.iter().filter(|document| &*document.kind == kind);
+    let mut names: Vec<String> = documents.map(|document| document.name.to_string()).collect();
+    names.retain(|name| name.starts_with("system:"));
+    names
+}
+
+#[tokio::test]
+async fn pages_make_up_the_whole_and_bounds_are_said() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    cluster.define(ADMIN_POLICIES).await.unwrap();
+    cluster.apply(ADMIN_POLICY, "default").await.unwrap();
+    let client = cluster.client().await.unwrap();
+    let limits = ClusterLimits::default();
+    let whole = load(&client, &limits).await.unwrap();
+    assert_eq!(whole.problems, []);
+    let paged = load(&client, &ClusterLimits { page: 7, ..limits }).await.unwrap();
+    let roles = of_itself(&whole, "ClusterRole");
+    assert!(roles.len() > 20, "{roles:?}");
+    assert_eq!(of_itself(&paged, "ClusterRole"), roles);
+    let custom = whole.documents.iter().find(|document| &*document.kind == "AdminNetworkPolicy").unwrap();
+    assert_eq!((&*custom.api_version, &*custom.file), ("policy.networking.k8s.io/v1alpha1", "cluster"));
+    assert!(whole.documents.iter().all(|document| document.at("/metadata/managedFields").is_none()));
+
+    let few = load(&client, &ClusterLimits { objects: 3, ..limits }).await.unwrap();
+    assert_eq!(few.documents.len(), 3);
+    assert!(
+        few.incomplete() && few.problems[0].message.starts_with("too many objects: "),
+        "{:?}",
+        few.problems
+    );
+    let late = load(&client, &ClusterLimits { deadline: Duration::ZERO, ..limits }).await;
+    assert!(matches!(late, Err(ClusterError::Deadline(_))), "{late:?}");
 }
