@@ -218,9 +218,11 @@ mod tests {
         assert!(matches!(ask("shop/nobody", "shop/orders", 1), Err(PostureError::Unknown(_))));
         assert!(matches!(ask("{ingress-controller}", "shop/orders", 1), Err(PostureError::Unknown(_))));
 
-        let policy = demo.policy("shop").unwrap();
-        assert!(policy.proved, "{:?}", policy.unproved);
-        assert!(policy.yaml.contains("kind: NetworkPolicy") && policy.declared > 0);
+        for namespace in ["shop", "observability"] {
+            let policy = demo.policy(namespace).unwrap();
+            assert!(policy.proved, "{namespace}: {:?}", policy.unproved);
+            assert!(policy.yaml.contains("kind: NetworkPolicy") && policy.declared > 0);
+        }
         assert!(matches!(demo.policy("elsewhere"), Err(PostureError::Unknown(_))));
     }
 

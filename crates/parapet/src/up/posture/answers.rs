@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use parapet_policy::flows::FlowFile;
-use parapet_policy::{Needs, Plan, Proof, Units, infer, render as policies};
+use parapet_policy::{End, Needs, Plan, Proof, Units, infer, render as policies};
 use parapet_reach::model::{Cluster, Direction};
 use parapet_reach::{
     Endpoint, Explanation, INGRESS_CONTROLLER, MeshExplanation, Options, Reachability, SideExplanation,
@@ -166,24 +166,22 @@ pub(super) fn policy(
             "more than {MOST_WORKLOADS} workloads; `parapet policy generate --infer -n {namespace} -f PATH` takes its time"
         )));
     }
-    let flows = infer::flows(&manifests.objects, cluster, units, DEFAULT_NAMESPACE);
-    let mut file = FlowFile { namespaces: vec![namespace.to_owned()], flows, ..FlowFile::default() };
+    // Flows of other namespaces are theirs to allow, and what a guess names may not be there: the rest still counts.
+    let mut file = FlowFile { namespaces: vec![namespace.to_owned()], ..FlowFile::default() };
     let mut notes = Vec::new();
-    let needs = match Needs::resolve(&file, cluster, units) {
-        Ok(needs) => needs,
-        Err(_) => {
-            // What a guess names may not be there: the rest still counts.
-            let all = std::mem::take(&mut file.flows);
-            for flow in all {
-                let one = FlowFile { flows: vec![flow.clone()], ..file.clone() };
-                match Needs::resolve(&one, cluster, units) {
-                    Ok(_) => file.flows.push(flow),
-                    Err(error) => notes.push(format!("left out, {} to {}: {error}", flow.from, flow.to)),
-                }
+    let is_here = |end: &End| matches!(end, End::Unit(unit) if &*units.get(*unit).namespace == namespace);
+    for flow in infer::flows(&manifests.objects, cluster, units, DEFAULT_NAMESPACE) {
+        let alone = FlowFile { flows: vec![flow.clone()], ..FlowFile::default() };
+        match Needs::resolve(&alone, cluster, units) {
+            Ok(needs) if needs.all.iter().any(|need| is_here(&need.from) || is_here(&need.to)) => {
+                file.flows.push(flow);
             }
-            Needs::resolve(&file, cluster, units).map_err(|error| PostureError::Failed(error.to_string()))?
+            Ok(_) => {}
+            Err(error) => notes.push(format!("left out, {} to {}: {error}", flow.from, flow.to)),
         }
-    };
+    }
+    let needs =
+        Needs::resolve(&file, cluster, units).map_err(|error| PostureError::Failed(error.to_string()))?;
     let plan = Plan::generate(cluster, units, &needs);
     let proof = Proof::of(cluster, units, &needs, &plan.policies);
     let mut yaml = String::new();
