@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::process::Step;
 use crate::workspace::Workspace;
@@ -18,13 +18,19 @@ pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> 
         bail!("no fuzz target {target:?}; there are: {}", targets.join(", "));
     }
     // The stable compiler takes the coverage flags when told to; sanitisers need a nightly, and this code has no unsafe.
-    Step::new(cargo_fuzz(workspace)?, ["fuzz", "run", "--sanitizer", "none", "--target-dir"], &workspace.root)
+    let corpus = workspace.root.join("fuzz/corpus").join(target);
+    let seeds = workspace.root.join("fuzz/seeds").join(target);
+    std::fs::create_dir_all(&corpus).with_context(|| format!("failed to create {}", corpus.display()))?;
+    let run = ["fuzz", "run", "--sanitizer", "none", "--target-dir"];
+    let mut step = Step::new(cargo_fuzz(workspace)?, run, &workspace.root)
         .arg(workspace.target.join("fuzz"))
         .arg(target)
-        .arg("--")
-        .arg(format!("-max_total_time={seconds}"))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .run()
+        .arg(corpus);
+    // What earlier runs found worth keeping; new finds go to the corpus, which is nobody else's.
+    if seeds.exists() {
+        step = step.arg(seeds);
+    }
+    step.arg("--").arg(format!("-max_total_time={seconds}")).env("RUSTC_BOOTSTRAP", "1").run()
 }
 
 /// cargo-fuzz, installed into the cache at its first use.
