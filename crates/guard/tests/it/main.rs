@@ -5,10 +5,10 @@
 
 mod attacks;
 mod audit;
+mod decisions;
 mod draining;
 mod forwarding;
 mod layer;
-mod decisions;
 mod raw;
 mod reference_faults;
 mod reviews;
