@@ -72,6 +72,10 @@ fn tracked_files(workspace: &Workspace) -> Result<()> {
     for file in files.split('\0').filter(|file| !file.is_empty()) {
         // Pictures and fonts are not text, and a file removed but not yet committed is still listed.
         let Ok(text) = std::fs::read_to_string(workspace.root.join(file)) else { continue };
+        // What a fuzzer found is nobody's text, and others' documents name paths inside of their containers.
+        if file.starts_with("fuzz/seeds/") || file.starts_with("examples/source-documents/") {
+            continue;
+        }
         checked += 1;
         for (number, line) in text.lines().enumerate() {
             if let Some(path) = machine_path(line) {
