@@ -128,7 +128,7 @@ impl Needs {
         }
         let dns = resolver.names(&mut flows)?;
         let Resolver { needs, mut notes, .. } = resolver;
-        let all: Vec<Need> =
+        let mut all: Vec<Need> =
             needs.into_iter().map(|((from, to), (ports, flows))| Need { from, to, ports, flows }).collect();
         let mut scope: BTreeSet<String> = file.namespaces.iter().cloned().collect();
         if scope.is_empty() {
@@ -140,6 +140,13 @@ impl Needs {
             // Name servers are asked by everybody; locking them down is a decision of its own.
             scope.remove(&file.dns.namespace);
         }
+        // Flows among others are others' concern, whatever their own policies make of them.
+        all.retain(|need| {
+            [&need.from, &need.to].into_iter().any(|end| match end {
+                End::Unit(unit) => scope.contains(&*units.get(*unit).namespace),
+                End::Block(_) => false,
+            })
+        });
         for (id, unit) in units.iter().filter(|(_, unit)| scope.contains(&*unit.namespace)) {
             let choice = select::Choice::of(id, units);
             let concerned =

@@ -250,6 +250,22 @@ fn a_namespace_without_flows_can_be_locked_down_too() {
 }
 
 #[test]
+fn what_others_policies_cut_is_not_ours_to_prove() {
+    // From b to c, where c has a policy of its own that denies it; only a is locked down.
+    let case = Case { workloads: vec![(0, 1), (1, 1), (2, 1)], flows: vec![(0, 1, 0), (1, 2, 0)] };
+    let mut cluster = case.cluster();
+    let mut deny = parapet_reach::model::NetworkPolicy::new("c", "deny", Default::default());
+    deny.isolates_ingress = true;
+    cluster.network_policies.push(deny);
+    let units = Units::of(&cluster);
+    let file = FlowFile { namespaces: vec!["a".into()], ..case.file() };
+    let needs = Needs::resolve(&file, &cluster, &units).unwrap();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let proof = Proof::of(&cluster, &units, &needs, &plan.policies);
+    assert!(proof.holds(), "{proof:?}");
+}
+
+#[test]
 fn parties_that_are_nobody_and_ports_that_are_none_are_named() {
     let cluster = Case { workloads: vec![(0, 1), (0, 1)], flows: vec![] }.cluster();
     let units = Units::of(&cluster);
