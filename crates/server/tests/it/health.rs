@@ -63,3 +63,25 @@ async fn the_status_says_what_came_in() {
     assert_eq!(status["certificates"][0]["name"], "console");
     assert!(status["recovery"].is_object());
 }
+
+#[tokio::test]
+async fn the_status_names_what_was_refused_and_why() {
+    let world = World::start().await;
+    let token = world.token(&[Scope::Read]);
+    let refused = async || {
+        let status = world.get("/api/v1/status", &token).await.ok();
+        let refused = status["signals"][0]["refused"].as_array().unwrap().clone();
+        let counted = refused.iter().filter(|refused| refused["rows"] != 0);
+        counted
+            .map(|refused| format!("{} {}", refused["reason"].as_str().unwrap(), refused["rows"]))
+            .collect::<Vec<_>>()
+    };
+    assert!(refused().await.is_empty());
+    let now = jiff::Timestamp::now();
+    let hours = |hours: i64| jiff::SignedDuration::from_hours(hours);
+    assert_eq!(world.log_at(now + hours(2), "shop", &["too early"]).await.kept, 0);
+    assert_eq!(world.log_at(now - hours(24 * 400), "shop", &["too late", "too late"]).await.kept, 0);
+    let mut told = refused().await;
+    told.sort();
+    assert_eq!(told, ["in_the_future 1", "older_than_retention 2"]);
+}

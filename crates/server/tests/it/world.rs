@@ -18,7 +18,7 @@ use parapet_pki::{Authority, Names, ServerIdentity};
 use parapet_query::Engine;
 use parapet_server::{CertificateStatus, PipelineStatus, ReceiverStatus, SourceStatus, State};
 use parapet_signal::{
-    Batch, Delivery, Grouped, LogRecord, Resource, Scope as LibraryScope, SeverityNumber, Sink as _,
+    Batch, Delivery, Grouped, LogRecord, Receipt, Resource, Scope as LibraryScope, SeverityNumber, Sink as _,
     UnixNanos,
 };
 use parapet_store::{Options, Store, SystemClock};
@@ -245,8 +245,13 @@ impl World {
 
     /// Stores log lines of now, durable and visible when it returns.
     pub(crate) async fn log(&self, service: &str, lines: &[&str]) {
-        let now = jiff::Timestamp::now();
-        let time = UnixNanos(i64::try_from(now.as_nanosecond()).unwrap());
+        let receipt = self.log_at(jiff::Timestamp::now(), service, lines).await;
+        assert_eq!(receipt.kept, lines.len() as u64);
+    }
+
+    /// Delivers log lines of some time, which the store may refuse.
+    pub(crate) async fn log_at(&self, time: jiff::Timestamp, service: &str, lines: &[&str]) -> Receipt {
+        let time = UnixNanos(i64::try_from(time.as_nanosecond()).unwrap());
         let record = |line: &&str| LogRecord {
             time,
             observed_time: time,
@@ -260,9 +265,7 @@ impl World {
             scope: Arc::new(LibraryScope::default()),
             records: lines.iter().map(record).collect(),
         };
-        let receipt =
-            self.store.deliver(Delivery { source: None, batch: Batch::Logs(vec![group]) }).await.unwrap();
-        assert_eq!(receipt.kept, lines.len() as u64);
+        self.store.deliver(Delivery { source: None, batch: Batch::Logs(vec![group]) }).await.unwrap()
     }
 
     /// Tells the process's parts to stop, as Ctrl-C does.
