@@ -23,6 +23,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("parapet-query", &["parapet-signal", "parapet-store"]),
     ("parapet-secrets", &[]),
     ("parapet-guard", &["parapet-pki"]),
+    ("parapet-api", &[]),
+    ("parapet-elastic", &["parapet-api"]),
+    ("parapet-orchestrate", &["parapet-api"]),
+    (
+        "parapet-operator",
+        &[
+            "parapet-api",
+            "parapet-elastic",
+            "parapet-guard",
+            "parapet-orchestrate",
+            "parapet-pki",
+            "parapet-policy",
+            "parapet-reach",
+        ],
+    ),
     ("parapet-manifest", &[]),
     ("parapet-reach", &[]),
     ("parapet-policy", &["parapet-reach"]),
@@ -32,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "parapet",
         &[
             "parapet-access",
+            "parapet-api",
             "parapet-audit",
             "parapet-collect",
             "parapet-demo",
@@ -39,6 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "parapet-guard",
             "parapet-listen",
             "parapet-manifest",
+            "parapet-operator",
             "parapet-pki",
             "parapet-policy",
             "parapet-query",
@@ -53,8 +70,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("parapet-bench", &["parapet-testbed"]),
     ("parapet-kernel-check", &["parapet-reach"]),
+    ("parapet-scripted-elasticsearch", &["parapet-testbed"]),
     ("parapet-testbed", &[]),
-    ("xtask", &[]),
+    ("xtask", &["parapet-api"]),
 ];
 
 /// What tests may use besides: a real thing below where a fake would prove less. Nothing here reaches the binary.
@@ -62,6 +80,7 @@ const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     ("parapet-demo", &["parapet-pki"]),
     ("parapet-guard", &["parapet-testbed"]),
     ("parapet-listen", &["parapet-pki"]),
+    ("parapet-operator", &["parapet-scripted-elasticsearch", "parapet-testbed"]),
     ("parapet-query", &["parapet-fs"]),
     ("parapet-secrets", &["parapet-pki", "parapet-testbed"]),
     ("parapet-server", &["parapet-fs", "parapet-listen", "parapet-pki"]),

@@ -1,0 +1,36 @@
+//! The Elastic kinds as users write them: types, names, versions, defaults, validation, and the schemas made of them.
+//! It doesn't know a client, nor what becomes of an object.
+
+mod apm_server;
+mod elasticsearch;
+mod http;
+mod kibana;
+pub mod labels;
+mod meta;
+pub mod names;
+mod reference;
+mod status;
+mod version;
+
+pub use apm_server::{ApmServer, ApmServerSpec, ApmServerStatus};
+pub use elasticsearch::{
+    Auth, ChangeBudget, Elasticsearch, ElasticsearchSpec, ElasticsearchStatus, NodeSet,
+    PodDisruptionBudgetTemplate, RemoteCluster, RemoteClusterApiKey, RemoteClusterServer, SecretName,
+    SelfSignedTransportCertificates, TransportConfig, TransportTls, TrustedAuthorities, UpdateStrategy,
+    VolumeClaimDeletePolicy, ZoneAwareness,
+};
+pub use http::{
+    ClientAuthentication, HttpConfig, HttpTls, SecretRef, SelfSignedCertificate, ServiceTemplate,
+    SubjectAlternativeName,
+};
+pub use kibana::{Kibana, KibanaSpec, KibanaStatus};
+pub use meta::{Application, Kind, Resources, TemplateMeta};
+pub use reference::{
+    ElasticsearchSelector, LocalSelector, Monitoring, MonitoringTarget, ObjectSelector, SecretSource,
+    SecretSourceEntry,
+};
+pub use status::{
+    AssociationState, Condition, ConditionState, ConditionType, Downscale, DownscaledNode, Health,
+    InProgress, NewNode, Phase, Upgrade, UpgradedNode, Upscale,
+};
+pub use version::{StackVersion, VersionError};

@@ -1,0 +1,2 @@
+//! Reconciles the Elastic kinds: read, validate, build, apply, status.
+//! It doesn't know what the objects contain (`elastic` does) nor which node may go next (`orchestrate` does).
