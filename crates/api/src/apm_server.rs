@@ -32,24 +32,24 @@ pub struct ApmServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// How many replicas; none if absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub count: i32,
     /// What `apm-server.yml` gets besides the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::meta::free_form")]
+    #[schemars(schema_with = "crate::schema::free_form")]
     pub config: Option<Map<String, Value>>,
     /// How clients reach it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub http: HttpConfig,
     /// The Elasticsearch that it writes to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub elasticsearch_ref: ElasticsearchSelector,
     /// The Kibana that it takes agents' configuration from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub kibana_ref: ObjectSelector,
     /// The user's part of the pods; it wins over the operator's.
-    #[serde(default)]
-    #[schemars(schema_with = "crate::meta::free_form")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
+    #[schemars(schema_with = "crate::schema::free_form")]
     pub pod_template: PodTemplateSpec,
     /// How many revisions the Deployment remembers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +92,7 @@ pub struct ApmServerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Green or red.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
     /// The Service that agents use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,10 +101,10 @@ pub struct ApmServerStatus {
     #[serde(default, rename = "secretTokenSecret", skip_serializing_if = "Option::is_none")]
     pub secret_token_secret: Option<String>,
     /// Where the reference to Elasticsearch stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub elasticsearch_association_status: Option<AssociationState>,
     /// Where the reference to Kibana stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub kibana_association_status: Option<AssociationState>,
     /// The generation that all this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]

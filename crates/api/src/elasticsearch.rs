@@ -36,10 +36,10 @@ pub struct ElasticsearchSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// How clients reach it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub http: HttpConfig,
     /// How its nodes reach each other.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub transport: TransportConfig,
     /// The server that other clusters connect to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,13 +48,13 @@ pub struct ElasticsearchSpec {
     #[schemars(length(min = 1))]
     pub node_sets: Vec<NodeSet>,
     /// How many nodes may be missing or too many while something changes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub update_strategy: UpdateStrategy,
     /// Absent: one is made. Empty: none is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_disruption_budget: Option<PodDisruptionBudgetTemplate>,
     /// Users and roles from files.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub auth: Auth,
     /// Entries of the keystore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,10 +90,10 @@ impl Application for Elasticsearch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TransportConfig {
     /// The Service of the transport port; without a cluster address if no type is given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub service: ServiceTemplate,
     /// Certificates of the transport port.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub tls: TransportTls,
 }
 
@@ -105,13 +105,18 @@ pub struct TransportTls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_name_suffix: Option<String>,
     /// Names and addresses for every node's certificate.
-    #[serde(default, rename = "subjectAltNames", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        rename = "subjectAltNames",
+        deserialize_with = "crate::lenient::or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub subject_alternative_names: Vec<SubjectAlternativeName>,
     /// One's own authority: `ca.crt` and `ca.key`, or `tls.crt` and `tls.key`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub certificate: SecretRef,
     /// A ConfigMap with more authorities to trust, under `ca.crt`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub certificate_authorities: TrustedAuthorities,
     /// Whether the operator makes certificates at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,7 +136,7 @@ pub struct TrustedAuthorities {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SelfSignedTransportCertificates {
     /// The user mounts certificates by the pod template.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub disabled: bool,
 }
 
@@ -139,10 +144,10 @@ pub struct SelfSignedTransportCertificates {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RemoteClusterServer {
     /// Whether port 9443 is served.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub enabled: bool,
     /// Its Service.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub service: ServiceTemplate,
 }
 
@@ -155,17 +160,18 @@ pub struct NodeSet {
     pub name: String,
     /// What `elasticsearch.yml` gets besides the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::meta::free_form")]
+    #[schemars(schema_with = "crate::schema::free_form")]
     pub config: Option<Map<String, Value>>,
     /// How many nodes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub count: i32,
     /// The user's part of the pods; it wins over the operator's.
-    #[serde(default)]
-    #[schemars(schema_with = "crate::meta::free_form")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
+    #[schemars(schema_with = "crate::schema::free_form")]
     pub pod_template: PodTemplateSpec,
     /// The volumes; one claim named `elasticsearch-data` if absent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::schema::claims")]
     pub volume_claim_templates: Vec<PersistentVolumeClaim>,
     /// A shorthand for the main container's resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +190,7 @@ pub struct ZoneAwareness {
     pub topology_key: Option<String>,
     /// Only these zones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), extend("x-kubernetes-list-type" = "set"))]
     pub zones: Option<Vec<String>>,
 }
 
@@ -192,7 +199,7 @@ pub struct ZoneAwareness {
 #[serde(rename_all = "camelCase")]
 pub struct UpdateStrategy {
     /// How many nodes more or less there may be.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub change_budget: ChangeBudget,
 }
 
@@ -212,10 +219,11 @@ pub struct ChangeBudget {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PodDisruptionBudgetTemplate {
     /// Labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub metadata: TemplateMeta,
     /// As in a policy/v1 PodDisruptionBudget.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
+    #[schemars(schema_with = "crate::schema::of_kubernetes::<PodDisruptionBudgetSpec>")]
     pub spec: PodDisruptionBudgetSpec,
 }
 
@@ -224,13 +232,13 @@ pub struct PodDisruptionBudgetTemplate {
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
     /// Secrets with `roles.yml`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<SecretName>,
     /// Secrets with `users` and `users_roles`, or with `username`, `password` and `roles`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub file_realm: Vec<SecretName>,
     /// No user `elastic`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub disable_elastic_user: bool,
 }
 
@@ -251,7 +259,7 @@ pub struct RemoteCluster {
     #[schemars(length(min = 1))]
     pub name: String,
     /// The cluster, if it is managed here.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub elasticsearch_ref: LocalSelector,
     /// Access by an API key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,8 +270,8 @@ pub struct RemoteCluster {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RemoteClusterApiKey {
     /// What the key allows, as Elasticsearch's API takes it.
-    #[serde(default)]
-    #[schemars(schema_with = "crate::meta::free_form")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
+    #[schemars(schema_with = "crate::schema::free_form")]
     pub access: Map<String, Value>,
 }
 
@@ -288,19 +296,19 @@ pub struct ElasticsearchStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// As the cluster says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
     /// Where the reconciliation stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// By reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub monitoring_association_status: Option<BTreeMap<String, AssociationState>>,
     /// What it waits for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::each_known", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// What is under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub in_progress_operations: Option<InProgress>,
     /// The generation that all this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]

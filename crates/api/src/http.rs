@@ -10,10 +10,10 @@ use crate::TemplateMeta;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpConfig {
     /// The Service that clients use.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub service: ServiceTemplate,
     /// Certificates, or none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub tls: HttpTls,
 }
 
@@ -34,10 +34,11 @@ impl HttpConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceTemplate {
     /// Labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub metadata: TemplateMeta,
     /// As in a core/v1 Service.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
+    #[schemars(schema_with = "crate::schema::of_kubernetes::<ServiceSpec>")]
     pub spec: ServiceSpec,
 }
 
@@ -49,7 +50,7 @@ pub struct HttpTls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_signed_certificate: Option<SelfSignedCertificate>,
     /// One's own certificate or authority.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub certificate: SecretRef,
     /// Whether clients must show a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +61,7 @@ pub struct HttpTls {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientAuthentication {
     /// Clients without a certificate are turned away.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub authentication: bool,
 }
 
@@ -78,10 +79,15 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct SelfSignedCertificate {
     /// Names and addresses besides those of the Services.
-    #[serde(default, rename = "subjectAltNames", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        rename = "subjectAltNames",
+        deserialize_with = "crate::lenient::or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub subject_alternative_names: Vec<SubjectAlternativeName>,
     /// No TLS, unless a certificate is named.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub disabled: bool,
 }
 

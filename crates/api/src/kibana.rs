@@ -34,27 +34,27 @@ pub struct KibanaSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// How many replicas; none if absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub count: i32,
     /// The Elasticsearch that it shows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub elasticsearch_ref: ElasticsearchSelector,
     /// A package registry.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub package_registry_ref: ObjectSelector,
     /// An Enterprise Search.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub enterprise_search_ref: ObjectSelector,
     /// What `kibana.yml` gets besides the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::meta::free_form")]
+    #[schemars(schema_with = "crate::schema::free_form")]
     pub config: Option<Map<String, Value>>,
     /// How clients reach it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub http: HttpConfig,
     /// The user's part of the pods; it wins over the operator's.
-    #[serde(default)]
-    #[schemars(schema_with = "crate::meta::free_form")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
+    #[schemars(schema_with = "crate::schema::free_form")]
     pub pod_template: PodTemplateSpec,
     /// How many revisions the Deployment remembers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,22 +100,22 @@ pub struct KibanaStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Green or red.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
     /// The same as `elasticsearchAssociationStatus`, under its older name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub association_status: Option<AssociationState>,
     /// Where the reference to Elasticsearch stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub elasticsearch_association_status: Option<AssociationState>,
     /// Where the reference to Enterprise Search stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub enterprise_search_association_status: Option<AssociationState>,
     /// Where the reference to a package registry stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub package_registry_association_status: Option<AssociationState>,
     /// By reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub monitoring_association_status: Option<BTreeMap<String, AssociationState>>,
     /// The generation that all this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]

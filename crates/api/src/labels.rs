@@ -33,3 +33,30 @@ pub const KIBANA_VERSION: &str = "kibana.k8s.elastic.co/version";
 pub const APM_NAME: &str = "apm.k8s.elastic.co/name";
 /// On APM Server pods: their version.
 pub const APM_VERSION: &str = "apm.k8s.elastic.co/version";
+/// Before a role, on Elasticsearch pods: `"true"` or `"false"`; see [`node_role`].
+pub const NODE_ROLE_PREFIX: &str = "elasticsearch.k8s.elastic.co/node-";
+/// What becomes of what a file settings' Secret set, once it is gone.
+pub const ON_DELETE: &str = "asset.policy.k8s.elastic.co/on-delete";
+/// The referrer that a user or a copied authority belongs to, if it is a Kibana: name.
+pub const KIBANA_ASSOCIATION_NAME: &str = "kibanaassociation.k8s.elastic.co/name";
+/// … its namespace.
+pub const KIBANA_ASSOCIATION_NAMESPACE: &str = "kibanaassociation.k8s.elastic.co/namespace";
+/// … and what it refers to: `elasticsearch`.
+pub const KIBANA_ASSOCIATION_TYPE: &str = "kibanaassociation.k8s.elastic.co/type";
+/// The referrer that a user or a copied authority belongs to, if it is an APM Server: name.
+pub const APM_ASSOCIATION_NAME: &str = "apmassociation.k8s.elastic.co/name";
+/// … its namespace.
+pub const APM_ASSOCIATION_NAMESPACE: &str = "apmassociation.k8s.elastic.co/namespace";
+/// … and what it refers to: `elasticsearch` or `kibana`.
+pub const APM_ASSOCIATION_TYPE: &str = "apmassociation.k8s.elastic.co/type";
+/// The namespace of the Kibana that an object belongs to, where that can be another one.
+pub const KIBANA_NAMESPACE: &str = "kibana.k8s.elastic.co/namespace";
+/// Values of [`TYPE`] on Secrets with one user for a file realm.
+pub const TYPE_USER: &str = "user";
+/// Values of [`TYPE`] on Secrets with one token of a service account.
+pub const TYPE_SERVICE_ACCOUNT_TOKEN: &str = "service-account-token";
+
+/// The label that says whether a pod's node has a role, such as `data_hot`.
+pub fn node_role(role: &str) -> String {
+    format!("{NODE_ROLE_PREFIX}{role}")
+}

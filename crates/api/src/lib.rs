@@ -1,18 +1,26 @@
 //! The Elastic kinds as users write them: types, names, versions, defaults, validation, and the schemas made of them.
 //! It doesn't know a client, nor what becomes of an object.
 
+pub mod annotations;
 mod apm_server;
+mod crds;
+mod duration;
 mod elasticsearch;
 mod http;
 mod kibana;
 pub mod labels;
+mod lenient;
 mod meta;
 pub mod names;
+mod quantity;
 mod reference;
+mod schema;
 mod status;
 mod version;
 
 pub use apm_server::{ApmServer, ApmServerSpec, ApmServerStatus};
+pub use crds::{crd, crds};
+pub use duration::{DurationError, GoDuration};
 pub use elasticsearch::{
     Auth, ChangeBudget, Elasticsearch, ElasticsearchSpec, ElasticsearchStatus, NodeSet,
     PodDisruptionBudgetTemplate, RemoteCluster, RemoteClusterApiKey, RemoteClusterServer, SecretName,
@@ -25,6 +33,7 @@ pub use http::{
 };
 pub use kibana::{Kibana, KibanaSpec, KibanaStatus};
 pub use meta::{Application, Kind, Resources, TemplateMeta};
+pub use quantity::{Amount, QuantityError, same_quantity};
 pub use reference::{
     ElasticsearchSelector, LocalSelector, Monitoring, MonitoringTarget, ObjectSelector, SecretSource,
     SecretSourceEntry,

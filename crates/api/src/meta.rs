@@ -1,9 +1,10 @@
 //! What all kinds share: which kind it is, metadata of templates, resources.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 /// The kinds that are reconciled.
@@ -45,6 +46,38 @@ impl Kind {
             Self::Elasticsearch => "elasticsearches",
             Self::Kibana => "kibanas",
             Self::ApmServer => "apmservers",
+        }
+    }
+
+    /// How `kubectl get` may call it: `es`, `kb`, `apm`.
+    pub fn short_name(self) -> &'static str {
+        self.suffix()
+    }
+
+    /// The label that names the application which an object belongs to.
+    pub fn name_label(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => crate::labels::CLUSTER_NAME,
+            Self::Kibana => crate::labels::KIBANA_NAME,
+            Self::ApmServer => crate::labels::APM_NAME,
+        }
+    }
+
+    /// The label on pods that says which version they run.
+    pub fn version_label(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => crate::labels::ELASTICSEARCH_VERSION,
+            Self::Kibana => crate::labels::KIBANA_VERSION,
+            Self::ApmServer => crate::labels::APM_VERSION,
+        }
+    }
+
+    /// The name of the container that the application runs in.
+    pub fn container(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => "elasticsearch",
+            Self::Kibana => "kibana",
+            Self::ApmServer => "apm-server",
         }
     }
 
@@ -99,7 +132,7 @@ pub trait Application: kube::Resource<DynamicType = ()> {
 }
 
 /// Metadata that a user gives to a generated object; other fields than these two are dropped, as the reference does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateMeta {
     /// Labels, added to the operator's own; the user's win.
@@ -113,19 +146,27 @@ pub struct TemplateMeta {
     pub name: Option<String>,
 }
 
+impl JsonSchema for TemplateMeta {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "TemplateMeta".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        crate::schema::metadata(generator)
+    }
+}
+
 /// A shorthand for the main container's resources; it wins over the pod template.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// What is reserved: `cpu`, `memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::cpu_and_memory")]
     pub requests: Option<BTreeMap<String, Quantity>>,
     /// What is the most: `cpu`, `memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::cpu_and_memory")]
     pub limits: Option<BTreeMap<String, Quantity>>,
-}
-
-/// A schema that takes any object: pod templates and configurations, which would make the CRD too large for
-/// `kubectl apply`'s annotation, or have no schema at all.
-pub(crate) fn free_form(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }

@@ -68,7 +68,7 @@ pub struct SecretSource {
     /// A Secret of the same namespace.
     pub secret_name: String,
     /// Which of its keys, and under which names; all if absent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<SecretSourceEntry>,
 }
 
@@ -86,10 +86,10 @@ pub struct SecretSourceEntry {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Monitoring {
     /// Where metrics go.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub metrics: MonitoringTarget,
     /// Where logs go.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub logs: MonitoringTarget,
 }
 
@@ -98,6 +98,6 @@ pub struct Monitoring {
 #[serde(rename_all = "camelCase")]
 pub struct MonitoringTarget {
     /// The clusters; more than one is refused.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub elasticsearch_refs: Vec<ObjectSelector>,
 }

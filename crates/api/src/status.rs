@@ -113,7 +113,7 @@ pub struct Downscale {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalled: Option<bool>,
     /// Which.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<DownscaledNode>,
 }
 
@@ -138,7 +138,7 @@ pub struct Upgrade {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_updated_time: Option<String>,
     /// Which.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<UpgradedNode>,
 }
 
@@ -165,7 +165,7 @@ pub struct Upscale {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_updated_time: Option<String>,
     /// Which.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NewNode>,
 }
 
