@@ -1,0 +1,43 @@
+//! All decisions of a pass together.
+
+use crate::{Downscale, Forced, Restart, State, Upscale, downscale, forced, restart, upscale};
+
+/// What to do in a pass, to be carried out in the order of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What comes.
+    pub upscale: Upscale,
+    /// What is deleted without asking.
+    pub forced: Forced,
+    /// What leaves.
+    pub downscale: Downscale,
+    /// What is made anew.
+    pub restart: Restart,
+}
+
+impl Plan {
+    /// Whether there is nothing to do and nothing that waits.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Decides everything for one pass. Kinds of change that could take down a node each are kept apart: a pass that deletes by
+/// force does nothing else of that kind, and one that removes a node restarts none. A pass that replaces a template deletes
+/// no pod either, as what the pod would become isn't observed yet.
+pub fn decide(state: &State) -> Plan {
+    let upscale = upscale(state);
+    let settled = upscale.update.is_empty();
+    let forced = if settled { forced(state) } else { Forced::default() };
+    if !forced.delete.is_empty() {
+        return Plan { upscale, forced, ..Plan::default() };
+    }
+    let downscale = downscale(state);
+    let mut restart = restart(state);
+    if !downscale.lower.is_empty() {
+        restart.postpone("another node is being removed");
+    } else if !settled {
+        restart.postpone("the new specification is being applied");
+    }
+    Plan { upscale, forced, downscale, restart }
+}

@@ -1,0 +1,262 @@
+//! Which pods may be made anew now, so that they run with the present template.
+
+use crate::{
+    NodeShutdown, Pod, Predicate, ShutdownKind, ShutdownStatus, State, candidates::Context,
+    downscale::only_specified_nodes, predicate::first_that_holds,
+};
+
+/// What is made anew, to be carried out in the order of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restart {
+    /// Ids of nodes that are back, or gone for good: their shutdown record is to be deleted.
+    pub clear_shutdowns: Vec<String>,
+    /// Without the shutdown API: all nodes are back, and replicas may be allocated again.
+    pub enable_allocation: bool,
+    /// Nodes that restart soon: a record is to be made.
+    pub shutdown: Vec<NodeShutdown>,
+    /// Without the shutdown API: what Elasticsearch is told before pods are deleted.
+    pub prepare: Option<Prepare>,
+    /// Pods to delete.
+    pub delete: Vec<PodDelete>,
+    /// Pods that wait.
+    pub waiting: Vec<Blocked>,
+}
+
+/// What Elasticsearch is told before a node restarts, where there is no shutdown API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepare {
+    /// Only primaries are to be allocated; else replicas would be copied to other nodes.
+    pub disable_allocation: bool,
+    /// Shards are to be flushed in step, so that they need no copying; a refusal (409) doesn't matter.
+    pub synced_flush: bool,
+}
+
+/// A pod to delete, if it is still the one that was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodDelete {
+    /// Its name.
+    pub pod: String,
+    /// A precondition.
+    pub uid: String,
+    /// A precondition.
+    pub resource_version: String,
+    /// It is a master and won't be one again: Elasticsearch must have excluded it from voting before.
+    pub exclude_from_voting: bool,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
+impl PodDelete {
+    pub(crate) fn of(pod: &Pod, why: String) -> Self {
+        Self {
+            pod: pod.name.clone(),
+            uid: pod.uid.clone(),
+            resource_version: pod.resource_version.clone(),
+            exclude_from_voting: false,
+            why,
+        }
+    }
+}
+
+/// A pod that is to be made anew and waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Its name.
+    pub pod: String,
+    /// The rule that holds it; none if it isn't a rule that does.
+    pub predicate: Option<Predicate>,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
+impl Restart {
+    /// Whether there is nothing to do and nothing that waits.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes nothing down after all.
+    pub(crate) fn postpone(&mut self, why: &str) {
+        let deleted = self.delete.drain(..).map(|delete| delete.pod);
+        let told = self.shutdown.drain(..).map(|shutdown| shutdown.node);
+        for pod in deleted.chain(told) {
+            if !self.waiting.iter().any(|blocked| blocked.pod == pod) {
+                self.waiting.push(Blocked { pod, predicate: None, why: why.to_owned() });
+            }
+        }
+        self.prepare = None;
+    }
+}
+
+/// Decides which outdated pods are deleted, so that they come back with the present template: as many as `maxUnavailable`
+/// leaves, each only if no [`Predicate`] holds it and Elasticsearch knows that it restarts.
+///
+/// A cluster of at most two masters can't elect while one restarts, and after a version upgrade of one the other could not
+/// join it again: once masters are to change their version, all outdated pods go together. The nodes that are no masters
+/// were restarted one by one before, as their template came first (see [`crate::upscale`]); there the reference takes all
+/// down at once.
+pub fn restart(state: &State) -> Restart {
+    let mut plan = Restart::default();
+    let context = Context::new(state);
+    if let Some(why) = held(state) {
+        plan.waiting = context.candidates.iter().map(|pod| blocked(pod, None, why.clone())).collect();
+        return plan;
+    }
+    complete(state, &mut plan);
+    if together(&context) {
+        all(&context, &mut plan);
+    } else {
+        one_by_one(context, &mut plan);
+    }
+    plan
+}
+
+fn held(state: &State) -> Option<String> {
+    if state.paused {
+        return Some(
+            "orchestration is paused by the annotation eck.k8s.elastic.co/pause-orchestration".to_owned(),
+        );
+    }
+    if let Some(why) = state.unsettled.first() {
+        return Some(why.clone());
+    }
+    (!state.observed.reachable())
+        .then(|| "Elasticsearch doesn't answer, so nobody can say what the node serves".to_owned())
+}
+
+fn blocked(pod: &Pod, predicate: Option<Predicate>, why: String) -> Blocked {
+    Blocked { pod: pod.name.clone(), predicate, why }
+}
+
+/// Ends what an earlier pass began: nodes that are back, nodes that are gone for good.
+fn complete(state: &State, plan: &mut Restart) {
+    let all_back = only_specified_nodes(state) && state.pods.iter().all(|pod| state.healthy(pod));
+    if let (Some(nodes), Some(shutdowns)) = (&state.observed.nodes, &state.observed.shutdowns) {
+        for (id, record) in shutdowns {
+            let node = nodes.iter().find(|(_, node)| node.id == *id);
+            let over = match node.and_then(|(name, _)| state.pod(name)) {
+                Some(pod) => {
+                    record.kind == ShutdownKind::Restart
+                        && state.healthy(pod)
+                        && state.stays(pod)
+                        && !state.outdated(pod)
+                }
+                None => node.is_none() && all_back,
+            };
+            if over {
+                plan.clear_shutdowns.push(id.clone());
+            }
+        }
+    }
+    plan.enable_allocation = all_back && state.observed.allocation.as_ref().is_some_and(|a| !a.enabled);
+}
+
+/// Whether all outdated pods must go at once.
+fn together(context: &Context<'_>) -> bool {
+    /// With three, two still elect while one restarts.
+    const TOO_FEW: u32 = 2;
+    let state = context.state;
+    let desired = state.node_sets.iter().filter_map(|set| set.desired.as_ref());
+    let expected: u32 = desired.filter(|desired| desired.roles.master()).map(|desired| desired.count).sum();
+    let actual = state.pods.iter().filter(|pod| pod.roles.master()).count();
+    state.upgrades()
+        && expected <= TOO_FEW
+        && actual <= TOO_FEW as usize
+        && context.candidates.iter().any(|pod| state.is_or_becomes_master(pod) && state.runs_older(pod))
+}
+
+fn all(context: &Context<'_>, plan: &mut Restart) {
+    let pods: Vec<&Pod> = context.candidates.iter().copied().filter(|pod| !pod.terminating).collect();
+    for pod in &pods {
+        prepare(context.state, pod, plan);
+    }
+    if plan.waiting.is_empty() {
+        return;
+    }
+    let why = "all nodes are restarted together, as two masters can't be upgraded one after the other";
+    let ready =
+        plan.delete.drain(..).map(|delete| Blocked { pod: delete.pod, predicate: None, why: why.to_owned() });
+    plan.waiting.extend(ready);
+    plan.prepare = None;
+}
+
+fn one_by_one(mut context: Context<'_>, plan: &mut Restart) {
+    let state = context.state;
+    // Who was told to restart goes first, or more and more nodes would be told.
+    let told = |pod: &&Pod| {
+        state.observed.shutdown_of(&pod.name).is_none_or(|record| record.kind != ShutdownKind::Restart)
+    };
+    let mut candidates = context.candidates.clone();
+    candidates.sort_by_key(told);
+    // Whatever rules are switched off, a pass takes no more than the budget, and one at least.
+    let most = context.allowed.map(|allowed| allowed.max(1) as usize);
+    for pod in candidates {
+        let healthy = context.chosen.iter().filter(|chosen| state.healthy(chosen)).count();
+        let verdict = if state.healthy(pod) && most.is_some_and(|most| healthy >= most) {
+            Some((Predicate::MaxUnavailable, "as many as maxUnavailable allows go before it".to_owned()))
+        } else {
+            first_that_holds(&context, pod)
+        };
+        match verdict {
+            Some((predicate, why)) => plan.waiting.push(blocked(pod, Some(predicate), why)),
+            None => {
+                context.choose(pod);
+                prepare(state, pod, plan);
+            }
+        }
+    }
+}
+
+/// The next step for a pod that may go: tell Elasticsearch, wait for it, or delete the pod.
+fn prepare(state: &State, pod: &Pod, plan: &mut Restart) {
+    let leaves_role = pod.roles.master() && !state.becomes_master(pod);
+    let delete = || PodDelete { exclude_from_voting: leaves_role, ..PodDelete::of(pod, reason(state, pod)) };
+    let Some(node) = state.observed.node(&pod.name) else {
+        plan.delete.push(delete());
+        return;
+    };
+    if !state.shutdown_api() {
+        match &state.observed.allocation {
+            None => plan.waiting.push(blocked(
+                pod,
+                None,
+                "the settings of the cluster aren't known yet".to_owned(),
+            )),
+            Some(allocation) => {
+                plan.prepare = Some(Prepare { disable_allocation: allocation.enabled, synced_flush: true });
+                plan.enable_allocation = false;
+                plan.delete.push(delete());
+            }
+        }
+        return;
+    }
+    let Some(shutdowns) = &state.observed.shutdowns else {
+        plan.waiting.push(blocked(
+            pod,
+            None,
+            "the shutdown records of the cluster aren't known yet".to_owned(),
+        ));
+        return;
+    };
+    match shutdowns.get(&node.id).filter(|record| record.kind == ShutdownKind::Restart) {
+        None => {
+            plan.shutdown.push(NodeShutdown { node_id: node.id.clone(), node: pod.name.clone() });
+            plan.waiting.push(blocked(pod, None, "Elasticsearch is told that it restarts".to_owned()));
+        }
+        Some(record) if record.status == ShutdownStatus::Complete => plan.delete.push(delete()),
+        Some(record) => {
+            let why = record.explanation.clone();
+            let why = why.unwrap_or_else(|| "Elasticsearch isn't ready for its restart yet".to_owned());
+            plan.waiting.push(blocked(pod, None, why));
+        }
+    }
+}
+
+fn reason(state: &State, pod: &Pod) -> String {
+    match &pod.version {
+        Some(version) if *version < state.version => {
+            format!("it runs {version}, and {} is specified", state.version)
+        }
+        _ => "the template of its group changed".to_owned(),
+    }
+}
