@@ -1,0 +1,366 @@
+//! Objects of one kind, as last seen. What the operator itself wrote is seen at once.
+//!
+//! - Of two versions of an object the one with the higher resourceVersion stays, whichever way it came.
+//! - What is known to be deleted stays deleted, though a slow watch may still tell of it: its UID is remembered.
+//! - A new list replaces what is there, but what was written since the list was asked for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::ObjectKey;
+
+/// How many deletions are remembered. A watch lags behind an answer by seconds; nobody deletes as many in that time.
+const TOMBSTONES: usize = 4096;
+
+/// The labels by which objects are looked up: whose they are, and what they are for.
+pub(crate) const INDEXED: [&str; 5] = [
+    parapet_api::labels::CLUSTER_NAME,
+    parapet_api::labels::KIBANA_NAME,
+    parapet_api::labels::APM_NAME,
+    "kibanaassociation.k8s.elastic.co/name",
+    "apmassociation.k8s.elastic.co/name",
+];
+
+/// What a cache can hold.
+pub trait Stored {
+    /// Its metadata.
+    fn metadata(&self) -> &ObjectMeta;
+}
+
+/// The objects of one kind.
+pub struct Cache<T> {
+    state: RwLock<State<T>>,
+}
+
+struct State<T> {
+    objects: HashMap<Arc<str>, BTreeMap<Arc<str>, Entry<T>>>,
+    index: [HashMap<Box<str>, BTreeSet<ObjectKey>>; INDEXED.len()],
+    tombstones: Tombstones,
+    /// Counts lists, over all watches of this kind.
+    lists: u64,
+}
+
+struct Entry<T> {
+    object: Arc<T>,
+    version: u64,
+    /// The list that was under way when it was stored.
+    list: u64,
+    /// The watch that it came by; none if only the operator's own writes brought it.
+    source: Option<usize>,
+}
+
+/// A list that a watch receives piece by piece.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    source: Source,
+    list: u64,
+    seen: HashSet<ObjectKey>,
+}
+
+/// One watch among those that fill a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// Tells it from the others.
+    pub(crate) id: usize,
+    /// What it covers; all namespaces if none.
+    pub(crate) namespace: Option<Arc<str>>,
+}
+
+impl<T: Stored> Cache<T> {
+    /// The object, if it is there.
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
+        let state = self.read();
+        state.objects.get(namespace)?.get(name).map(|entry| Arc::clone(&entry.object))
+    }
+
+    /// Those whose label (one of [`INDEXED`]) has that value, in the order of their places.
+    pub(crate) fn labelled(&self, namespace: Option<&str>, label: &str, value: &str) -> Vec<Arc<T>> {
+        let state = self.read();
+        let fits = |key: &&ObjectKey| namespace.is_none_or(|namespace| &*key.namespace == namespace);
+        let found = |key: &ObjectKey| state.entry(key).map(|entry| Arc::clone(&entry.object));
+        match INDEXED.iter().position(|indexed| *indexed == label) {
+            Some(at) => {
+                state.index[at].get(value).into_iter().flatten().filter(fits).filter_map(found).collect()
+            }
+            None => {
+                let has = |entry: &&Entry<T>| label_of(entry.object.metadata(), label) == Some(value);
+                let all =
+                    state.objects.iter().filter(|(space, _)| namespace.is_none_or(|one| one == &***space));
+                all.flat_map(|(_, names)| names.values())
+                    .filter(has)
+                    .map(|entry| Arc::clone(&entry.object))
+                    .collect()
+            }
+        }
+    }
+
+    /// All.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        let state = self.read();
+        state.objects.values().flat_map(BTreeMap::values).map(|entry| Arc::clone(&entry.object)).collect()
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.read().objects.values().map(BTreeMap::len).sum()
+    }
+
+    /// Stores it, unless something newer is there. `source`: the watch that brought it, none for an answer to the
+    /// operator's own call. Says whether anything is new.
+    pub(crate) fn store(&self, object: Arc<T>, source: Option<usize>) -> bool {
+        self.write().store(object, source)
+    }
+
+    /// Takes it out, if it is that one (by UID) and not a newer one of the same name. Says whether it was there.
+    pub(crate) fn remove(&self, metadata: &ObjectMeta) -> Option<Arc<T>> {
+        let mut state = self.write();
+        if let Some(uid) = &metadata.uid {
+            state.tombstones.put(uid);
+        }
+        let key = ObjectKey::of(metadata);
+        let same = state.entry(&key).is_some_and(|entry| entry.object.metadata().uid == metadata.uid);
+        if same { state.take(&key) } else { None }
+    }
+
+    /// A list begins.
+    pub(crate) fn begin(&self, source: Source) -> Listing {
+        let mut state = self.write();
+        state.lists += 1;
+        Listing { source, list: state.lists, seen: HashSet::new() }
+    }
+
+    /// A piece of a list. Says whether anything is new.
+    pub(crate) fn listed(&self, listing: &mut Listing, object: Arc<T>) -> bool {
+        listing.seen.insert(ObjectKey::of(object.metadata()));
+        self.store(object, Some(listing.source.id))
+    }
+
+    /// The list is complete: what it hasn't is gone, but what was stored since it began. Returns what is gone.
+    pub(crate) fn end(&self, listing: Listing) -> Vec<Arc<T>> {
+        let Listing { source, list, seen } = listing;
+        let mut state = self.write();
+        let covered = |namespace: &Arc<str>| source.namespace.as_ref().is_none_or(|one| one == namespace);
+        let stale = |entry: &Entry<T>| entry.source.is_none_or(|id| id == source.id) && entry.list < list;
+        let gone: Vec<ObjectKey> = state
+            .objects
+            .iter()
+            .filter(|(namespace, _)| covered(namespace))
+            .flat_map(|(namespace, names)| names.iter().map(move |(name, entry)| (namespace, name, entry)))
+            .filter(|(_, _, entry)| stale(entry))
+            .map(|(namespace, name, _)| ObjectKey {
+                namespace: Arc::clone(namespace),
+                name: Arc::clone(name),
+            })
+            .filter(|key| !seen.contains(key))
+            .collect();
+        gone.iter().filter_map(|key| state.take(key)).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State<T>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State<T>> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self {
+            state: RwLock::new(State {
+                objects: HashMap::new(),
+                index: Default::default(),
+                tombstones: Tombstones::default(),
+                lists: 0,
+            }),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Cache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}
+
+impl<T: Stored> State<T> {
+    fn entry(&self, key: &ObjectKey) -> Option<&Entry<T>> {
+        self.objects.get(&key.namespace)?.get(&key.name)
+    }
+
+    fn store(&mut self, object: Arc<T>, source: Option<usize>) -> bool {
+        let metadata = object.metadata();
+        if metadata.uid.as_ref().is_some_and(|uid| self.tombstones.has(uid)) {
+            return false;
+        }
+        let (key, version) = (ObjectKey::of(metadata), version_of(metadata));
+        let there = self.objects.get_mut(&key.namespace).and_then(|names| names.get_mut(&key.name));
+        let source = source.or(there.as_ref().and_then(|there| there.source));
+        if let Some(there) = there
+            && version <= there.version
+        {
+            // Nothing new but that a watch has seen it: from now on a list of that watch says whether it is there.
+            there.source = source;
+            return false;
+        }
+        self.take(&key);
+        for (at, label) in INDEXED.iter().enumerate() {
+            if let Some(value) = label_of(object.metadata(), label) {
+                self.index[at].entry(value.into()).or_default().insert(key.clone());
+            }
+        }
+        let entry = Entry { object, version, list: self.lists, source };
+        self.objects.entry(key.namespace).or_default().insert(key.name, entry);
+        true
+    }
+
+    fn take(&mut self, key: &ObjectKey) -> Option<Arc<T>> {
+        let names = self.objects.get_mut(&key.namespace)?;
+        let entry = names.remove(&key.name)?;
+        if names.is_empty() {
+            self.objects.remove(&key.namespace);
+        }
+        for (at, label) in INDEXED.iter().enumerate() {
+            let Some(value) = label_of(entry.object.metadata(), label) else { continue };
+            if let Some(keys) = self.index[at].get_mut(value) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.index[at].remove(value);
+                }
+            }
+        }
+        Some(entry.object)
+    }
+}
+
+fn label_of<'a>(metadata: &'a ObjectMeta, label: &str) -> Option<&'a str> {
+    metadata.labels.as_ref()?.get(label).map(String::as_str)
+}
+
+/// Versions are counted by the store behind the API server; what has none (it doesn't happen) is the oldest.
+fn version_of(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+/// The UIDs of what was deleted last.
+#[derive(Debug, Default)]
+struct Tombstones {
+    order: VecDeque<Box<str>>,
+    all: HashSet<Box<str>>,
+}
+
+impl Tombstones {
+    fn put(&mut self, uid: &str) {
+        if !self.all.insert(uid.into()) {
+            return;
+        }
+        self.order.push_back(uid.into());
+        if self.order.len() > TOMBSTONES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.all.remove(&oldest);
+        }
+    }
+
+    fn has(&self, uid: &str) -> bool {
+        self.all.contains(uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Thing(ObjectMeta);
+
+    impl Stored for Thing {
+        fn metadata(&self) -> &ObjectMeta {
+            &self.0
+        }
+    }
+
+    fn thing(name: &str, uid: &str, version: u64) -> Arc<Thing> {
+        let labels = [(parapet_api::labels::CLUSTER_NAME.to_owned(), format!("of-{version}"))];
+        Arc::new(Thing(ObjectMeta {
+            namespace: Some("ns".to_owned()),
+            name: Some(name.to_owned()),
+            uid: Some(uid.to_owned()),
+            resource_version: Some(version.to_string()),
+            labels: Some(labels.into()),
+            ..ObjectMeta::default()
+        }))
+    }
+
+    fn watch() -> Source {
+        Source { id: 0, namespace: None }
+    }
+
+    fn version(cache: &Cache<Thing>, name: &str) -> Option<u64> {
+        cache.get("ns", name).map(|thing| version_of(thing.metadata()))
+    }
+
+    #[test]
+    fn the_newer_version_stays_whichever_way_it_came() {
+        let cache = Cache::default();
+        assert!(cache.store(thing("a", "1", 10), None), "the answer to one's own write");
+        assert!(!cache.store(thing("a", "1", 9), Some(0)), "the watch lags behind");
+        assert!(!cache.store(thing("a", "1", 10), Some(0)), "the echo of the write is no news");
+        assert_eq!(version(&cache, "a"), Some(10));
+        assert!(cache.store(thing("a", "1", 100), Some(0)), "versions are numbers, not text");
+        assert_eq!(version(&cache, "a"), Some(100));
+        assert!(cache.labelled(None, parapet_api::labels::CLUSTER_NAME, "of-10").is_empty());
+        assert_eq!(cache.labelled(Some("ns"), parapet_api::labels::CLUSTER_NAME, "of-100").len(), 1);
+    }
+
+    #[test]
+    fn what_was_deleted_is_not_brought_back_by_a_slow_watch() {
+        let cache = Cache::default();
+        let old = thing("a", "1", 10);
+        cache.store(Arc::clone(&old), Some(0));
+        assert!(cache.remove(old.metadata()).is_some());
+        assert!(!cache.store(thing("a", "1", 11), Some(0)));
+        assert_eq!(version(&cache, "a"), None);
+        assert!(cache.store(thing("a", "2", 12), Some(0)), "another one of the same name");
+        assert!(cache.remove(old.metadata()).is_none(), "a late deletion is of the first");
+        assert_eq!(version(&cache, "a"), Some(12));
+    }
+
+    #[test]
+    fn a_new_list_replaces_what_is_there_but_what_was_written_meanwhile() {
+        let cache = Cache::default();
+        cache.store(thing("stays", "1", 1), Some(0));
+        cache.store(thing("goes", "2", 2), Some(0));
+        cache.store(thing("of-another-watch", "3", 3), Some(1));
+        let mut listing = cache.begin(watch());
+        cache.listed(&mut listing, thing("stays", "1", 1));
+        cache.store(thing("written", "4", 9), None);
+        let gone = cache.end(listing);
+        assert_eq!(gone.iter().map(|thing| thing.0.name.as_deref()).collect::<Vec<_>>(), [Some("goes")]);
+        assert_eq!(cache.len(), 3);
+        assert!(cache.labelled(None, parapet_api::labels::CLUSTER_NAME, "of-2").is_empty());
+        // It was made and deleted, and no watch ever saw it: the next list says so.
+        assert_eq!(cache.end(cache.begin(watch())).len(), 2);
+    }
+
+    #[test]
+    fn a_list_of_one_namespace_says_nothing_of_others() {
+        let cache = Cache::default();
+        cache.store(thing("a", "1", 1), None);
+        let listing = cache.begin(Source { id: 0, namespace: Some("other".into()) });
+        assert!(cache.end(listing).is_empty());
+    }
+
+    #[test]
+    fn the_memory_of_deletions_is_bounded() {
+        let mut tombstones = Tombstones::default();
+        (0..=TOMBSTONES).for_each(|uid| tombstones.put(&uid.to_string()));
+        assert!(!tombstones.has("0"));
+        assert!(tombstones.has("1"));
+        assert_eq!((tombstones.all.len(), tombstones.order.len()), (TOMBSTONES, TOMBSTONES));
+    }
+}
