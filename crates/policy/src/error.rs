@@ -13,6 +13,16 @@ pub enum PolicyError {
         /// A few that exist.
         known: String,
     },
+    /// None of a preset's components is there.
+    #[error("preset {preset}: nothing of it is there; no workload matches {party}, there are: {known}")]
+    NothingOfPreset {
+        /// The preset.
+        preset: String,
+        /// The first of its components that was looked for.
+        party: String,
+        /// A few workloads that exist.
+        known: String,
+    },
     /// A named port that none of the destination's containers declares.
     #[error("flow {flow}: {workload} has no container port named {port:?}; give its number")]
     NoSuchPort {

@@ -60,6 +60,13 @@ pub enum Note {
         /// A label that would do.
         suggestion: String,
     },
+    /// A preset speaks of a component that isn't there: what it would need is left out.
+    Absent {
+        /// The preset.
+        preset: String,
+        /// The component, as the preset names it.
+        party: String,
+    },
     /// Name servers were not found; policies name them by labels all the same.
     NoNameServers {
         /// Where they were looked for.
@@ -79,6 +86,9 @@ impl fmt::Display for Note {
                 "{workload} has no label that tells it from {}: they get what it gets. Add {suggestion} to its pod template",
                 others.join(", ")
             ),
+            Self::Absent { preset, party } => {
+                write!(f, "preset {preset}: no workload matches {party}; what it would need isn't allowed")
+            }
             Self::NoNameServers { place } => {
                 write!(
                     f,
@@ -116,15 +126,20 @@ impl Needs {
     /// Understands the flows of `file` in `cluster`.
     pub fn resolve(file: &FlowFile, cluster: &Cluster, units: &Units) -> Result<Self, PolicyError> {
         let mut flows = file.flows.clone();
-        for preset in &file.presets {
-            flows.extend(presets::flows(preset)?);
-        }
-        if flows.len() > MOST_FLOWS {
-            return Err(PolicyError::TooMany { what: "flows", count: flows.len(), most: MOST_FLOWS });
-        }
+        let too_many = |flows: &Vec<Flow>| match flows.len() {
+            count if count > MOST_FLOWS => {
+                Err(PolicyError::TooMany { what: "flows", count, most: MOST_FLOWS })
+            }
+            _ => Ok(()),
+        };
+        too_many(&flows)?;
         let mut resolver = Resolver { file, cluster, units, needs: BTreeMap::new(), notes: BTreeSet::new() };
         for (index, flow) in flows.iter().enumerate() {
             resolver.flow(index, flow)?;
+        }
+        for preset in &file.presets {
+            resolver.preset(&preset.name, presets::flows(preset)?, &mut flows)?;
+            too_many(&flows)?;
         }
         let dns = resolver.names(&mut flows)?;
         let Resolver { needs, mut notes, .. } = resolver;
@@ -183,6 +198,28 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// A preset is of components that an installation may have left out: flows with one that isn't there don't count, unless
+    /// none is left.
+    fn preset(&mut self, name: &str, of: Vec<Flow>, flows: &mut Vec<Flow>) -> Result<(), PolicyError> {
+        let mut first_error = None;
+        let before = flows.len();
+        for flow in of {
+            match self.flow(flows.len(), &flow) {
+                Ok(()) => flows.push(flow),
+                Err(PolicyError::NoSuchWorkload { party, known, .. }) => {
+                    self.notes.insert(Note::Absent { preset: name.to_owned(), party: party.clone() });
+                    let error = PolicyError::NothingOfPreset { preset: name.to_owned(), party, known };
+                    first_error.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match first_error {
+            Some(error) if flows.len() == before => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn flow(&mut self, index: usize, flow: &Flow) -> Result<(), PolicyError> {
         let (from, to) = (self.party(index, &flow.from)?, self.party(index, &flow.to)?);
         if !from.iter().chain(&to).any(|end| matches!(end, End::Unit(_))) {

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod generate;
+mod presets;
 mod proof;
 mod render;
