@@ -7,6 +7,8 @@
 //! - **Somebody else's**: a [`Source`] ([`WatchedPair`], [`SecretPair`], or [`SelfSigned`] for want of any) and a
 //!   profile ([`ServerProfile`], [`ClientProfile`]) make a [`Reloading`] configuration.
 //!
+//! And one for those who make certificates for others, to the letter as they are expected: a [`Signer`].
+//!
 //! Invariants: **P-1** an authority is made only in a folder that shows no trace of one. **P-2** no leaf outlives its
 //! authority. **P-3** what is served was checked: the key fits, and it is valid as far as anything at hand is. **P-4** bad
 //! input never takes the place of good. K-1 to K-3 stand in [`rotation`].
@@ -27,6 +29,7 @@ mod provider;
 mod reloading;
 pub mod rotation;
 mod server;
+mod signer;
 mod source;
 mod trust;
 mod validity;
@@ -45,6 +48,7 @@ pub use pair::Pair;
 pub use provider::{FIPS_BUILD, assert_fips, assert_fips_client, assert_fips_server, fips_enabled, provider};
 pub use reloading::{Built, Clock, Followed, Options, Profile, Reloader, Reloading, reloading};
 pub use server::{ClientCertificates, MinVersion, ServerProfile, ServerTls};
+pub use signer::{AlternativeName, Certificate, Signer, Subject, SubjectKey};
 pub use source::{
     Material, PairPaths, SecretData, SecretPair, SelfSigned, Source, WatchedPair, secret_material,
 };

@@ -12,4 +12,5 @@ mod phases;
 mod power;
 mod reload;
 mod rotating;
+mod signer;
 mod wire;
