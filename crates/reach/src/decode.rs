@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::{AdminKind, Cluster, ContainerPort, Labels, NAMESPACE_NAME_LABEL, Namespace, Node, Pod};
+use crate::operators::made_of;
 use field::{Field, Notes};
 use owners::Owners;
 
@@ -102,13 +103,15 @@ impl Cluster {
             seen: HashSet::new(),
             shared: Shared::default(),
             owners: Owners::default(),
+            operated: Vec::new(),
         };
         reader.cluster.mesh.root_namespace = options.mesh_root_namespace.as_str().into();
         for (index, object) in objects.into_iter().enumerate() {
             reader.document(&object, "", index);
         }
-        let Reader { mut cluster, mut problems, owners, .. } = reader;
+        let Reader { mut cluster, mut problems, owners, operated, .. } = reader;
         owners.settle(&mut cluster.pods);
+        add_operated(&mut cluster.pods, operated);
         cluster.normalise();
         cluster.incomplete = problems.iter().any(|problem| problem.severity == Severity::Error);
         problems.sort();
@@ -131,6 +134,17 @@ struct Reader<'o> {
     seen: HashSet<(String, String, String, String)>,
     shared: Shared,
     owners: Owners,
+    /// What operators make of their kinds, with the kind, namespace and name of the object.
+    operated: Vec<([Arc<str>; 3], Pod)>,
+}
+
+/// Adds what operators make, but where the workload itself was read: then that one counts.
+fn add_operated(pods: &mut Vec<Pod>, operated: Vec<([Arc<str>; 3], Pod)>) {
+    let key = |pod: &Pod| {
+        (Arc::clone(&pod.namespace), Arc::clone(&pod.workload.kind), Arc::clone(&pod.workload.name))
+    };
+    let known: HashSet<_> = pods.iter().map(key).collect();
+    pods.extend(operated.into_iter().map(|(_, pod)| pod).filter(|pod| !known.contains(&key(pod))));
 }
 
 /// What pods have in common is kept once: a live cluster repeats it for each of a hundred thousand pods.
@@ -220,7 +234,8 @@ impl Reader<'_> {
     fn decode(&mut self, object: &Field<'_>, kind: &str, namespace: Arc<str>, name: Arc<str>) {
         let api_version = object.get("apiVersion").text().unwrap_or_default();
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        if !is_ours(group, kind) {
+        let made = object.value().map(|object| made_of(object, &namespace)).unwrap_or_default();
+        if !is_ours(group, kind) && made.is_empty() {
             note_gone(object, group, kind);
             return;
         }
@@ -234,6 +249,12 @@ impl Reader<'_> {
         }
         if !self.is_first(object, group, kind, &namespace, &name) {
             return;
+        }
+        for made in &made {
+            let of: [Arc<str>; 3] = [kind.into(), Arc::clone(&namespace), Arc::clone(&name)];
+            let pods = workload::made(object, made, &namespace).into_iter();
+            let pods = pods.map(|pod| (of.clone(), self.shared.share(pod)));
+            self.operated.extend(pods);
         }
         let spec = object.get("spec");
         let cluster = &mut self.cluster;
@@ -322,6 +343,7 @@ impl Reader<'_> {
                 if let Some(kind) = admin_kind(kind) {
                     cluster.admin_policies.retain(|other| (other.kind, &other.name) != (kind, name));
                 }
+                self.operated.retain(|(of, _)| (&*of[0], &of[1], &of[2]) != (kind, namespace, name));
                 if kind == "Pod" {
                     self.owners.live.retain(|pod| (&pod.namespace, &pod.name) != (namespace, name));
                 }

@@ -11,9 +11,11 @@ mod listing;
 mod matching;
 mod mesh;
 pub mod model;
+pub mod operators;
 mod options;
 mod portset;
 mod queries;
+mod redundant;
 pub mod render;
 
 pub use decode::{DecodeOptions, ObjectRef, Problem, Severity};
@@ -26,3 +28,4 @@ pub use model::Cluster;
 pub use options::{Hairpin, HostNetwork, IpBlockPods, Options};
 pub use portset::{PortSet, Protocol};
 pub use queries::{Finding, Oddity, odd_policies};
+pub use redundant::{Implied, implied};

@@ -69,6 +69,12 @@ impl<'a> Field<'a> {
         keys.iter().fold(self.clone(), |field, key| field.get(key))
     }
 
+    /// What a JSON pointer leads to.
+    pub(super) fn below(&self, pointer: &str) -> Self {
+        let value = self.value.and_then(|value| value.pointer(pointer));
+        Self { value, path: format!("{}{pointer}", self.path), notes: self.notes }
+    }
+
     /// The elements of a list; nothing and null are an empty one.
     pub(super) fn list(&self) -> Vec<Self> {
         match self.value() {

@@ -8,6 +8,8 @@ use super::network_policy::protocol;
 use super::owners::controller;
 use super::selector::{is_port_name, labels};
 use crate::model::{ContainerPort, Pod, WorkloadRef};
+use crate::operators::Made;
+use crate::portset::Protocol;
 
 /// Ordinals of one StatefulSet that become pods of their own; more of them stay one entry.
 const MOST_ORDINALS: i64 = 64;
@@ -42,25 +44,60 @@ pub(super) fn pods(
         template.error(format!("a {kind} needs a pod template; its pods are missing from the analysis"));
         return Some(Vec::new());
     }
-    let mut pod = of_template(&template, namespace, name);
-    pod.workload = WorkloadRef { kind: kind.into(), name: Arc::clone(name) };
+    let pod = of_template(&template, namespace, name);
     let replicas = match kind {
         // One pod per node: more than one, but nobody knows how many.
         "DaemonSet" => 2,
         "Job" => object.at(&["spec", "parallelism"]).integer().unwrap_or(1),
         "CronJob" => object.at(&["spec", "jobTemplate", "spec", "parallelism"]).integer().unwrap_or(1),
         _ => object.at(&["spec", "replicas"]).integer().unwrap_or(1),
+    };
+    Some(of_controller(pod, kind, name, replicas))
+}
+
+/// The pods of a workload that an operator makes of `object`.
+pub(super) fn made(object: &Field<'_>, made: &Made, namespace: &Arc<str>) -> Vec<Pod> {
+    let name: Arc<str> = made.name.as_str().into();
+    let (metadata, spec) = (object.below(&made.metadata), object.below(&made.spec));
+    let mut pod = of_parts(&metadata, &spec, namespace, &name);
+    for (key, value) in &made.labels {
+        pod.labels = pod.labels.with(key, value);
     }
-    .max(1);
+    let mut ports: Vec<ContainerPort> = pod.ports.to_vec();
+    ports.extend(made.ports.iter().map(|(name, port)| ContainerPort {
+        name: Some((*name).into()),
+        protocol: Protocol::Tcp,
+        port: *port,
+        host_port: None,
+    }));
+    // Where the operator's kind lists ports itself.
+    ports.extend(spec.get("ports").list().iter().filter_map(|port| {
+        Some(ContainerPort {
+            name: port.get("name").text().map(Arc::from),
+            protocol: protocol(&port.get("protocol"))?,
+            port: port.get("port").port()?,
+            host_port: None,
+        })
+    }));
+    ports.sort();
+    ports.dedup();
+    pod.ports = ports.into();
+    of_controller(pod, made.kind, &name, i64::from(made.replicas))
+}
+
+/// Pods as a controller of `kind` makes them of a template.
+fn of_controller(mut pod: Pod, kind: &str, name: &Arc<str>, replicas: i64) -> Vec<Pod> {
+    pod.workload = WorkloadRef { kind: kind.into(), name: Arc::clone(name) };
+    let replicas = replicas.max(1);
     pod.replicas = u32::try_from(replicas).unwrap_or(u32::MAX);
     pod.unknown_labels = unknown_labels(kind);
     if kind == "Job" {
         pod.labels = pod.labels.with("batch.kubernetes.io/job-name", name).with("job-name", name);
     }
     if kind == "StatefulSet" && replicas <= MOST_ORDINALS {
-        return Some((0..replicas).map(|ordinal| replica_of_set(&pod, name, ordinal)).collect());
+        return (0..replicas).map(|ordinal| replica_of_set(&pod, name, ordinal)).collect();
     }
-    Some(vec![pod])
+    vec![pod]
 }
 
 /// What a controller adds to the template's labels without manifests telling the value.
@@ -118,13 +155,17 @@ fn addresses(status: &Field<'_>, list: &str, single: &str) -> Vec<IpAddr> {
 
 /// What a pod template (or a Pod, which has the same shape) says.
 fn of_template(template: &Field<'_>, namespace: &Arc<str>, name: &Arc<str>) -> Pod {
-    let mut pod = Pod::new(namespace, name, labels(&template.at(&["metadata", "labels"])));
-    let spec = template.get("spec");
+    let pod = of_parts(&template.get("metadata"), &template.get("spec"), namespace, name);
     if pod.labels.is_empty() {
         template
             .at(&["metadata", "labels"])
             .warn("no labels: only policies for all pods of the namespace select it");
     }
+    pod
+}
+
+fn of_parts(metadata: &Field<'_>, spec: &Field<'_>, namespace: &Arc<str>, name: &Arc<str>) -> Pod {
+    let mut pod = Pod::new(namespace, name, labels(&metadata.get("labels")));
     pod.host_network = spec.get("hostNetwork").flag().unwrap_or(false);
     let account = spec.get("serviceAccountName").text().or_else(|| spec.get("serviceAccount").text());
     if let Some(account) = account.filter(|account| !account.is_empty()) {
@@ -143,7 +184,7 @@ fn of_template(template: &Field<'_>, namespace: &Arc<str>, name: &Arc<str>) -> P
     ports.sort();
     ports.dedup();
     pod.ports = ports.into();
-    let annotations = template.at(&["metadata", "annotations"]);
+    let annotations = metadata.get("annotations");
     let mesh = MESH_KEYS.iter().filter_map(|key| {
         let value = annotations.get(key).text().or_else(|| pod.labels.get(key))?;
         Some(((*key).to_owned(), value.to_owned()))

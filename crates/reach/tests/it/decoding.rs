@@ -1,7 +1,7 @@
 //! From objects to the model: defaults, what is refused, and where the problem is.
 
 use parapet_reach::model::{Operator, Peer, PolicyPort};
-use parapet_reach::{Cluster, DecodeOptions, Protocol, Severity};
+use parapet_reach::{Cluster, DecodeOptions, Line, Listing, Options, Protocol, Severity, View};
 use serde_json::{Value, json};
 
 fn decode(objects: impl IntoIterator<Item = Value>) -> (Cluster, Vec<(String, String, Severity)>) {
@@ -299,4 +299,44 @@ fn the_order_of_objects_never_shows() {
     let forward = decode(objects.clone()).0;
     let backward = decode(objects.into_iter().rev()).0;
     assert_eq!(forward, backward);
+}
+
+/// Elasticsearch, Kibana and a Prometheus with its rule, as people write them.
+fn operated(more: &[Value]) -> Vec<String> {
+    let objects = [
+        json!({"apiVersion": "elasticsearch.k8s.elastic.co/v1", "kind": "Elasticsearch",
+            "metadata": {"name": "logs", "namespace": "obs"},
+            "spec": {"version": "9.1.0", "nodeSets": [{"name": "default", "count": 3,
+                "podTemplate": {"metadata": {"labels": {"team": "a"}}, "spec": {"serviceAccountName": "es"}}}]}}),
+        json!({"apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana",
+            "metadata": {"name": "ui", "namespace": "obs"}, "spec": {"count": 2}}),
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "es", "namespace": "obs"},
+            "spec": {"podSelector": {"matchLabels": {"elasticsearch.k8s.elastic.co/cluster-name": "logs"}},
+                "ingress": [{"from": [{"podSelector": {"matchLabels": {"kibana.k8s.elastic.co/name": "ui"}}}],
+                    "ports": [{"port": "https"}]}]}}),
+    ];
+    let (cluster, problems) =
+        Cluster::from_objects(objects.into_iter().chain(more.iter().cloned()), &DecodeOptions::default());
+    assert_eq!(problems, []);
+    let view = View { external: false, ..View::default() };
+    let Listing { lines, peers, .. } = Listing::of(&cluster, &Options::default(), &view);
+    let name = |peer: usize| &peers[peer].name;
+    let text = |line: &Line| format!("{} => {} : {}", name(line.source), name(line.destination), line.ports);
+    lines.iter().map(text).collect()
+}
+
+#[test]
+fn operators_kinds_are_the_workloads_that_they_become() {
+    let expected = [
+        "obs/logs-es-default[StatefulSet] => obs/ui-kb[Deployment] : All Connections",
+        "obs/ui-kb[Deployment] => obs/logs-es-default[StatefulSet] : TCP 9200",
+        "obs/ui-kb[Deployment] => obs/ui-kb[Deployment] : All Connections",
+    ];
+    assert_eq!(operated(&[]), expected);
+    // A live cluster shows what the operator made; nothing is there twice.
+    let made = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "ui-kb", "namespace": "obs"},
+        "spec": {"replicas": 2, "template": {"metadata": {"labels": {"kibana.k8s.elastic.co/name": "ui"}},
+            "spec": {"containers": []}}}});
+    assert_eq!(operated(&[made]), expected);
 }

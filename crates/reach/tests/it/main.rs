@@ -10,4 +10,5 @@ mod mesh;
 mod odd;
 mod oracle;
 mod random;
+mod redundant;
 mod same_as_oracle;
