@@ -61,7 +61,26 @@ fn page(rule: &Rule, fixture: &dyn Fn(&str, &str) -> String) -> String {
         rule.why,
         rule.fix,
         rule.id,
-        fixture(rule.id, "fail"),
-        fixture(rule.id, "pass"),
+        readable(&fixture(rule.id, "fail")),
+        readable(&fixture(rule.id, "pass")),
     )
+}
+
+/// Without what nobody reads: the inside of keys and certificates.
+fn readable(fixture: &str) -> String {
+    let mut inside = false;
+    let mut text = String::new();
+    for line in fixture.lines() {
+        inside &= !line.trim_start().starts_with("-----END ");
+        if !inside {
+            text.push_str(line);
+            text.push('\n');
+        }
+        if line.trim_start().starts_with("-----BEGIN ") {
+            inside = true;
+            text.push_str(&line[..line.len() - line.trim_start().len()]);
+            text.push_str("…\n");
+        }
+    }
+    text
 }

@@ -61,7 +61,7 @@ pub fn minor(text: Option<&str>) -> u32 {
 
 /// What `level` of version 1.`minor` refuses in a pod; `template` has the pod's `metadata` and `spec`.
 pub fn check(template: &Node, level: Level, minor: u32) -> Vec<Violation> {
-    let mut pod = Pod { template, minor, violations: Vec::new() };
+    let mut pod = Pod { template, level, minor, violations: Vec::new() };
     if level >= Level::Baseline {
         pod.baseline();
     }
@@ -73,6 +73,7 @@ pub fn check(template: &Node, level: Level, minor: u32) -> Vec<Violation> {
 
 struct Pod<'t> {
     template: &'t Node,
+    level: Level,
     minor: u32,
     violations: Vec<Violation>,
 }
@@ -154,6 +155,12 @@ impl<'t> Pod<'t> {
         self.at("/metadata/annotations").map_or(&[], Node::entries)
     }
 
+    /// Under `restricted`, controls of seccomp and capabilities take the place of those of `baseline`, and aren't asked of
+    /// pods for Windows.
+    fn is_exempt(&self) -> bool {
+        self.level == Level::Restricted && self.is_windows()
+    }
+
     fn is_windows(&self) -> bool {
         self.minor >= 25 && self.at("/spec/os/name").and_then(Node::as_str) == Some("windows")
     }
@@ -203,7 +210,7 @@ impl<'t> Pod<'t> {
                 );
             }
             for capability in texts(container.at("/securityContext/capabilities/add")) {
-                if !BASELINE_CAPABILITIES.contains(&capability) {
+                if !BASELINE_CAPABILITIES.contains(&capability) && !self.is_exempt() {
                     let at = format!("{pointer}/securityContext/capabilities/add");
                     self.refuse("capabilities", at, format!("adds {capability}"));
                 }
@@ -250,14 +257,16 @@ impl<'t> Pod<'t> {
             let (armor, seccomp) = (text("/appArmorProfile/type"), text("/seccompProfile/type"));
             let (kind, user, role) =
                 (text("/seLinuxOptions/type"), text("/seLinuxOptions/user"), text("/seLinuxOptions/role"));
-            if !matches!(armor, "" | "RuntimeDefault" | "Localhost") {
+            let is_set = |field: &str| context.get(field).is_some_and(|profile| !profile.is_null());
+            if is_set("appArmorProfile") && !matches!(armor, "RuntimeDefault" | "Localhost") {
                 self.refuse(
                     "AppArmor",
                     format!("{pointer}/appArmorProfile/type"),
                     format!("the profile is {armor}"),
                 );
             }
-            if self.minor >= 19 && !matches!(seccomp, "" | "RuntimeDefault" | "Localhost") {
+            let asked = self.minor >= 19 && is_set("seccompProfile") && !self.is_exempt();
+            if asked && !matches!(seccomp, "RuntimeDefault" | "Localhost") {
                 self.refuse(
                     "seccomp",
                     format!("{pointer}/seccompProfile/type"),
@@ -292,9 +301,10 @@ impl<'t> Pod<'t> {
             } else if self.minor < 19
                 && (name == "seccomp.security.alpha.kubernetes.io/pod"
                     || name.starts_with("container.seccomp.security.alpha.kubernetes.io/"))
-                && value == "unconfined"
+                && !matches!(value, "runtime/default" | "docker/default")
+                && !value.starts_with("localhost/")
             {
-                self.refuse("seccomp", pointer, "the profile is unconfined");
+                self.refuse("seccomp", pointer, format!("the profile is {value:?}"));
             }
         }
     }
@@ -406,9 +416,13 @@ impl<'t> Pod<'t> {
             return;
         }
         let pod = self.at("/spec/securityContext/runAsNonRoot").and_then(Node::as_bool);
+        if pod == Some(false) {
+            // Refused even where every container says true.
+            self.refuse("non-root", "/spec/securityContext/runAsNonRoot", "runAsNonRoot is false");
+        }
         for (pointer, container) in self.containers() {
             let own = container.at("/securityContext/runAsNonRoot").and_then(Node::as_bool);
-            if own.or(pod) != Some(true) {
+            if own.or(pod) != Some(true) && (own.is_some() || pod.is_none()) {
                 self.refuse(
                     "non-root",
                     format!("{pointer}/securityContext/runAsNonRoot"),

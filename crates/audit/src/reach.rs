@@ -5,6 +5,7 @@ mod engine;
 use std::net::IpAddr;
 
 pub(crate) use engine::{Engine, cluster};
+use parapet_reach::Implied;
 
 /// TCP, UDP or SCTP, as in a container port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,4 +46,9 @@ pub enum End {
 pub trait Reach {
     /// Whether some pod or address of `from` is let through to `to`.
     fn allows(&self, from: End, to: End, protocol: Protocol, port: u16) -> bool;
+
+    /// Policies and rules that others imply.
+    fn implied(&self) -> Vec<Implied> {
+        Vec::new()
+    }
 }

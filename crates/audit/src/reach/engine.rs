@@ -7,7 +7,9 @@ use std::net::IpAddr;
 
 use parapet_manifest::Document;
 use parapet_reach::model::{Cluster, Direction};
-use parapet_reach::{DecodeOptions, Endpoint, PodId, Problem, Protocol as EngineProtocol, Reachability};
+use parapet_reach::{
+    DecodeOptions, Endpoint, Implied, PodId, Problem, Protocol as EngineProtocol, Reachability, operators,
+};
 use serde_json::{Value, json};
 
 use super::{End, Protocol, Reach};
@@ -38,8 +40,7 @@ pub(crate) fn cluster(
     workloads: &[Workload<'_>],
     options: &Options,
 ) -> (Cluster, Vec<(usize, Problem)>) {
-    let kept: Vec<usize> =
-        (0..documents.len()).filter(|index| !REPLACED.contains(&&*documents[*index].kind)).collect();
+    let kept: Vec<usize> = (0..documents.len()).filter(|index| !is_replaced(&documents[*index])).collect();
     let objects = kept.iter().map(|index| documents[*index].root.to_json());
     let decode = DecodeOptions { default_namespace: options.namespace.clone(), ..DecodeOptions::default() };
     let (cluster, problems) = Cluster::from_objects(objects.chain(workloads.iter().map(pod)), &decode);
@@ -48,6 +49,11 @@ pub(crate) fn cluster(
         .filter_map(|problem| Some((*kept.get(problem.object.index)?, problem)))
         .collect();
     (cluster, problems)
+}
+
+/// Whether the audit's own workloads stand for an object.
+fn is_replaced(document: &Document) -> bool {
+    REPLACED.contains(&&*document.kind) || operators::is_group(document.group())
 }
 
 fn pod_name(number: usize) -> String {
@@ -159,5 +165,9 @@ impl Reach for Engine<'_> {
                 .iter()
                 .any(|destination| self.reachability.allowed(source, *destination, protocol, port))
         })
+    }
+
+    fn implied(&self) -> Vec<Implied> {
+        parapet_reach::implied(self.reachability.cluster(), self.reachability.options())
     }
 }

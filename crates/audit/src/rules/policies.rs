@@ -137,9 +137,9 @@ pub(super) const RULES: &[Rule] = &[
         id: "OBS-NP-18",
         severity: Info,
         group: GROUP,
-        needs: Manifests,
-        title: "A rule changes no verdict",
-        why: "Another rule already allows all that it does. It misleads who reads it, and nobody dares to delete it.",
+        needs: Reach,
+        title: "A rule or a policy changes no verdict",
+        why: "Others already allow all that it does, to the pods that there are and to those that their selectors speak of. It misleads who reads it, and nobody dares to delete it.",
         fix: "Delete it.",
         check: redundant,
     },
@@ -637,32 +637,34 @@ fn defaulted_types<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
 }
 
 fn redundant<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for policy in &world.policies {
-        for direction in Direction::BOTH.into_iter().filter(|direction| policy.has(*direction)) {
-            let rules = policy.rules(direction);
-            for (index, rule) in rules.iter().enumerate() {
-                let json = rule.node.to_json();
-                let implied = rules.iter().enumerate().find(|(other, by)| {
-                    *other != index
-                        && (by.node.entries().is_empty()
-                            && !(rule.node.entries().is_empty() && *other > index)
-                            || (*other < index && by.node.to_json() == json))
-                });
-                if let Some((_, by)) = implied {
-                    found
-                        .add(
-                            policy.document,
-                            rule.pointer.clone(),
-                            format!(
-                                "{} rule {} changes nothing: rule {} allows all of it",
-                                direction.field(),
-                                rule.number,
-                                by.number
-                            ),
-                        )
-                        .remove(&rule.pointer);
-                }
-            }
+    let Some(reach) = world.reach else { return };
+    for implied in reach.implied() {
+        let named = |policy: &&Policy<'_>| {
+            policy.namespace == implied.namespace && *policy.document.name == *implied.policy
+        };
+        let Some(policy) = world.policies.iter().find(named) else { continue };
+        let by: Vec<&str> = implied.by.iter().map(String::as_str).collect();
+        let by = by.join(", ");
+        let several = implied.by.len() > 1;
+        let (say, allow) = if several { ("say", "allow") } else { ("says", "allows") };
+        let Some((direction, index)) = implied.rule else {
+            let message =
+                format!("the policy {} changes nothing: {by} {say} all that it does", implied.policy);
+            found.add(policy.document, "/metadata/name", message);
+            continue;
+        };
+        let direction = match direction {
+            parapet_reach::model::Direction::Ingress => Direction::Ingress,
+            parapet_reach::model::Direction::Egress => Direction::Egress,
+        };
+        let rules = policy.rules(direction);
+        let Some(rule) = rules.get(index) else { continue };
+        let field = direction.field();
+        let message = format!("{field} rule {} changes nothing: {by} {allow} all of it", rule.number);
+        let draft = found.add(policy.document, rule.pointer.clone(), message);
+        // Without its last rule a policy that doesn't name its types would isolate less.
+        if rules.len() > 1 || policy.document.at("/spec/policyTypes").is_some() {
+            draft.remove(&rule.pointer);
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Credentials: OBS-SEC-01 to 13.
 
+mod certificates;
 mod material;
+mod published;
 mod references;
 mod shapes;
 
-pub(super) use material::last_day;
-use material::{default_password, sample_material, unusable_certificate};
+pub(super) use certificates::last_day;
+use certificates::unusable_certificate;
+use material::default_password;
+use published::sample_material;
 use references::{at_rest, dangling, environment, no_manager, overshared, readers, stored};
 use shapes::{clear_text, material as credential_material, verification_off};
 
@@ -112,7 +116,7 @@ pub(super) const RULES: &[Rule] = &[
         Medium,
         Manifests,
         "A TLS Secret that can't work",
-        "Without tls.crt and tls.key as PEM, or after its end, no server starts with it and no client trusts it.",
+        "Without tls.crt and tls.key as PEM, with the key of another certificate, for another name than the Service's, or after its end, no server starts with it or no client trusts it.",
         "Issue it anew.",
         unusable_certificate,
     ),

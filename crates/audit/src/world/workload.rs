@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use parapet_manifest::{Document, Node};
+use parapet_reach::operators::{is_group, made_of};
 
 use super::container::{self, Container, Port};
 use super::role::{self, Role};
@@ -150,84 +151,21 @@ fn is_of_another(workload: &Workload<'_>, known: &HashSet<(&str, &str, &str)>, o
 
 /// What ECK and the Prometheus and OpenTelemetry operators make of their kinds.
 fn operators_kinds<'a>(document: &'a Document, options: &'a Options, workloads: &mut Vec<Workload<'a>>) {
-    let name = &*document.name;
-    let template = |pointer: &str| format!("/spec{pointer}/podTemplate");
-    match (document.group(), &*document.kind) {
-        ("elasticsearch.k8s.elastic.co", "Elasticsearch") => {
-            let sets = document.at("/spec/nodeSets").map_or(&[] as &[Node], Node::items);
-            for (index, set) in sets.iter().enumerate() {
-                let set_name = set.get("name").and_then(Node::as_str).unwrap_or("default");
-                let made = format!("{name}-es-{set_name}");
-                let own = [
-                    ("elasticsearch.k8s.elastic.co/cluster-name", name),
-                    ("common.k8s.elastic.co/type", "elasticsearch"),
-                    ("elasticsearch.k8s.elastic.co/statefulset-name", &made),
-                ];
-                let ports = &[("https", 9200), ("transport", 9300)];
-                workloads.push(make(
-                    document,
-                    template(&format!("/nodeSets/{index}")),
-                    made.clone(),
-                    &own,
-                    ports,
-                    options,
-                ));
-            }
-        }
-        ("kibana.k8s.elastic.co", "Kibana") => {
-            let own = [("kibana.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "kibana")];
-            workloads.push(make(
-                document,
-                template(""),
-                format!("{name}-kb"),
-                &own,
-                &[("https", 5601)],
-                options,
-            ));
-        }
-        ("apm.k8s.elastic.co", "ApmServer") => {
-            let own = [("apm.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "apm-server")];
-            let made = format!("{name}-apm-server");
-            workloads.push(make(document, template(""), made, &own, &[("https", 8200)], options));
-        }
-        ("logstash.k8s.elastic.co", "Logstash") => {
-            let own = [("logstash.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "logstash")];
-            workloads.push(make(document, template(""), format!("{name}-ls"), &own, &[], options));
-        }
-        ("beat.k8s.elastic.co", "Beat") => {
-            let own = [("beat.k8s.elastic.co/name", name), ("common.k8s.elastic.co/type", "beat")];
-            let of = if document.at("/spec/daemonSet").is_some() { "/daemonSet" } else { "/deployment" };
-            workloads.push(make(document, template(of), format!("{name}-beat"), &own, &[], options));
-        }
-        ("monitoring.coreos.com", kind @ ("Prometheus" | "PrometheusAgent" | "Alertmanager")) => {
-            let app = if kind == "Alertmanager" { "alertmanager" } else { "prometheus" };
-            let own = [("app.kubernetes.io/name", app), (app, name), ("app.kubernetes.io/instance", name)];
-            let ports: &[_] = if kind == "Alertmanager" { &[("web", 9093)] } else { &[("web", 9090)] };
-            workloads.push(make(
-                document,
-                "/spec/podMetadata".into(),
-                format!("{app}-{name}"),
-                &own,
-                ports,
-                options,
-            ));
-        }
-        ("opentelemetry.io", "OpenTelemetryCollector") => {
-            let instance = format!("{}.{name}", namespace_of(document, options));
-            let own = [
-                ("app.kubernetes.io/component", "opentelemetry-collector"),
-                ("app.kubernetes.io/instance", instance.as_str()),
-            ];
-            workloads.push(make(
-                document,
-                "/spec/podTemplate".into(),
-                format!("{name}-collector"),
-                &own,
-                &[],
-                options,
-            ));
-        }
-        _ => {}
+    if !is_group(document.group()) {
+        return;
+    }
+    for made in made_of(&document.root.to_json(), &options.namespace) {
+        let own: Vec<(&str, &str)> = labels(document.at(&format!("{}/labels", made.metadata)))
+            .into_iter()
+            .chain(made.labels.iter().map(|(key, value)| (*key, value.as_str())))
+            .collect();
+        // Whatever has no pod template of its own is looked at by the rules that know its kind.
+        let template = match made.metadata.strip_suffix("/metadata") {
+            Some("") => "/spec/podTemplate",
+            Some(template) => template,
+            None => made.metadata.as_str(),
+        };
+        workloads.push(make(document, template.to_owned(), made.name, &own, made.ports, options));
     }
 }
 
@@ -241,18 +179,11 @@ fn make<'a>(
 ) -> Workload<'a> {
     let managed = !own.is_empty();
     let containers = container::all(document, &template);
-    let mut all: BTreeMap<String, String> = labels(document.at(&format!("{template}/metadata/labels")))
+    let all: BTreeMap<String, String> = labels(document.at(&format!("{template}/metadata/labels")))
         .into_iter()
         .chain(own.iter().copied())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    if template == "/spec/podMetadata" {
-        all.extend(
-            labels(document.at("/spec/podMetadata/labels"))
-                .into_iter()
-                .map(|(k, v)| (k.to_owned(), v.to_owned())),
-        );
-    }
     let images: Vec<&str> = containers.iter().filter(|c| c.runs()).filter_map(Container::image).collect();
     let names =
         std::iter::once(name.as_str()).chain(all.values().map(String::as_str)).collect::<Vec<_>>().join(" ");

@@ -83,3 +83,25 @@ fn there_are_154_rules_with_an_id_each_and_no_fixture_without_a_rule() {
         assert!(ids.contains(&name.to_str().unwrap()), "{name:?} is the folder of no rule");
     }
 }
+
+#[test]
+fn a_whole_policy_that_others_imply_is_found_and_a_default_deny_is_not() {
+    let policy = |name: &str, selector: &str, rules: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: obs}}\nspec:\n  \
+             podSelector: {selector}\n  policyTypes: [Ingress]\n  ingress: [{rules}]\n---\n"
+        )
+    };
+    let one = policy("one", "{matchLabels: {app: es}}", "{from: [{podSelector: {}}]}");
+    let two =
+        policy("two", "{matchLabels: {app: es}}", "{from: [{podSelector: {matchLabels: {app: kibana}}}]}");
+    let deny = policy("deny", "{}", "");
+    let messages = |text: &str| -> Vec<String> {
+        look_at(text, "OBS-NP-18").into_iter().map(|finding| finding.message).collect()
+    };
+    assert_eq!(
+        messages(&format!("{one}{two}{deny}")),
+        ["the policy two changes nothing: deny, one say all that it does"]
+    );
+    assert_eq!(messages(&format!("{one}{deny}")), [""; 0]);
+}

@@ -8,5 +8,6 @@ mod narrowing;
 mod pages;
 mod patches;
 mod pss;
+mod published;
 mod reports;
 mod suppression;
