@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::workspace::Workspace;
-use crate::{check, clients, console, fuzz, kernel, process, server, test, testbed};
+use crate::{check, clients, console, fuzz, kernel, process, pss, server, test, testbed};
 
 /// Builds, runs, tests and measures Parapet. Start with `cargo xtask up`.
 #[derive(Parser)]
@@ -95,6 +95,10 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Ask Kubernetes' own evaluator, and its fixtures, whether the audit's Pod Security Standards are right
+    ///
+    /// Needs Go, which fetches the module `k8s.io/pod-security-admission`; says SKIPPED without it.
+    VerifyPss,
     /// Fuzz a parser of foreign bytes; without a target, lists them
     Fuzz {
         /// Name of the fuzz target
@@ -149,6 +153,7 @@ pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
         Command::Testbed(action) => testbed::run(&workspace, action),
         Command::E2e => console::e2e(&workspace)?.all_passed(),
         Command::VerifyKernel { clusters, seed } => kernel::verify(&workspace, clusters, seed)?.all_passed(),
+        Command::VerifyPss => pss::verify(&workspace)?.all_passed(),
         Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Docs => check::regenerate(&workspace),
         Command::Hooks => hooks(&workspace),

@@ -16,6 +16,7 @@ mod deps;
 mod fuzz;
 mod kernel;
 mod process;
+mod pss;
 mod sarif;
 mod server;
 mod summary;

@@ -6,7 +6,7 @@ use crate::process::Step;
 use crate::summary::Summary;
 use crate::tools::Tool;
 use crate::workspace::Workspace;
-use crate::{clients, console, kernel, sarif, testbed};
+use crate::{clients, console, kernel, pss, sarif, testbed};
 
 /// How often the server is killed in a test run.
 const CRASH_CYCLES: u32 = 25;
@@ -33,6 +33,10 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         if testbed::prepare(workspace)? {
             cargo_test = cargo_test.clone().env(testbed::REQUIRED, "1");
         }
+        Ok(Default::default())
+    });
+    summary.step("pss: build", || {
+        cargo_test = pss::prepare(workspace, cargo_test.clone())?;
         Ok(Default::default())
     });
     summary.step("cargo test", || cargo_test.run_counted());
