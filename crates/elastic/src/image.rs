@@ -48,13 +48,32 @@ mod tests {
         check(|_| {}, Elasticsearch, "8.15.3", "docker.elastic.co/elasticsearch/elasticsearch:8.15.3");
         check(|_| {}, Kibana, "8.15.3", "docker.elastic.co/kibana/kibana:8.15.3");
         check(|_| {}, ApmServer, "9.0.0-SNAPSHOT", "docker.elastic.co/apm/apm-server:9.0.0-SNAPSHOT");
-        check(|s| s.container_repository = "mine".into(), Kibana, "8.1.0", "docker.elastic.co/mine/kibana:8.1.0");
+        check(
+            |s| s.container_repository = "mine".into(),
+            Kibana,
+            "8.1.0",
+            "docker.elastic.co/mine/kibana:8.1.0",
+        );
         check(|s| s.container_registry = "r:5000".into(), Kibana, "8.1.0", "r:5000/kibana/kibana:8.1.0");
-        check(|s| s.container_suffix = "-wolfi".into(), Kibana, "8.16.0", "docker.elastic.co/kibana/kibana-wolfi:8.16.0");
-        for (version, name) in
-            [("8.11.4", "kibana-ubi8"), ("8.12.0", "kibana-ubi"), ("7.17.15", "kibana-ubi8"), ("7.17.16", "kibana-ubi"), ("9.1.0", "kibana")]
-        {
-            check(|s| s.ubi_only = true, Kibana, version, &format!("docker.elastic.co/kibana/{name}:{version}"));
+        check(
+            |s| s.container_suffix = "-wolfi".into(),
+            Kibana,
+            "8.16.0",
+            "docker.elastic.co/kibana/kibana-wolfi:8.16.0",
+        );
+        for (version, name) in [
+            ("8.11.4", "kibana-ubi8"),
+            ("8.12.0", "kibana-ubi"),
+            ("7.17.15", "kibana-ubi8"),
+            ("7.17.16", "kibana-ubi"),
+            ("9.1.0", "kibana"),
+        ] {
+            check(
+                |s| s.ubi_only = true,
+                Kibana,
+                version,
+                &format!("docker.elastic.co/kibana/{name}:{version}"),
+            );
         }
     }
 
@@ -63,6 +82,9 @@ mod tests {
         let version = "8.15.3".parse().unwrap();
         let settings = Settings { ubi_only: true, ..Settings::default() };
         assert_eq!(image(&settings, Kind::Kibana, &version, Some("here/mine:1")), "here/mine:1");
-        assert_eq!(image(&settings, Kind::Kibana, &version, Some("")), "docker.elastic.co/kibana/kibana-ubi:8.15.3");
+        assert_eq!(
+            image(&settings, Kind::Kibana, &version, Some("")),
+            "docker.elastic.co/kibana/kibana-ubi:8.15.3"
+        );
     }
 }

@@ -1,17 +1,28 @@
 //! What Elasticsearch, Kibana and APM Server need as Kubernetes objects: a pure function of the custom resource and of what
 //! was read. It doesn't know a client, a clock, or how certificates are made.
 
+mod adopted;
+pub mod association;
 pub mod claims;
 pub mod compare;
+pub mod config;
+mod data;
 pub mod deployment;
+pub mod disruption;
+pub mod files;
 mod image;
 mod ownership;
 pub mod pod;
+mod random;
+pub mod services;
 mod settings;
 mod stateful_set;
 pub mod template;
+pub mod users;
 
+pub use adopted::{config_hash, kept_config_hash, kept_hash, same_settings};
 pub use image::image;
 pub use ownership::{owned_by, owned_meta, selector, soft_owner_labels, softly_owned_meta};
+pub use random::{PASSWORD_LENGTH, Random, alphanumeric};
 pub use settings::{IpFamily, Settings};
 pub use stateful_set::stateful_set;

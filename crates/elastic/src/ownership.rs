@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn metadata_is_propagated_only_if_asked_for() {
         let meta = |annotations: serde_json::Value| {
-            let owner = kibana(json!({ "name": "k", "namespace": "n", "labels": { "team": "a", "cost": "b" },
+            let owner =
+                kibana(json!({ "name": "k", "namespace": "n", "labels": { "team": "a", "cost": "b" },
                 "annotations": annotations }));
             owned_meta(&owner, "x".to_owned())
         };
@@ -131,6 +132,9 @@ mod tests {
         );
         let soft = softly_owned_meta(&owner, "x".to_owned());
         assert_eq!(soft.owner_references, None);
-        assert_eq!(soft.labels.unwrap().get("eck.k8s.elastic.co/owner-kind").map(String::as_str), Some("Kibana"));
+        assert_eq!(
+            soft.labels.unwrap().get("eck.k8s.elastic.co/owner-kind").map(String::as_str),
+            Some("Kibana")
+        );
     }
 }
