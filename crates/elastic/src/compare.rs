@@ -66,6 +66,11 @@ pub fn differences<K: Compare>(live: &K, desired: &K) -> Vec<Difference> {
     diff::between(&normal(live), &normal(&wanted(live, desired)), K::SECRET)
 }
 
+/// Whether two objects say the same, apart from what the API server fills in and from the order of what has none.
+pub(crate) fn same<K: Compare>(one: &K, other: &K) -> bool {
+    normal(one) == normal(other)
+}
+
 /// The object with the hash of itself.
 pub fn stamped<K: Compare>(mut object: K) -> K {
     if let Some(labels) = &mut object.meta_mut().labels {

@@ -1,0 +1,152 @@
+//! Taking over what another operator made, without restarting it.
+//!
+//! Pods restart when the hash of their configuration changes. The reference's hashes can't be recomputed, so what it left on a
+//! pod template is kept as long as the configuration behind it says the same.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret};
+use parapet_api::annotations;
+use serde_json::Value;
+
+use crate::compare::short_hash;
+
+/// The key of Elasticsearch's configuration in its Secret.
+const ELASTICSEARCH_YML: &str = "elasticsearch.yml";
+
+/// Set in every hash of ours: none of the reference's, which have 32 bits, is as large.
+const OURS: u64 = 1 << 63;
+
+/// The hash of all that an application reads only when it starts; each part is told from the next.
+pub fn config_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut content = Vec::new();
+    for part in parts {
+        content.extend((part.len() as u64).to_be_bytes());
+        content.extend(part);
+    }
+    let hash: u64 = short_hash(&content).parse().expect("the hash is decimal and has 64 bits");
+    (hash | OURS).to_string()
+}
+
+/// The hash that a pod template should have: `computed`, or that of the live template if another operator made it and
+/// `unchanged` says that the content behind it is what it was.
+///
+/// A hash of ours is never kept: after a crash between the configuration and the template, only the template would tell that
+/// its pods still have to restart.
+pub fn kept_hash(
+    live: Option<&PodTemplateSpec>,
+    annotation: &str,
+    computed: String,
+    unchanged: bool,
+) -> String {
+    let annotations = live.and_then(|template| template.metadata.as_ref()?.annotations.as_ref());
+    match annotations.and_then(|all| all.get(annotation)) {
+        Some(hash) if unchanged && is_foreign(hash) => hash.clone(),
+        _ => computed,
+    }
+}
+
+/// The hash for a node set whose configuration should be `desired`: see [`kept_hash`].
+pub fn kept_config_hash(
+    live: Option<&StatefulSet>,
+    live_config: Option<&Secret>,
+    desired: &str,
+    computed: String,
+) -> String {
+    let template = live.and_then(|set| set.spec.as_ref()).map(|spec| &spec.template);
+    let text = live_config.and_then(|secret| secret.data.as_ref()?.get(ELASTICSEARCH_YML));
+    let unchanged = text
+        .and_then(|text| std::str::from_utf8(&text.0).ok())
+        .is_some_and(|text| same_settings(text, desired));
+    kept_hash(template, annotations::ELASTICSEARCH_CONFIG_HASH, computed, unchanged)
+}
+
+/// Whether two configurations set the same, however they are spelled: dotted or nested keys, quoted or plain values. The list of
+/// initial masters is no difference, as a cluster that has formed doesn't need it any more.
+pub fn same_settings(one: &str, other: &str) -> bool {
+    match (settings(one), settings(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn is_foreign(hash: &str) -> bool {
+    hash.parse::<u64>().map_or(true, |hash| hash & OURS == 0)
+}
+
+/// All settings with their dotted names, sorted, values as text.
+fn settings(text: &str) -> Option<Vec<(String, String)>> {
+    let tree: Value = serde_saphyr::from_str(text).ok()?;
+    let mut all = Vec::new();
+    flatten(String::new(), &tree, &mut all);
+    all.retain(|(name, _)| !name.starts_with("cluster.initial_master_nodes"));
+    all.sort();
+    Some(all)
+}
+
+fn flatten(name: String, value: &Value, all: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                flatten(name, value, all);
+            }
+        }
+        Value::Array(list) => {
+            if list.is_empty() {
+                all.push((name, "[]".to_owned()));
+                return;
+            }
+            for (index, value) in list.iter().enumerate() {
+                // Behind a wide number, so that sorting keeps the order of the list.
+                flatten(format!("{name}[{index:08}]"), value, all);
+            }
+        }
+        Value::String(text) => all.push((name, text.clone())),
+        other => all.push((name, other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_compared_by_what_they_set() {
+        let same = [
+            ("a.b: 1\n", "a:\n    b: \"1\"\n"),
+            ("a: true\nb: x\n", "b: x\na: \"true\"\n"),
+            ("a: 1\ncluster.initial_master_nodes: [x, y]\n", "a: 1\n"),
+            ("a: [x, y]\n", "a:\n    - x\n    - y\n"),
+        ];
+        for (one, other) in same {
+            assert!(same_settings(one, other), "{one} {other}");
+        }
+        for (one, other) in
+            [("a: 1\n", "a: 2\n"), ("a: [x, y]\n", "a: [y, x]\n"), ("a: 1\n", ""), ("a: []\n", "a: 1\n")]
+        {
+            assert!(!same_settings(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_hash_are_told_apart() {
+        let hash = |parts: &[&str]| config_hash(parts.iter().map(|part| part.as_bytes()));
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(hash(&["a"]), hash(&["a", ""]));
+        assert!(hash(&["a"]).parse::<u64>().unwrap() > u64::from(u32::MAX));
+    }
+
+    fn template(hash: &str) -> PodTemplateSpec {
+        serde_json::from_value(serde_json::json!({ "metadata": { "annotations": { "x": hash } } })).unwrap()
+    }
+
+    #[test]
+    fn a_foreign_hash_is_kept_and_ours_never() {
+        let computed = config_hash([b"new".as_slice()]);
+        let kept = |live: &str, unchanged| kept_hash(Some(&template(live)), "x", computed.clone(), unchanged);
+        assert_eq!(kept("3646914737", true), "3646914737");
+        assert_eq!(kept("3646914737", false), computed);
+        assert_eq!(kept(&config_hash([b"old".as_slice()]), true), computed);
+        assert_eq!(kept_hash(None, "x", computed.clone(), true), computed);
+    }
+}
