@@ -15,8 +15,11 @@ pub mod names;
 mod quantity;
 mod reference;
 mod schema;
+pub mod settings;
 mod status;
+pub mod validate;
 mod version;
+pub mod volumes;
 
 pub use apm_server::{ApmServer, ApmServerSpec, ApmServerStatus};
 pub use crds::{crd, crds};
@@ -42,4 +45,5 @@ pub use status::{
     AssociationState, Condition, ConditionState, ConditionType, Downscale, DownscaledNode, Health,
     InProgress, NewNode, Phase, Upgrade, UpgradedNode, Upscale,
 };
+pub use validate::{FieldError, Warning};
 pub use version::{StackVersion, VersionError};
