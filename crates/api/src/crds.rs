@@ -67,6 +67,9 @@ pub(crate) fn schema(kind: Kind) -> Value {
             part.remove("format");
         }
     });
+    // What the derivation says of itself gives way to what the kind is.
+    schema["description"] = schema["properties"]["spec"]["description"].take();
+    schema["properties"]["spec"]["description"] = json!("What is wanted.");
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("apiVersion".to_owned(), json!({ "type": "string" }));
         properties.insert("kind".to_owned(), json!({ "type": "string" }));

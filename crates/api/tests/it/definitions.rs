@@ -1,5 +1,7 @@
 //! The definitions made of the types.
 
+use std::path::Path;
+
 use parapet_api::{Kind, crd};
 use serde_json::{Value, json};
 
@@ -84,4 +86,19 @@ fn pods_and_configurations_are_free() {
     );
     assert_eq!(free(Kind::Kibana), [".spec.config", ".spec.podTemplate"]);
     assert_eq!(free(Kind::ApmServer), [".spec.config", ".spec.podTemplate"]);
+}
+
+#[test]
+fn the_chart_holds_these_definitions() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/parapet-operator/files/crds");
+    for kind in Kind::ALL {
+        let path = folder.join(format!("{}.{}.yaml", kind.plural(), kind.group()));
+        let text = serde_saphyr::to_string(&crd(kind)).unwrap();
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == text, "{} is out of date; `cargo xtask crds` writes it", path.display());
+    }
 }
