@@ -33,7 +33,11 @@ impl Decide for Everybody {
             expires: None,
         };
         let consumed = Consumed::Bearer;
-        Decision::Allow(Grant { identity: Some(identity), reason: AllowReason::StaticRule, consumed })
+        Decision::Allow(Grant {
+            identity: Some(Arc::new(identity)),
+            reason: AllowReason::StaticRule,
+            consumed,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::{Decision, Identity};
+use crate::Decision;
 
 /// The target of audit lines.
 pub const AUDIT_TARGET: &str = "audit";
@@ -54,7 +54,7 @@ impl AuditLines {
             path = ?cut(path),
             peer = peer.map(tracing::field::display),
             user = identity.map(|identity| tracing::field::debug(&identity.user)),
-            authenticated_by = identity.map(|identity: &Identity| identity.method.as_str()),
+            authenticated_by = identity.map(|identity| identity.method.as_str()),
             microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             "decided"
         );

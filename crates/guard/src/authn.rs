@@ -10,19 +10,20 @@ mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Consumed, Identity, Inquiry, RefuseReason};
+use crate::{Consumed, Inquiry, RefuseReason};
 pub use certificate::{CertificateAuthenticator, CertificateRules, user_of_certificate};
 pub use jwt::TokenTimes;
 pub use oidc::{ClaimRules, Fetcher, OidcAuthenticator, OidcError, OidcRules, identity_of_claims};
 pub use token::{TokenAuthenticator, TokenRules};
 
 use bearer::Bearer;
+pub(crate) use identity::Known;
 
 /// What one way of authenticating says of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Finding {
     /// It is this caller.
-    Known(Identity),
+    Known(Known),
     /// Its credentials are no good.
     Refused(RefuseReason),
     /// Whether they are any good can't be said now.
@@ -51,7 +52,7 @@ pub struct Authenticators {
 
 /// The outcome of all ways together.
 pub(crate) enum Caller {
-    Known(Identity, Consumed),
+    Known(Known, Consumed),
     /// No way found any credential.
     Nobody,
     Refused(RefuseReason),
@@ -71,7 +72,7 @@ impl Authenticators {
         let by_certificate = match &self.certificates {
             Some(certificates) if !inquiry.peer.certificates.is_empty() => {
                 match certificates.authenticate(&inquiry.peer.certificates).await {
-                    Finding::Known(identity) => return Caller::Known(identity, Consumed::None),
+                    Finding::Known(known) => return Caller::Known(known, Consumed::None),
                     other => Some(other),
                 }
             }
@@ -86,7 +87,7 @@ impl Authenticators {
                     Tokens::Oidc(issuer) => issuer.authenticate(&token).await,
                 };
                 match finding {
-                    Finding::Known(identity) => return Caller::Known(identity, consumed),
+                    Finding::Known(known) => return Caller::Known(known, consumed),
                     other => Some(other),
                 }
             }
@@ -95,7 +96,7 @@ impl Authenticators {
             None => Caller::Nobody,
             Some(Finding::Refused(reason)) => Caller::Refused(reason),
             Some(Finding::Undecided { retry_after }) => Caller::Undecided { retry_after },
-            Some(Finding::Known(identity)) => Caller::Known(identity, Consumed::None),
+            Some(Finding::Known(known)) => Caller::Known(known, Consumed::None),
         }
     }
 }

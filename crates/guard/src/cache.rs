@@ -68,20 +68,29 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
 
     /// The kept answer if it still holds, else what `ask` gives. Of many who want the same key at once, one asks.
     /// If that one goes away, another asks.
-    pub(crate) async fn get_or_ask(&self, key: Key, ask: impl Future<Output = Answer<V>>) -> Found<V> {
+    pub(crate) async fn get_or_ask<A>(&self, key: Key, ask: impl FnOnce() -> A) -> Found<V>
+    where
+        A: Future<Output = Answer<V>>,
+    {
         if let Some(entry) = self.entries.get(&key).await
             && entry.holds(&self.clock)
         {
             let age = self.clock.steady().saturating_sub(entry.born);
             return Found { value: entry.value, age: Some(age) };
         }
+        // Asking takes kilobytes of state; on the heap, the many who don't ask don't carry it about.
+        let asked = Box::pin(self.ask(key, ask()));
+        Found { value: asked.await, age: None }
+    }
+
+    async fn ask(&self, key: Key, ask: impl Future<Output = Answer<V>>) -> V {
         let asked = async {
             let Answer { value, life, until } = ask.await;
             Entry { value, born: self.clock.steady(), life: life.unwrap_or_default(), until }
         };
         let clock = self.clock.clone();
         let entry = self.entries.entry(key).or_insert_with_if(asked, move |entry| !entry.holds(&clock)).await;
-        Found { value: entry.into_value().value, age: None }
+        entry.into_value().value
     }
 
     /// How many are kept, about.
@@ -155,12 +164,12 @@ mod tests {
         let (clock, seconds) = clock();
         let cache = Cache::new(10, clock);
         let key = Keys::new().of([b"a".as_slice()]);
-        assert_eq!(cache.get_or_ask(key, async { answer(1, 10) }).await.value, 1);
+        assert_eq!(cache.get_or_ask(key, || async { answer(1, 10) }).await.value, 1);
         seconds.store(1_009, Ordering::SeqCst);
-        let found = cache.get_or_ask(key, async { answer(2, 10) }).await;
+        let found = cache.get_or_ask(key, || async { answer(2, 10) }).await;
         assert_eq!((found.value, found.age), (1, Some(Duration::from_secs(9))));
         seconds.store(1_010, Ordering::SeqCst);
-        let found = cache.get_or_ask(key, async { answer(3, 10) }).await;
+        let found = cache.get_or_ask(key, || async { answer(3, 10) }).await;
         assert_eq!((found.value, found.age), (3, None));
     }
 
@@ -171,11 +180,11 @@ mod tests {
         let key = Keys::new().of([b"a".as_slice()]);
         let until = Some(Timestamp::from_second(1_005).unwrap());
         let first = Answer { until, ..answer(1, 3_600) };
-        cache.get_or_ask(key, async { first }).await;
+        cache.get_or_ask(key, || async { first }).await;
         seconds.store(1_004, Ordering::SeqCst);
-        assert_eq!(cache.get_or_ask(key, async { answer(2, 1) }).await.value, 1);
+        assert_eq!(cache.get_or_ask(key, || async { answer(2, 1) }).await.value, 1);
         seconds.store(1_005, Ordering::SeqCst);
-        assert_eq!(cache.get_or_ask(key, async { answer(2, 1) }).await.value, 2);
+        assert_eq!(cache.get_or_ask(key, || async { answer(2, 1) }).await.value, 2);
     }
 
     #[tokio::test]
@@ -189,7 +198,7 @@ mod tests {
             .map(|_| {
                 let (cache, asked, mut gate) = (cache.clone(), asked.clone(), gate.clone());
                 tokio::spawn(async move {
-                    let ask = async {
+                    let ask = || async move {
                         asked.fetch_add(1, Ordering::SeqCst);
                         gate.wait_for(|open| *open).await.unwrap();
                         Answer { value: Err::<usize, _>("down"), life: None, until: None }
@@ -208,7 +217,7 @@ mod tests {
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         let again = Answer { value: Ok(1), life: Some(Duration::from_secs(1)), until: None };
-        assert_eq!(cache.get_or_ask(key, async { again }).await.value, Ok(1));
+        assert_eq!(cache.get_or_ask(key, || async { again }).await.value, Ok(1));
     }
 
     #[tokio::test]
@@ -218,12 +227,12 @@ mod tests {
         let key = Keys::new().of([b"a".as_slice()]);
         let first = {
             let cache = cache.clone();
-            tokio::spawn(async move { cache.get_or_ask(key, std::future::pending()).await.value })
+            tokio::spawn(async move { cache.get_or_ask(key, std::future::pending).await.value })
         };
         tokio::task::yield_now().await;
         let second = {
             let cache = cache.clone();
-            tokio::spawn(async move { cache.get_or_ask(key, async { answer(2, 1) }).await.value })
+            tokio::spawn(async move { cache.get_or_ask(key, || async { answer(2, 1) }).await.value })
         };
         tokio::task::yield_now().await;
         first.abort();
@@ -236,7 +245,7 @@ mod tests {
         let cache = Cache::new(100, clock);
         let keys = Keys::new();
         for n in 0..10_000u32 {
-            cache.get_or_ask(keys.of([n.to_le_bytes().as_slice()]), async { answer(0, 60) }).await;
+            cache.get_or_ask(keys.of([n.to_le_bytes().as_slice()]), || async { answer(0, 60) }).await;
         }
         assert!(cache.len().await <= 100);
     }

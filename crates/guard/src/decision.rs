@@ -40,7 +40,7 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// Who is calling. None if the path needs nobody to be known.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
     /// Why it may pass: a label of metrics and audit lines.
     pub reason: AllowReason,
     /// The credential that was used up. All others are removed from the request too.

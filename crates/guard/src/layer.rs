@@ -86,7 +86,7 @@ where
             engine.rewrite(&mut parts, &admitted, &peer, true);
             parts.uri = Uri::from(admitted.canonical.target);
             if let Some(identity) = admitted.grant.identity {
-                parts.extensions.insert(identity);
+                parts.extensions.insert(Arc::unwrap_or_clone(identity));
             }
             // In flight until the service has answered.
             let _place = admitted.place;

@@ -9,11 +9,13 @@ mod places;
 mod readiness;
 mod strict;
 mod tunnel;
+mod workers;
 
 pub use forward::{Forward, TunnelRules};
 pub use listener::{Drained, Listener, Security};
 pub use operations::Operations;
 pub use readiness::Readiness;
+pub use workers::Workers;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +38,8 @@ pub(crate) struct Client {
     pub(crate) tunnel: Arc<AtomicBool>,
     /// Turns true when the listener ends.
     pub(crate) closing: watch::Receiver<bool>,
+    /// Which of the [`Workers`] it lives on.
+    pub(crate) worker: usize,
     /// What goes on after the connection's HTTP has ended; it ends with the connection.
     tunnels: Mutex<JoinSet<()>>,
 }

@@ -1,7 +1,8 @@
 //! The one place that requests are forwarded to: how it is reached, and the connections kept to it.
 //!
 //! An HTTP/1 connection has no task of its own: whoever uses it drives it, and in between it lies in the pool. So a request
-//! and its answer stay on one task, on one core. HTTP/2 connections are shared and have a task.
+//! and its answer stay on one task, on one core. HTTP/2 connections are shared and have a task. Each worker has its own of
+//! both kinds.
 
 mod connect;
 mod error;
@@ -79,6 +80,8 @@ pub struct UpstreamSettings {
     pub first_byte_timeout: Option<Duration>,
     /// HTTP/1 connections kept without use. The reference keeps two, and opens one for nearly each request beyond.
     pub idle_connections: usize,
+    /// Of how many [`Workers`](crate::proxy::Workers) requests come: no connection is used by two of them.
+    pub workers: usize,
     /// How long an HTTP/1 connection is kept without use.
     pub idle_timeout: Duration,
 }
@@ -93,6 +96,7 @@ impl UpstreamSettings {
             connect_timeout: Duration::from_secs(5),
             first_byte_timeout: None,
             idle_connections: 256,
+            workers: 1,
             idle_timeout: Duration::from_secs(60),
         }
     }
@@ -104,9 +108,15 @@ pub struct Upstream {
     connector: connect::Connector,
     base_path: String,
     first_byte_timeout: Option<Duration>,
+    kept: Vec<Kept>,
+    metrics: Metrics,
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+struct Kept {
     pool: pool::Pool,
     multiplexed: multiplexed::Multiplexed,
-    metrics: Metrics,
 }
 
 /// The body of an answer.
@@ -128,30 +138,38 @@ impl Upstream {
             connect_timeout,
             first_byte_timeout,
             idle_connections,
+            workers,
             idle_timeout,
         } = settings;
+        let workers = workers.max(1);
+        let kept = |_| Kept {
+            pool: pool::Pool::new(idle_connections.div_ceil(workers), idle_timeout),
+            multiplexed: multiplexed::Multiplexed::default(),
+        };
         Self {
             connector: connect::Connector::new(address, protocol, connect_timeout, metrics.clone()),
             base_path: base_path.map(|path| path.wire().trim_end_matches('/').to_owned()).unwrap_or_default(),
             first_byte_timeout,
-            pool: pool::Pool::new(idle_connections, idle_timeout),
-            multiplexed: multiplexed::Multiplexed::default(),
+            kept: (0..workers).map(kept).collect(),
             metrics,
         }
     }
 
-    /// Sends a request and waits for the head of the answer. The request has been rewritten: only its target is left to do.
+    /// Sends a request of a worker and waits for the head of the answer. The request has been rewritten: only its target is
+    /// left to do.
     pub(crate) async fn send(
         &self,
         mut request: Request<Outgoing>,
         target: PathAndQuery,
+        worker: usize,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let kept = &self.kept[worker % self.kept.len()];
         let target = self.target(target)?;
         *request.uri_mut() = Uri::from(target);
         let sent = Instant::now();
         let answer = match self.first_byte_timeout {
-            None => self.exchange(request).await,
-            Some(limit) => tokio::time::timeout(limit, self.exchange(request))
+            None => self.exchange(kept, request).await,
+            Some(limit) => tokio::time::timeout(limit, self.exchange(kept, request))
                 .await
                 .map_err(|_| UpstreamError::FirstByteTimeout)?,
         }?;
@@ -174,14 +192,18 @@ impl Upstream {
 
     /// Closes pooled connections that were idle for too long.
     pub(crate) fn sweep(&self) {
-        self.pool.sweep(Instant::now());
+        self.kept.iter().for_each(|kept| kept.pool.sweep(Instant::now()));
     }
 
-    async fn exchange(&self, mut request: Request<Outgoing>) -> Result<Response<AnswerBody>, UpstreamError> {
+    async fn exchange(
+        &self,
+        kept: &Kept,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
         if self.connector.is_http1() {
-            return self.over_http1(request).await;
+            return self.over_http1(&kept.pool, request).await;
         }
-        if let Some(sender) = self.multiplexed.current() {
+        if let Some(sender) = kept.multiplexed.current() {
             match self.over_http2(sender, request).await {
                 Ok(answer) => return Ok(answer),
                 Err((_, Some(unsent))) => {
@@ -191,33 +213,34 @@ impl Upstream {
                 Err((error, None)) => return Err(error),
             }
         }
-        if !self.connector.is_http2() && self.pool.has_idle() {
-            return self.over_http1(request).await;
+        if !self.connector.is_http2() && kept.pool.has_idle() {
+            return self.over_http1(&kept.pool, request).await;
         }
         // One connection is opened for all who wait for one.
-        let opened = self.multiplexed.open(&self.connector).await?;
+        let opened = Box::pin(kept.multiplexed.open(&self.connector)).await?;
         match opened {
             multiplexed::Opened::Shared(sender) => {
                 self.over_http2(sender, request).await.map_err(|(error, _)| error)
             }
             multiplexed::Opened::Single(stream) => {
                 let channel = pool::Channel::new(stream).await?;
-                self.pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
+                kept.pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
             }
         }
     }
 
     async fn over_http1(
         &self,
+        pool: &pool::Pool,
         mut request: Request<Outgoing>,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         *request.version_mut() = Version::HTTP_11;
-        while let Some(channel) = self.pool.take(Instant::now()) {
+        while let Some(channel) = pool.take(Instant::now()) {
             // What was idle for a while may have been closed by the upstream just now; then a request that changes nothing is
             // sent again. What was in use a moment ago wasn't.
             let spare = (channel.idle_since.elapsed() > STALE_AFTER && is_repeatable(&request))
                 .then(|| copy(&request));
-            match self.pool.exchange_over(channel, request).await {
+            match pool.exchange_over(channel, request).await {
                 Ok(answer) => return Ok(answer),
                 Err((error, unsent)) => {
                     match unsent.or_else(|| spare.filter(|_| error.is_broken_connection())) {
@@ -230,9 +253,12 @@ impl Upstream {
                 }
             }
         }
-        let stream = self.connector.connect().await?;
-        let channel = pool::Channel::new(stream).await?;
-        self.pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
+        let channel = Box::pin(self.open_http1()).await?;
+        pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
+    }
+
+    async fn open_http1(&self) -> Result<pool::Channel, UpstreamError> {
+        pool::Channel::new(self.connector.connect().await?).await
     }
 
     async fn over_http2(

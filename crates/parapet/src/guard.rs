@@ -10,7 +10,7 @@ mod upstream;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use parapet_guard::proxy::{Forward, Listener, Operations, Readiness, Security, TunnelRules};
+use parapet_guard::proxy::{Forward, Listener, Operations, Readiness, Security, TunnelRules, Workers};
 use parapet_guard::settings::{GuardArguments, Settings};
 use parapet_guard::{
     AuditLines, Decide, Engine, HeaderRules, IdentityHeaders, Limits, Metrics, PathRules, Policy,
@@ -31,9 +31,9 @@ pub(crate) fn run(arguments: GuardArguments) -> Result<(), Failure> {
     for warning in &settings.warnings {
         tracing::warn!(%warning, "this is how it was asked for");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // Connections live on threads of their own, of which this is the first.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .thread_name("guard")
         .build()
         .context("can't start the runtime")?;
     runtime.block_on(serve(settings))
@@ -73,8 +73,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     if let Some(issuer) = issuer.clone() {
         background.spawn(async move { issuer.run().await });
     }
+    let workers = Arc::new(Workers::one_per_core().context("can't start the threads")?);
     let (upstream, reloader) =
-        upstream::upstream(&settings, metrics.clone(), certificate_metrics).or_exit(Reason::Usage)?;
+        upstream::upstream(&settings, workers.count(), metrics.clone(), certificate_metrics)
+            .or_exit(Reason::Usage)?;
     if let Some(reloader) = reloader {
         background.spawn(reloader.run(stopped()));
     }
@@ -96,7 +98,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         let security = Security::Tls(tls.clone());
         let listener = bind("secure", address, &security, &limits, &metrics).await?;
         bound.secure = Some(listener.address());
-        listeners.spawn(listener.serve(Arc::clone(&forward), readiness.clone(), stopped()));
+        listeners.spawn(listener.on(Arc::clone(&workers)).serve(
+            Arc::clone(&forward),
+            readiness.clone(),
+            stopped(),
+        ));
         if let Some(address) = &settings.health {
             let listener = bind("health", address, &security, &limits, &metrics).await?;
             bound.health = Some(listener.address());
@@ -106,7 +112,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     if let Some(address) = &settings.insecure {
         let listener = bind("insecure", address, &Security::Plain, &limits, &metrics).await?;
         bound.insecure = Some(listener.address());
-        listeners.spawn(listener.serve(forward, readiness.clone(), stopped()));
+        listeners.spawn(listener.on(workers).serve(forward, readiness.clone(), stopped()));
     }
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate()).context("can't wait for SIGTERM")?,

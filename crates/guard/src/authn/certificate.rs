@@ -12,7 +12,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::AttributeTypeAndValue;
 
-use super::{Finding, identity};
+use super::{Finding, Known, identity};
 use crate::authz::metrics::{CacheName, DecisionMetrics};
 use crate::cache::{Answer, Cache, Keys};
 use crate::{AuthnMethod, Clock, Identity, RefuseReason};
@@ -65,10 +65,11 @@ impl CertificateAuthenticator {
         }
         let generation = tls.generation().to_le_bytes();
         let key = self.keys.of([generation.as_slice()].into_iter().chain(chain.iter().map(AsRef::as_ref)));
-        let judged = async {
+        let judged = || async {
             match judge(chain, trust, self.rules, self.clock.now()) {
                 Ok((identity, until)) => {
-                    Answer { value: Finding::Known(identity), life: Some(LIFE), until: Some(until) }
+                    let value = Finding::Known(Known::new(identity));
+                    Answer { value, life: Some(LIFE), until: Some(until) }
                 }
                 // It may be early rather than wrong, and judging again costs the caller more than us.
                 Err(reason) => Answer { value: Finding::Refused(reason), life: None, until: None },

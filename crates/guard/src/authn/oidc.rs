@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use jsonwebtoken::{Algorithm, Validation};
 use tokio::sync::{Mutex, watch};
 
-use super::Finding;
+use super::{Finding, Known};
 use crate::authz::metrics::{CacheName, DecisionMetrics};
 use crate::cache::{Answer, Cache, Keys};
 use crate::review::Bucket;
@@ -114,7 +114,7 @@ impl OidcAuthenticator {
 
     pub(super) async fn authenticate(&self, token: &str) -> Finding {
         let key = self.cache_keys.of([token.as_bytes()]);
-        let found = self.cache.get_or_ask(key, self.judge(token)).await;
+        let found = self.cache.get_or_ask(key, || self.judge(token)).await;
         self.metrics.looked_up(CacheName::Oidc, found.age);
         found.value
     }
@@ -147,7 +147,8 @@ impl OidcAuthenticator {
         match identity_of_claims(&data.claims, &self.rules.claims, self.clock.now()) {
             Ok(identity) => {
                 let until = identity.expires;
-                Answer { value: Finding::Known(identity), life: Some(self.rules.good_for), until }
+                let value = Finding::Known(Known::new(identity));
+                Answer { value, life: Some(self.rules.good_for), until }
             }
             Err(reason) => refused(reason),
         }

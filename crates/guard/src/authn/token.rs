@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 
 use super::jwt::TokenTimes;
-use super::{Finding, identity};
+use super::{Finding, Known, identity};
 use crate::authz::metrics::{CacheName, DecisionMetrics};
 use crate::cache::{Answer, Cache, Keys};
 use crate::review::{Bucket, Reviews};
@@ -62,7 +62,7 @@ impl TokenAuthenticator {
     pub(super) async fn authenticate(&self, token: &str, from: Option<SocketAddr>) -> Finding {
         let audiences = self.rules.audiences.iter().map(String::as_bytes);
         let key = self.keys.of([token.as_bytes()].into_iter().chain(audiences));
-        let found = self.cache.get_or_ask(key, self.ask(token, from)).await;
+        let found = self.cache.get_or_ask(key, || self.ask(token, from)).await;
         self.metrics.looked_up(CacheName::Token, found.age);
         found.value
     }
@@ -86,9 +86,10 @@ impl TokenAuthenticator {
         };
         match self.judge(status, times) {
             Ok(identity) => {
+                let value = Finding::Known(Known::new(identity));
                 // Within the leeway after its end the API server may still accept it; then for this request alone.
                 let until = times.ends;
-                Answer { value: Finding::Known(identity), life: Some(self.rules.good_for), until }
+                Answer { value, life: Some(self.rules.good_for), until }
             }
             Err(reason) => {
                 if let Some(bucket) = source {

@@ -7,8 +7,9 @@ use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReviewSpec,
 };
 
-use super::attributes::{Attributes, Target};
+use super::attributes::{Attributes, Resource, Target};
 use super::metrics::{CacheName, DecisionMetrics};
+use crate::authn::Known;
 use crate::cache::{Answer, Cache, Key, Keys};
 use crate::review::{ReviewError, Reviews};
 use crate::{Clock, Identity};
@@ -49,12 +50,13 @@ impl AccessReviewer {
         Self { reviews, cache: Cache::new(rules.entries, clock), rules, keys: Keys::new(), metrics }
     }
 
-    pub(super) async fn review(&self, identity: &Identity, attributes: &Attributes) -> Access {
-        let (key, bytes) = self.key(identity, attributes);
+    pub(super) async fn review(&self, known: &Known, attributes: &Attributes) -> Access {
+        let (key, bytes) = self.key(known, attributes);
+        let ask = || self.ask(&known.identity, attributes);
         if bytes >= REMEMBERED_BYTES {
-            return self.ask(identity, attributes).await.value;
+            return Box::pin(ask()).await.value;
         }
-        let found = self.cache.get_or_ask(key, self.ask(identity, attributes)).await;
+        let found = self.cache.get_or_ask(key, ask).await;
         self.metrics.looked_up(CacheName::Access, found.age);
         found.value
     }
@@ -78,38 +80,24 @@ impl AccessReviewer {
     }
 
     /// The key of everything that is asked, and its length.
-    fn key(&self, identity: &Identity, attributes: &Attributes) -> (Key, usize) {
-        let mut values: Vec<&[u8]> = Vec::with_capacity(24);
-        // Counts stand before lists, so that no value can move from one list into the next.
-        let (groups, extras) = (identity.groups.len().to_le_bytes(), identity.extra.len().to_le_bytes());
-        values.extend([identity.user.as_bytes(), identity.uid.as_bytes(), &groups]);
-        values.extend(identity.groups.iter().map(String::as_bytes));
-        values.push(&extras);
-        let counts: Vec<_> = identity.extra.values().map(|many| many.len().to_le_bytes()).collect();
-        for ((name, many), count) in identity.extra.iter().zip(&counts) {
-            values.extend([name.as_bytes(), count]);
-            values.extend(many.iter().map(String::as_bytes));
-        }
-        values.push(attributes.verb.as_bytes());
+    fn key(&self, known: &Known, attributes: &Attributes) -> (Key, usize) {
+        let verb = attributes.verb.as_bytes();
+        let bytes = |values: &[&[u8]]| known.bytes + values.iter().map(|value| value.len()).sum::<usize>();
         match &attributes.target {
-            Target::Path(path) => values.extend([b"path".as_slice(), path.as_bytes()]),
+            Target::Path(path) => {
+                let values = [&known.name, verb, b"path", path.as_bytes()];
+                (self.keys.of(values), bytes(&values))
+            }
             Target::Resource(resource) => {
-                values.push(b"resource");
-                values.extend(
-                    [
-                        &resource.namespace,
-                        &resource.group,
-                        &resource.version,
-                        &resource.resource,
-                        &resource.subresource,
-                        &resource.name,
-                    ]
-                    .map(|text| text.as_bytes()),
-                );
+                let Resource { namespace, group, version, resource, subresource, name } = resource;
+                let texts =
+                    [namespace, group, version, resource, subresource, name].map(|text| text.as_bytes());
+                let [namespace, group, version, resource, subresource, name] = texts;
+                let values =
+                    [&known.name, verb, b"resource", namespace, group, version, resource, subresource, name];
+                (self.keys.of(values), bytes(&values))
             }
         }
-        let bytes = values.iter().map(|value| value.len()).sum();
-        (self.keys.of(values), bytes)
     }
 }
 

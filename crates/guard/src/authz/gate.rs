@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::access::Access;
 use super::attributes::Attributes;
 use super::{AccessReviewer, AttributeSource, PathGlobs, StaticRules, VerbMapping};
-use crate::authn::{Authenticators, Caller};
+use crate::authn::{Authenticators, Caller, Known};
 use crate::{AllowReason, Consumed, Decide, Decision, Grant, Identity, Inquiry, Refusal, RefuseReason};
 
 /// Questions of one request that are asked at once.
@@ -61,9 +61,9 @@ impl Gate {
         Self { rules, authenticators: authenticators.into(), access: access.into() }
     }
 
-    async fn authenticated(&self, inquiry: &Inquiry<'_>) -> Result<(Identity, Consumed), Refusal> {
+    async fn authenticated(&self, inquiry: &Inquiry<'_>) -> Result<(Known, Consumed), Refusal> {
         match self.authenticators.authenticate(inquiry).await {
-            Caller::Known(identity, consumed) => Ok((identity, consumed)),
+            Caller::Known(known, consumed) => Ok((known, consumed)),
             Caller::Nobody => Err(unauthorized(RefuseReason::NoCredentials)),
             Caller::Refused(RefuseReason::AmbiguousCredentials) => {
                 Err(malformed(RefuseReason::AmbiguousCredentials))
@@ -78,40 +78,55 @@ impl Gate {
         }
     }
 
-    async fn authorized(
-        &self,
-        identity: &Identity,
-        questions: &[Attributes],
-    ) -> Result<AllowReason, Refusal> {
-        let asked: Vec<_> = questions.iter().map(|attributes| self.verdict(identity, attributes)).collect();
-        let mut verdicts = std::pin::pin!(futures::stream::iter(asked).buffered(AT_ONCE));
-        let mut granted = None;
-        for attributes in questions {
-            let verdict = verdicts.next().await.expect("one verdict for each question");
-            match verdict {
-                // A review is the weaker reason of the two: it may be another one in a moment.
-                Verdict::Allowed(reason) if granted != Some(AllowReason::Review) => granted = Some(reason),
-                Verdict::Allowed(_) => {}
-                Verdict::Denied => {
-                    let body = format!("Forbidden ({})", describe(identity, attributes));
-                    return Err(Refusal::new(StatusCode::FORBIDDEN, RefuseReason::Denied, body));
-                }
-                Verdict::Undecided { .. } if self.rules.krp => {
-                    let body = format!("Authorization error ({})", describe(identity, attributes));
-                    let status = StatusCode::INTERNAL_SERVER_ERROR;
-                    return Err(Refusal::new(status, RefuseReason::ReviewUnavailable, body));
-                }
-                Verdict::Undecided { retry_after } => return Err(undecided(retry_after)),
-            }
+    async fn authorized(&self, known: &Known, questions: &[Attributes]) -> Result<AllowReason, Refusal> {
+        match questions {
+            [] => Err(malformed(RefuseReason::ParameterMissing)),
+            [attributes] => self.judged(known, attributes, self.verdict(known, attributes).await),
+            // Rare, and larger than all the rest of a decision.
+            questions => Box::pin(self.all_authorized(known, questions)).await,
         }
-        granted.ok_or_else(|| malformed(RefuseReason::ParameterMissing))
     }
 
-    async fn verdict(&self, identity: &Identity, attributes: &Attributes) -> Verdict {
-        if self.rules.rules.allow(identity, attributes) {
+    async fn all_authorized(&self, known: &Known, questions: &[Attributes]) -> Result<AllowReason, Refusal> {
+        let asked: Vec<_> = questions.iter().map(|attributes| self.verdict(known, attributes)).collect();
+        let mut verdicts = std::pin::pin!(futures::stream::iter(asked).buffered(AT_ONCE));
+        let mut granted = AllowReason::StaticRule;
+        for attributes in questions {
+            let verdict = verdicts.next().await.expect("one verdict for each question");
+            // A review is the weaker reason of the two: it may be another one in a moment.
+            if self.judged(known, attributes, verdict)? == AllowReason::Review {
+                granted = AllowReason::Review;
+            }
+        }
+        Ok(granted)
+    }
+
+    fn judged(
+        &self,
+        known: &Known,
+        attributes: &Attributes,
+        verdict: Verdict,
+    ) -> Result<AllowReason, Refusal> {
+        match verdict {
+            Verdict::Allowed(reason) => Ok(reason),
+            Verdict::Denied => {
+                let body = format!("Forbidden ({})", describe(&known.identity, attributes));
+                Err(Refusal::new(StatusCode::FORBIDDEN, RefuseReason::Denied, body))
+            }
+            Verdict::Undecided { .. } if self.rules.krp => {
+                let body = format!("Authorization error ({})", describe(&known.identity, attributes));
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Err(Refusal::new(status, RefuseReason::ReviewUnavailable, body))
+            }
+            Verdict::Undecided { retry_after } => Err(undecided(retry_after)),
+        }
+    }
+
+    async fn verdict(&self, known: &Known, attributes: &Attributes) -> Verdict {
+        if self.rules.rules.allow(&known.identity, attributes) {
             return Verdict::Allowed(AllowReason::StaticRule);
         }
-        match self.access.review(identity, attributes).await {
+        match self.access.review(known, attributes).await {
             Access::Allowed => Verdict::Allowed(AllowReason::Review),
             Access::Denied => Verdict::Denied,
             Access::Undecided { retry_after } => Verdict::Undecided { retry_after },
@@ -127,7 +142,7 @@ impl Gate {
         if inquiry.path.is_plain() && self.rules.ignore.matches(inquiry.path) {
             return Ok(Grant { identity: None, reason: AllowReason::IgnoredPath, consumed: Consumed::None });
         }
-        let (identity, consumed) = self.authenticated(inquiry).await?;
+        let (known, consumed) = self.authenticated(inquiry).await?;
         let questions = self.rules.attributes.of(inquiry, self.rules.verbs, self.rules.krp).map_err(
             |reason| match reason {
                 RefuseReason::FormBody => Refusal::new(
@@ -138,8 +153,8 @@ impl Gate {
                 reason => malformed(reason),
             },
         )?;
-        let reason = self.authorized(&identity, &questions).await?;
-        Ok(Grant { identity: Some(identity), reason, consumed })
+        let reason = self.authorized(&known, &questions).await?;
+        Ok(Grant { identity: Some(known.identity), reason, consumed })
     }
 }
 

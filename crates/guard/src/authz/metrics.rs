@@ -17,6 +17,10 @@ pub(crate) enum CacheName {
     Access,
 }
 
+impl CacheName {
+    const ALL: [Self; 4] = [Self::Token, Self::Certificate, Self::Oidc, Self::Access];
+}
+
 impl EncodeLabelValue for CacheName {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
         let name = match self {
@@ -49,9 +53,16 @@ struct Reload {
 /// Counters of caches and of what is loaded anew while the process runs.
 #[derive(Clone, Debug)]
 pub struct DecisionMetrics {
-    lookups: Family<LookUp, Counter>,
-    ages: Family<Of, Histogram, fn() -> Histogram>,
+    /// By cache, in the order of [`CacheName::ALL`]: found once, so that a request costs an addition.
+    caches: [CacheCounters; 4],
     reloads: Family<Reload, Counter>,
+}
+
+#[derive(Clone, Debug)]
+struct CacheCounters {
+    hits: Counter,
+    misses: Counter,
+    ages: Histogram,
 }
 
 /// Seconds; the default life is 10 s, the reference's longest 300 s.
@@ -60,35 +71,43 @@ const AGES: [f64; 7] = [1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 300.0];
 impl DecisionMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            lookups: Family::default(),
-            ages: Family::new_with_constructor(|| Histogram::new(AGES)),
-            reloads: Family::default(),
-        };
+        let lookups = Family::<LookUp, Counter>::default();
+        let ages = Family::<Of, Histogram, fn() -> Histogram>::new_with_constructor(|| Histogram::new(AGES));
+        let caches = CacheName::ALL.map(|cache| CacheCounters {
+            hits: lookups.get_or_create_owned(&LookUp { cache, result: "hit" }),
+            misses: lookups.get_or_create_owned(&LookUp { cache, result: "miss" }),
+            ages: ages.get_or_create_owned(&Of { cache }),
+        });
+        let reloads = Family::default();
         registry.register(
             "parapet_guard_cache_lookups",
             "Questions answered from a cache (hit) or asked (miss), by cache",
-            metrics.lookups.clone(),
+            lookups,
         );
         registry.register_with_unit(
             "parapet_guard_cache_answer_age",
             "Age of answers that were used again, by cache: how stale decisions are",
             Unit::Seconds,
-            metrics.ages.clone(),
+            ages,
         );
         registry.register(
             "parapet_guard_reloads",
             "Files and keys loaded anew while running, by what and result; after a failure the last good ones stay",
-            metrics.reloads.clone(),
+            reloads.clone(),
         );
-        metrics
+        Self { caches, reloads }
     }
 
     pub(crate) fn looked_up(&self, cache: CacheName, age: Option<Duration>) {
-        let result = if age.is_some() { "hit" } else { "miss" };
-        self.lookups.get_or_create(&LookUp { cache, result }).inc();
-        if let Some(age) = age {
-            self.ages.get_or_create(&Of { cache }).observe(age.as_secs_f64());
+        let counters = &self.caches[cache as usize];
+        match age {
+            None => {
+                counters.misses.inc();
+            }
+            Some(age) => {
+                counters.hits.inc();
+                counters.ages.observe(age.as_secs_f64());
+            }
         }
     }
 

@@ -35,7 +35,7 @@ const MAX_ERROR_STREAMS: usize = 1024;
 /// Serves a connection until it is over.
 pub(super) async fn serve<H: Handle>(
     stream: Accepted,
-    address: SocketAddr,
+    (address, worker): (SocketAddr, usize),
     handler: Arc<H>,
     limits: &Limits,
     changed: Option<watch::Receiver<Arc<ServerTls>>>,
@@ -47,6 +47,7 @@ pub(super) async fn serve<H: Handle>(
         secure: matches!(stream, Accepted::Tls(_)),
         tunnel: Arc::clone(&tunnel),
         closing: closing.clone(),
+        worker,
         tunnels: Mutex::default(),
     });
     let report = {

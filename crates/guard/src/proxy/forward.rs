@@ -88,7 +88,8 @@ impl<D: Decide + 'static> Forward<D> {
         let admitted = match self.engine.admit(&parts, &client.peer, may_upgrade).await {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                take_unread(&parts, body).await;
+                // On the heap, as all that is rare: a request carries its state about wherever it goes.
+                Box::pin(take_unread(&parts, body)).await;
                 return Err(refusal);
             }
         };
@@ -98,11 +99,12 @@ impl<D: Decide + 'static> Forward<D> {
         let target = admitted.canonical.target.clone();
         if let Some(asked) = asked {
             let asked = tunnel::Asked { parts: asked, canonical: admitted.canonical };
-            return self.open_tunnel(parts, target, asked, client, place).await;
+            return Box::pin(self.open_tunnel(parts, target, asked, client, place)).await;
         }
         parts.extensions.clear();
         let outgoing = Request::from_parts(parts, Outgoing::new(body));
-        let answered = self.upstream.send(outgoing, target).await.map_err(|error| self.failed(&error))?;
+        let answered = self.upstream.send(outgoing, target, client.worker).await;
+        let answered = answered.map_err(|error| self.failed(&error))?;
         let mut answered = answered.map(|body| Answer::upstream(body, place));
         headers::scrub_response(answered.headers_mut());
         *answered.version_mut() = Version::HTTP_11;

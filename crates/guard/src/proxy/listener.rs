@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::places::Places;
 use super::strict::Accepted;
-use super::{Handle, Readiness, connection};
+use super::{Handle, Readiness, Workers, connection};
 use crate::metrics::Turned;
 use crate::{Limits, Metrics};
 
@@ -44,6 +44,7 @@ pub struct Listener {
     security: Security,
     limits: Arc<Limits>,
     metrics: Metrics,
+    workers: Arc<Workers>,
 }
 
 /// How the connections of a listener ended after the request to stop.
@@ -78,7 +79,14 @@ impl Listener {
         socket.bind(address)?;
         let tcp = socket.listen(BACKLOG)?;
         let address = tcp.local_addr()?;
-        Ok(Self { name, tcp, address, security, limits: Arc::new(limits), metrics })
+        let workers = Arc::new(Workers::here());
+        Ok(Self { name, tcp, address, security, limits: Arc::new(limits), metrics, workers })
+    }
+
+    /// With its connections on these threads.
+    #[must_use]
+    pub fn on(self, workers: Arc<Workers>) -> Self {
+        Self { workers, ..self }
     }
 
     /// Where it listens: the port, if 0 was asked for.
@@ -95,7 +103,7 @@ impl Listener {
         readiness: Readiness,
         shutdown: impl Future<Output = ()>,
     ) -> Drained {
-        let Self { name, tcp, address, security, limits, metrics } = self;
+        let Self { name, tcp, address, security, limits, metrics, workers } = self;
         let places = Places::new(limits.connections, limits.connections_per_address);
         let handshakes = Arc::new(Semaphore::new(limits.handshakes));
         let (close, closing) = watch::channel(false);
@@ -139,7 +147,8 @@ impl Listener {
             let (security, limits, metrics) = (security.clone(), Arc::clone(&limits), metrics.clone());
             let (handler, handshakes, closing) =
                 (Arc::clone(&handler), Arc::clone(&handshakes), closing.clone());
-            connections.spawn(async move {
+            let refused = metrics.clone();
+            let serve = move |stream: TcpStream, worker| async move {
                 let _held = (place, counted);
                 // Small answers should not wait for acknowledgements of earlier ones.
                 let _ = stream.set_nodelay(true);
@@ -160,8 +169,12 @@ impl Listener {
                         }
                     }
                 };
-                connection::serve(stream, peer, handler, &limits, changed, closing).await;
-            });
+                connection::serve(stream, (peer, worker), handler, &limits, changed, closing).await;
+            };
+            if let Err(error) = workers.spawn(&mut connections, workers.seat(), stream, serve) {
+                refused.turned_away(name, Turned::Accept);
+                tracing::warn!(listener = name, %error, "a connection can't be handed over");
+            }
         }
         drop(tcp);
         close.send_replace(true);

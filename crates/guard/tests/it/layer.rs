@@ -39,7 +39,7 @@ impl Decide for OnlyMetrics {
             expires: None,
         };
         Decision::Allow(Grant {
-            identity: Some(identity),
+            identity: Some(Arc::new(identity)),
             reason: AllowReason::Review,
             consumed: Consumed::Bearer,
         })

@@ -15,15 +15,20 @@ const PORTS: [u16; 2] = [80, 443];
 /// The upstream, and what keeps TLS towards it up to date, if it is spoken to by TLS.
 pub(super) fn upstream(
     settings: &Settings,
+    workers: usize,
     metrics: Metrics,
     certificate_metrics: parapet_pki::Metrics,
 ) -> anyhow::Result<(Upstream, Option<Reloader<UpstreamSource, ClientProfile>>)> {
     let asked = &settings.upstream;
     let plain = if asked.h2c { Protocol::H2c } else { Protocol::Http1 };
     let (engine, reloader) = match &asked.address {
-        UpstreamAddress::Unix { path } => {
-            (UpstreamSettings::new(Address::Unix { path: path.clone(), uid: None }, plain), None)
-        }
+        UpstreamAddress::Unix { path } => (
+            UpstreamSettings {
+                workers,
+                ..UpstreamSettings::new(Address::Unix { path: path.clone(), uid: None }, plain)
+            },
+            None,
+        ),
         UpstreamAddress::Tcp { tls, authority, base } => {
             let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
             let port = authority.port_u16().unwrap_or(PORTS[usize::from(*tls)]);
@@ -41,7 +46,7 @@ pub(super) fn upstream(
                 base => Some(CanonicalPath::parse(base, PathRules::Strict).context("--upstream: its path")?),
             };
             let address = Address::Tcp { host, port };
-            (UpstreamSettings { base_path, ..UpstreamSettings::new(address, protocol) }, reloader)
+            (UpstreamSettings { base_path, workers, ..UpstreamSettings::new(address, protocol) }, reloader)
         }
     };
     Ok((Upstream::new(engine, metrics), reloader))
