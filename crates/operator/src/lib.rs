@@ -1,11 +1,13 @@
 //! Reconciles the Elastic kinds: read, validate, build, apply, status.
 //! It doesn't know what the objects contain (`elastic` does) nor which node may go next (`orchestrate` does).
 
+pub mod certificates;
 pub mod cluster;
 pub mod controller;
 pub mod events;
 mod key;
 pub mod metrics;
 pub mod queue;
+pub mod settings;
 
 pub use key::{ApplicationKey, ObjectKey};
