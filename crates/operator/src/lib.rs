@@ -4,6 +4,7 @@
 pub mod certificates;
 pub mod cluster;
 pub mod controller;
+pub mod elasticsearch;
 pub mod events;
 mod key;
 pub mod metrics;
