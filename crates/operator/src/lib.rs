@@ -8,6 +8,7 @@ pub mod elasticsearch;
 pub mod events;
 mod key;
 pub mod metrics;
+pub mod pass;
 pub mod queue;
 pub mod settings;
 
