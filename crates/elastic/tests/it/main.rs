@@ -1,0 +1,6 @@
+//! Tests of `parapet-elastic`.
+
+mod built;
+mod pods;
+mod snapshots;
+mod template;
