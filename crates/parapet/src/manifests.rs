@@ -157,7 +157,8 @@ impl ClusterArguments {
         Ok(loaded)
     }
 
-    fn load(&self) -> anyhow::Result<Loaded> {
+    /// What is in the cluster.
+    pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
         let Self { context, kubeconfig } = self.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {

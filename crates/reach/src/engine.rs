@@ -11,6 +11,7 @@ mod address;
 mod classes;
 mod compile;
 mod edit;
+mod hairpin;
 mod labels;
 mod mentions;
 mod partition;

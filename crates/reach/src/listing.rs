@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::engine::{AddressRange, Endpoint, PodId, Reachability};
 use crate::entry;
 use crate::model::{Cluster, Direction, Pod};
-use crate::options::{IpBlockPods, Options};
+use crate::options::{Hairpin, IpBlockPods, Options};
 use crate::portset::{PortSet, Protocol};
 
 /// The name of what stands for every entry point (Ingress, Route, Gateway).
@@ -161,6 +161,9 @@ impl Listing {
         });
         let mut notes = notes(cluster);
         let entries = entry::connections(reachability, view, &mut notes);
+        if !view.compatible {
+            notes.extend(hairpins(reachability));
+        }
         for (workload, ports) in entries {
             let found = people.of_class[reachability.class_of(workload)].iter();
             let key = workload_key(&cluster.pods[workload.0]);
@@ -414,6 +417,28 @@ fn mode_dependent(cluster: &Cluster, options: &Options, view: &View, never: &Lis
 }
 
 /// What the cluster's objects leave open.
+/// Workloads that policies keep from themselves where they ask by a Service's name.
+fn hairpins(reachability: &Reachability<'_>) -> Vec<String> {
+    let cluster = reachability.cluster();
+    let mut told = BTreeMap::new();
+    for (index, pod) in cluster.pods.iter().enumerate().filter(|_| !cluster.services.is_empty()) {
+        let pod_id = PodId(index);
+        let behind = reachability.ports_behind_services(pod_id);
+        let closed = behind.difference(&reachability.through_service(pod_id));
+        if !closed.is_empty() {
+            told.insert(pod.workload_string(), closed);
+        }
+    }
+    let other = match reachability.options().hairpin {
+        Hairpin::Subject => ", where hairpin=allowed they can",
+        Hairpin::Allowed => ": a ClusterNetworkPolicy denies it",
+    };
+    let note = |(workload, ports): (String, PortSet)| {
+        format!("{workload}: pods can't reach themselves through their Service at {ports}{other}")
+    };
+    told.into_iter().map(note).collect()
+}
+
 fn notes(cluster: &Cluster) -> Vec<String> {
     let mut notes = Vec::new();
     let undeclared: Vec<&str> = cluster

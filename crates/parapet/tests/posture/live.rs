@@ -109,6 +109,18 @@ async fn a_live_cluster_is_read_as_its_manifests_are_and_what_may_not_be_listed_
     assert_eq!(live.out, from_files.out);
     assert!(live.out.contains("posture-live/web[Deployment] => posture-live/db[StatefulSet] : TCP 5432"));
 
+    // What applying manifests would change: nothing for those that are there, and what the policy's new port lets through.
+    let same = folder.parapet(&["reach", "diff", "objects.yaml", "--kubeconfig", &admin]);
+    assert_eq!((same.code, same.out.lines().count()), (0, 1), "{}{}", same.out, same.err);
+    folder.write("changed.yaml", &OBJECTS.replace("port: sql", "port: 9999"));
+    let changed = folder.parapet(&["reach", "diff", "changed.yaml", "--kubeconfig", &admin]);
+    assert_eq!(changed.code, 1, "{}", changed.err);
+    let line = "diff-type: changed, source: posture-live/web[Deployment], destination: posture-live/db[StatefulSet], \
+                cluster: TCP 5432, applied: TCP 9999";
+    assert_eq!(changed.out.lines().skip(2).collect::<Vec<_>>(), [line]);
+    let both = folder.parapet(&["reach", "diff", "objects.yaml", "changed.yaml", "--kubeconfig", &admin]);
+    assert_eq!(both.code, 2, "{}", both.err);
+
     let words = ["audit", "-o", "json", "--exit-zero", "--kubeconfig"];
     let audited = folder.parapet(&[&words[..], &[&admin]].concat());
     let expected = folder.parapet(&["audit", "-o", "json", "--exit-zero", "objects.yaml"]);

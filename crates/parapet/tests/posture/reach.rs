@@ -191,3 +191,28 @@ status: {phase: Running, podIPs: [{ip: 10.0.0.7}]}
     let by_pod = folder.parapet(&["reach", "check", "shop/web-1-abc", "shop/db", "5432", "live.yaml"]);
     assert_eq!(by_pod.code, 0, "{}", by_pod.err);
 }
+
+#[test]
+fn a_pod_that_asks_for_itself_by_a_services_name_is_judged_as_the_mode_says() {
+    let objects = "\
+{apiVersion: v1, kind: Pod, metadata: {name: es, namespace: a, labels: {app: es}}, spec: {containers: [{name: c, image: i}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: es, namespace: a}, spec: {selector: {app: es}, ports: [{port: 9200}]}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: deny, namespace: a}, spec: {podSelector: {}, policyTypes: [Ingress]}}
+";
+    let folder = Folder::of(&[("m.yaml", objects)]);
+    let check = |port: &str, mode: &str| {
+        let said = folder.parapet(&["reach", "check", "a/es", "a/es", port, "m.yaml", "--hairpin", mode]);
+        (said.code, said.out.lines().last().unwrap_or_default().to_owned())
+    };
+    let denied = "a/es[Pod] => a/es[Pod] at TCP 9200: denied (itself through its Service)".to_owned();
+    assert_eq!(check("9200", "subject"), (1, denied));
+    assert_eq!(check("9200", "allowed").0, 0);
+    // No Service forwards here: its own address is what is left, and nothing can close that.
+    assert_eq!(check("9300", "subject").0, 0);
+    let note = "a/es[Pod]: pods can't reach themselves through their Service at TCP 9200, where hairpin=allowed they can";
+    let list = |mode: &str| folder.parapet(&["reach", "list", "m.yaml", "--hairpin", mode]).out;
+    assert!(list("subject").contains(note), "{}", list("subject"));
+    assert!(!list("allowed").contains(note));
+}

@@ -7,7 +7,7 @@ use parapet_reach::model::{
     Action, AdminKind, AdminPeer, AdminPolicy, AdminRule, Block, Cluster, Direction, NetworkPolicy, Operator,
     Peer, Pod, PolicyPort, Rule, Selector, Subject, Tier,
 };
-use parapet_reach::{Endpoint, HostNetwork, IpBlockPods, Options, Protocol};
+use parapet_reach::{Endpoint, Hairpin, HostNetwork, IpBlockPods, Options, PodId, Protocol};
 
 pub(crate) struct Oracle<'a> {
     pub(crate) cluster: &'a Cluster,
@@ -37,6 +37,23 @@ impl Oracle<'_> {
         let port = (protocol, port);
         self.side(Direction::Egress, source, destination, port)
             && self.side(Direction::Ingress, destination, source, port)
+    }
+
+    /// A pod that asks for itself by a Service's name. In the mode that leaves it alone, only what ClusterNetworkPolicy says
+    /// counts: as if the pod's NetworkPolicies allowed everything, and the other kinds weren't there.
+    pub(crate) fn through_service(&self, pod: PodId, protocol: Protocol, port: u16) -> bool {
+        let mut cluster = self.cluster.clone();
+        if self.options.hairpin == Hairpin::Allowed {
+            cluster.admin_policies.retain(|policy| policy.kind == AdminKind::ClusterNetworkPolicy);
+            for policy in &mut cluster.network_policies {
+                policy.ingress = vec![Rule::default()];
+                policy.egress = vec![Rule::default()];
+            }
+        }
+        let oracle = Oracle { cluster: &cluster, options: self.options };
+        let end = Endpoint::Pod(pod);
+        oracle.side(Direction::Egress, end, end, (protocol, port))
+            && oracle.side(Direction::Ingress, end, end, (protocol, port))
     }
 
     fn side(&self, direction: Direction, subject: Endpoint, peer: Endpoint, port: Port) -> bool {

@@ -1,7 +1,7 @@
 //! On random clusters, the engine says what the oracle says: for every tuple, in rows, and after edits.
 
 use parapet_reach::model::Direction;
-use parapet_reach::{Change, Cluster, Endpoint, Options, PodId, Protocol, Reachability};
+use parapet_reach::{Change, Cluster, Endpoint, Hairpin, Options, PodId, Protocol, Reachability};
 use proptest::prelude::*;
 
 use crate::oracle::Oracle;
@@ -159,6 +159,26 @@ proptest! {
                 );
             }
             check_rows(&engine)?;
+        }
+    }
+
+    #[test]
+    fn a_pod_reaches_itself_through_a_service_as_the_mode_says(
+        cluster in random::cluster(4),
+        options in random::options(),
+        hairpin in prop::sample::select(vec![Hairpin::Subject, Hairpin::Allowed]),
+    ) {
+        let options = Options { hairpin, ..options };
+        let engine = Reachability::compute(&cluster, &options);
+        let oracle = Oracle { cluster: &cluster, options: &options };
+        for pod in 0..cluster.pods.len() {
+            let ports = engine.through_service(PodId(pod));
+            for protocol in Protocol::ALL {
+                for port in PORTS {
+                    let expected = oracle.through_service(PodId(pod), protocol, port);
+                    prop_assert_eq!(ports.contains(protocol, port), expected, "{} {:?} {}", pod, protocol, port);
+                }
+            }
         }
     }
 

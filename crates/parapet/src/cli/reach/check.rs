@@ -40,7 +40,11 @@ impl CheckArguments {
         let (protocol, port) = self.port;
         // A workload may only if each of its pods may: a verdict that some of them contradict would mislead.
         let mut verdicts = sources.iter().flat_map(|source| destinations.iter().map(|to| (*source, *to)));
-        let denied = verdicts.find(|(from, to)| !reachability.allowed(*from, *to, protocol, port));
+        let denied = verdicts.find(|(from, to)| !allowed(&reachability, *from, *to, (protocol, port)));
+        let through = match denied {
+            Some((from, to)) if from == to => " (itself through its Service)",
+            _ => "",
+        };
         let word = if denied.is_none() { "allowed" } else { "denied" };
         let (source, destination) = (reachability.name_of(sources[0]), reachability.name_of(destinations[0]));
         let answer = if self.json {
@@ -51,7 +55,10 @@ impl CheckArguments {
             });
             format!("{value}\n")
         } else {
-            format!("# modes: {options}\n{source} => {destination} at {} {port}: {word}\n", protocol.name())
+            format!(
+                "# modes: {options}\n{source} => {destination} at {} {port}: {word}{through}\n",
+                protocol.name()
+            )
         };
         input::write(&answer, None)?;
         Ok(if denied.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -85,6 +92,24 @@ impl CheckArguments {
 
     fn ends(&self, manifests: &Manifests) -> Result<(Vec<Endpoint>, Vec<Endpoint>), Failure> {
         Ok((endpoints(manifests, &self.source)?, endpoints(manifests, &self.destination)?))
+    }
+}
+
+/// A pod and itself: where a Service forwards to the port, through that Service, which is how one asks for oneself by name;
+/// at its own address, which no policy can close, where none does.
+fn allowed(
+    reachability: &Reachability<'_>,
+    from: Endpoint,
+    to: Endpoint,
+    (protocol, port): (Protocol, u16),
+) -> bool {
+    let by_address = reachability.allowed(from, to, protocol, port);
+    match (from, to) {
+        (Endpoint::Pod(pod), Endpoint::Pod(other)) if pod == other => {
+            let served = reachability.ports_behind_services(pod).contains(protocol, port);
+            by_address && (!served || reachability.through_service(pod).contains(protocol, port))
+        }
+        _ => by_address,
     }
 }
 

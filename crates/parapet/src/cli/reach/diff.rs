@@ -1,28 +1,43 @@
-//! `parapet reach diff`.
+//! `parapet reach diff`: two sets of manifests, or a live cluster and what would become of it.
 
+mod applied;
+
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Args;
+use parapet_manifest::{Limits, Source};
 use parapet_reach::Reachability;
 use parapet_reach::render::{self, Format};
 
 use super::input;
 use super::list::netpol_analyzers_modes;
-use crate::exit::{Failure, Reason};
-use crate::manifests::{ClusterArguments, ManifestArguments, ModeArguments};
+use crate::exit::{Failure, OrExit as _, Reason};
+use crate::manifests::{ClusterArguments, ManifestArguments, Manifests, ModeArguments};
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArguments {
-    /// The manifests before: a file or a folder
+    /// The manifests before: a file or a folder; with --context the manifests that are to be applied to that cluster
     #[arg(value_name = "BEFORE", required_unless_present = "dir1")]
     before: Option<PathBuf>,
     /// The manifests after
-    #[arg(value_name = "AFTER", required_unless_present = "dir2")]
+    #[arg(
+        value_name = "AFTER",
+        required_unless_present_any = ["dir2", "context", "kubeconfig"],
+        conflicts_with_all = ["context", "kubeconfig"]
+    )]
     after: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArguments,
     /// The manifests before, as netpol-analyzer names and reads them
-    #[arg(long, value_name = "DIR", requires = "dir2", conflicts_with = "before")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "dir2",
+        conflicts_with_all = ["before", "context", "kubeconfig"]
+    )]
     dir1: Option<PathBuf>,
     /// The manifests after
     #[arg(long, value_name = "DIR", requires = "dir1", conflicts_with = "after")]
@@ -55,28 +70,19 @@ pub(super) struct DiffArguments {
 impl DiffArguments {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let compatible = self.dir1.is_some();
-        let (Some(before), Some(after)) = (self.dir1.or(self.before), self.dir2.or(self.after)) else {
-            return Err(Failure::new(Reason::Usage, anyhow!("two sets of manifests are needed")));
-        };
         if matches!(self.output, Format::Svg | Format::Html | Format::Mermaid) {
             return Err(Failure::new(Reason::Usage, anyhow!("differences are txt, json, csv, md or dot")));
         }
-        let recursive = self.recursive || compatible;
-        let read = |path: PathBuf| {
-            let manifests = ManifestArguments {
-                filename: vec![path],
-                recursive,
-                default_namespace: self.default_namespace.clone(),
-                cluster: ClusterArguments::default(),
-            };
-            input::read(&manifests, self.fail, self.quiet)
-        };
-        let (before, after) = (read(before)?, read(after)?);
+        let (before, after) = self.read()?;
         let options = if compatible { netpol_analyzers_modes() } else { self.modes.options() };
         let one = Reachability::compute(&before.cluster, &options);
         let two = Reachability::compute(&after.cluster, &options);
         let lines = render::diff_lines(&one, &two, compatible);
-        let names = if compatible { ("dir1", "dir2") } else { ("before", "after") };
+        let names = match compatible {
+            true => ("dir1", "dir2"),
+            false if self.cluster.is_named() => ("cluster", "applied"),
+            false => ("before", "after"),
+        };
         let mut answer = String::new();
         if !compatible && self.output == Format::Text {
             answer += &format!("# modes: {options}\n");
@@ -89,5 +95,33 @@ impl DiffArguments {
             return Ok(ExitCode::SUCCESS);
         }
         Ok(ExitCode::FAILURE)
+    }
+
+    fn read(&self) -> Result<(Manifests, Manifests), Failure> {
+        let before = self.dir1.as_ref().or(self.before.as_ref());
+        let recursive = self.recursive || self.dir1.is_some();
+        if let Some(path) = before.filter(|_| self.cluster.is_named()) {
+            let source = Source::from_argument(path, recursive);
+            let changes = parapet_manifest::load(&[source], &Limits::default(), &mut io::stdin().lock());
+            let live = self.cluster.load().or_exit(Reason::Usage)?;
+            let after = applied::applied(&live, changes, &self.default_namespace);
+            let read = |loaded| {
+                input::checked(Manifests::of(loaded, &self.default_namespace), self.fail, self.quiet)
+            };
+            return Ok((read(live)?, read(after)?));
+        }
+        let (Some(before), Some(after)) = (before, self.dir2.as_ref().or(self.after.as_ref())) else {
+            return Err(Failure::new(Reason::Usage, anyhow!("two sets of manifests are needed")));
+        };
+        let read = |path: &PathBuf| {
+            let manifests = ManifestArguments {
+                filename: vec![path.clone()],
+                recursive,
+                default_namespace: self.default_namespace.clone(),
+                cluster: ClusterArguments::default(),
+            };
+            input::read(&manifests, self.fail, self.quiet)
+        };
+        Ok((read(before)?, read(after)?))
     }
 }

@@ -53,14 +53,18 @@ impl InputArguments {
     }
 }
 
-/// Reads manifests; a cluster without a single pod leaves nothing to say.
+/// Reads manifests, and says what is wrong with them.
 pub(super) fn read(arguments: &ManifestArguments, fail: bool, quiet: bool) -> Result<Manifests, Failure> {
     if arguments.filename.is_empty() && !arguments.cluster.is_named() {
         let error =
             anyhow!("no manifests: name files, folders, - for standard input, or a cluster with --context");
         return Err(Failure::new(Reason::Usage, error));
     }
-    let manifests = arguments.read()?;
+    checked(arguments.read()?, fail, quiet)
+}
+
+/// Says what is wrong with manifests; a cluster without a single pod leaves nothing to say.
+pub(super) fn checked(manifests: Manifests, fail: bool, quiet: bool) -> Result<Manifests, Failure> {
     if !quiet {
         manifests.report()?;
     }
