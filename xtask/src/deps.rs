@@ -78,6 +78,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// What tests may use besides: a real thing below where a fake would prove less. Nothing here reaches the binary.
 const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     ("parapet-demo", &["parapet-pki"]),
+    ("parapet-elastic", &["parapet-testbed"]),
     ("parapet-guard", &["parapet-testbed"]),
     ("parapet-listen", &["parapet-pki"]),
     ("parapet-operator", &["parapet-scripted-elasticsearch", "parapet-testbed"]),
