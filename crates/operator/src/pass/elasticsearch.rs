@@ -1,0 +1,111 @@
+//! A pass over one Elasticsearch, in the order in which each step needs what the one before made.
+//!
+//! Nothing here takes a node away yet: what [`parapet_orchestrate`] decides is carried out as far as it needs no answer of
+//! Elasticsearch, and the rest is reported as waiting.
+
+mod nodes;
+mod realm;
+mod state;
+mod status;
+mod transport;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use kube::Resource as _;
+use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, annotations, labels, names, validate};
+use parapet_elastic::{files, services};
+
+use super::http::{self, Http};
+use super::{Context, PassError, refused};
+use crate::ApplicationKey;
+use crate::certificates::Networking;
+use crate::cluster::{Custom, Followed};
+use crate::controller::Next;
+
+/// One pass.
+pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
+    let Some(found) = cx.cluster.application::<Elasticsearch>(&key.object.namespace, &key.object.name) else {
+        cx.forget(key).await?;
+        return Ok(Next::Wait);
+    };
+    let es = match &*found {
+        Custom::Valid(es) => es,
+        Custom::Unreadable(unreadable) => {
+            tracing::warn!(error = unreadable.error, "an Elasticsearch can't be read");
+            return Ok(Next::Wait);
+        }
+    };
+    if es.metadata.deletion_timestamp.is_some() || refused::unmanaged(&**es) {
+        return Ok(Next::Wait);
+    }
+    let errors = validate::elasticsearch(es, &cx.options.rules);
+    if !errors.is_empty() {
+        let why = refused::refuse(cx, &**es, &errors);
+        status::invalid(cx, es, &why).await?;
+        return Ok(Next::Wait);
+    }
+    refused::warn(cx, &**es, &validate::elasticsearch_warnings(es));
+    let mut followed = BTreeSet::new();
+    let ended = reconcile(cx, key, es, &mut followed).await;
+    cx.cluster.follow(key, followed);
+    if let Err(error) = &ended {
+        status::failed(cx, es, &error.to_string()).await?;
+    }
+    ended
+}
+
+async fn reconcile(
+    cx: &Context,
+    key: &ApplicationKey,
+    es: &Elasticsearch,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<Next, PassError> {
+    let objects = &cx.options.objects;
+    let (namespace, name) = (es.object_namespace(), es.object_name());
+    let version: StackVersion = es.spec.version.parse()?;
+    cx.apply(&files::elasticsearch_scripts(es)).await?;
+    for service in services::elasticsearch_fixed(es, objects) {
+        cx.apply(&service).await?;
+    }
+    if !services::has_remote_cluster_server(es) {
+        cx.remove::<Service>(namespace, &services::remote_cluster_name(es)).await?;
+    }
+    realm::reconcile(cx, es, followed).await?;
+    let live = stateful_sets(cx, es);
+    let pods = cx.cluster.labelled::<Pod>(Some(namespace), labels::CLUSTER_NAME, name);
+    let http = certificates(cx, es, followed).await?;
+    let transport = transport::reconcile(cx, es, &live, &pods, followed).await?;
+    cx.apply(&files::unicast_hosts(es, pods.iter().map(|pod| &**pod))).await?;
+    let settings_name = names::elasticsearch::file_settings(name);
+    let settings = cx.cluster.find::<Secret>(namespace, &settings_name).await?;
+    if let Some(settings) = files::file_settings(es, &version, settings.as_deref(), cx.now()) {
+        cx.apply(&settings).await?;
+    }
+    let keystore = super::keystore::gather(cx, es, es.spec.secure_settings.as_deref(), followed).await?;
+    if live.is_empty() && version.at_least(7, 17, 0) && es.annotation(annotations::ORCHESTRATION_HINTS).is_none() {
+        // A new cluster of such a version takes service accounts from its first node on: nobody needs to be asked.
+        let hints = r#"{"no_transient_settings":false,"service_accounts":true}"#.to_owned();
+        let hints = BTreeMap::from([(annotations::ORCHESTRATION_HINTS.to_owned(), Some(hints))]);
+        cx.cluster.annotate::<Elasticsearch>(es.meta(), &hints).await?;
+    }
+    let nodes = nodes::reconcile(cx, key, es, &version, &live, &pods, keystore).await?;
+    status::reconciled(cx, es, &version, &nodes, &pods).await?;
+    Ok(http.next.sooner(transport).sooner(nodes.next))
+}
+
+async fn certificates(cx: &Context, es: &Elasticsearch, followed: &mut BTreeSet<Followed>) -> Result<Http, PassError> {
+    let (namespace, name) = (es.object_namespace(), es.object_name());
+    let external = cx.cluster.get::<Service>(namespace, &names::http_service(Kind::Elasticsearch, name));
+    let internal = cx.cluster.get::<Service>(namespace, &services::internal_http_name(es));
+    let sets: Vec<String> = es.spec.node_sets.iter().map(|set| names::stateful_set(name, &set.name)).collect();
+    let networking =
+        Networking { external: external.as_deref(), internal: internal.as_deref(), stateful_sets: &sets };
+    http::http(cx, es, networking, followed).await
+}
+
+fn stateful_sets(cx: &Context, es: &Elasticsearch) -> Vec<Arc<StatefulSet>> {
+    cx.cluster.labelled::<StatefulSet>(Some(es.object_namespace()), labels::CLUSTER_NAME, es.object_name())
+}

@@ -1,0 +1,63 @@
+//! Users and roles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Secret;
+use parapet_api::{Application as _, Elasticsearch, labels, names};
+use parapet_elastic::users::{self, Realm, file_realm, read_provided};
+
+use crate::cluster::Followed;
+use crate::events::{News, Reason};
+use crate::pass::{Context, PassError, association, controller};
+
+/// Brings passwords, users and roles up to date. A Secret of the user's that isn't there or can't be read is told of and
+/// left out.
+pub(super) async fn reconcile(
+    cx: &Context,
+    es: &Elasticsearch,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<(), PassError> {
+    let (namespace, name) = (es.object_namespace(), es.object_name());
+    let auth = &es.spec.auth;
+    let mut brought = BTreeMap::new();
+    for secret in auth.file_realm.iter().chain(&auth.roles).filter_map(|one| one.secret_name.as_deref()) {
+        followed.insert(Followed::secret(namespace, secret));
+        if let Some(found) = cx.cluster.fetch::<Secret>(namespace, secret).await? {
+            brought.insert(secret, found);
+        }
+    }
+    let (provided, problems) = read_provided(es, &|name| brought.get(name).cloned());
+    for problem in &problems {
+        let news = News::warning(Reason::Unexpected, "UserConfiguration", problem.to_string());
+        cx.events.tell(controller(parapet_api::Kind::Elasticsearch), es, news);
+    }
+    let elastic_name = names::elasticsearch::elastic_user(name);
+    let elastic = if auth.disable_elastic_user || provided.has_elastic_user() {
+        cx.remove::<Secret>(namespace, &elastic_name).await?;
+        None
+    } else {
+        let live = cx.cluster.find::<Secret>(namespace, &elastic_name).await?;
+        let desired = users::elastic_user(es, live.as_deref(), &mut cx.random());
+        Some(cx.apply(&desired).await?.object)
+    };
+    let live = cx.cluster.find::<Secret>(namespace, &names::elasticsearch::internal_users(name)).await?;
+    let internal = cx.apply(&users::internal_users(es, live.as_deref(), &mut cx.random())).await?.object;
+    let associated: Vec<Secret> = cx
+        .cluster
+        .labelled::<Secret>(Some(namespace), labels::CLUSTER_NAME, name)
+        .iter()
+        .filter(|secret| association::is_user(secret))
+        .map(|secret| (**secret).clone())
+        .collect();
+    let live = cx.cluster.find::<Secret>(namespace, &names::elasticsearch::file_realm(name)).await?;
+    let realm = Realm {
+        elastic: elastic.as_deref(),
+        internal: &internal,
+        associated: &associated,
+        provided: &provided,
+        live: live.as_deref(),
+    };
+    let realm = file_realm(es, &realm, &cx.hasher, &mut cx.random())?;
+    cx.apply(&realm).await?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! A pass over one Kibana.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Resource as _;
+use parapet_api::{Application as _, Kibana, KibanaStatus, Kind, StackVersion, annotations, labels, names, validate};
+use parapet_elastic::association::AssociationKind;
+use parapet_elastic::config::{self, Association, EncryptionKeys};
+use parapet_elastic::deployment::{self, kibana_replacement};
+use parapet_elastic::{files, pod, services};
+
+use super::association::{Bound, associate};
+use super::http::{self, Http};
+use super::{Context, PassError, keystore, refused, stateless};
+use crate::ApplicationKey;
+use crate::cluster::{Custom, Followed};
+use crate::controller::Next;
+
+/// One pass.
+pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
+    let Some(found) = cx.cluster.application::<Kibana>(&key.object.namespace, &key.object.name) else {
+        cx.forget(key).await?;
+        return Ok(Next::Wait);
+    };
+    let kibana = match &*found {
+        Custom::Valid(kibana) => kibana,
+        Custom::Unreadable(unreadable) => {
+            tracing::warn!(error = unreadable.error, "a Kibana can't be read");
+            return Ok(Next::Wait);
+        }
+    };
+    if kibana.metadata.deletion_timestamp.is_some() || refused::unmanaged(&**kibana) {
+        return Ok(Next::Wait);
+    }
+    let mut followed = BTreeSet::new();
+    let ended = reconcile(cx, kibana, &mut followed).await;
+    cx.cluster.follow(key, followed);
+    ended
+}
+
+async fn reconcile(cx: &Context, kibana: &Kibana, followed: &mut BTreeSet<Followed>) -> Result<Next, PassError> {
+    let selector = &kibana.spec.elasticsearch_ref.target;
+    let bound = associate(cx, kibana, AssociationKind::KibanaElasticsearch, selector, followed).await?;
+    let before = kibana.status.clone().unwrap_or_default();
+    stateless::changed_state(cx, kibana, "elasticsearchRef", before.elasticsearch_association_status, bound.state());
+    if let Some(next) = stateless::waiting(cx, kibana, &bound) {
+        write_status(cx, kibana, &bound, None).await?;
+        return Ok(next);
+    }
+    let errors = validate::kibana(kibana, &cx.options.rules);
+    if !errors.is_empty() {
+        refused::refuse(cx, kibana, &errors);
+        write_status(cx, kibana, &bound, None).await?;
+        return Ok(Next::Wait);
+    }
+    refused::warn(cx, kibana, &validate::kibana_warnings(kibana));
+    let established = match &bound {
+        Bound::Established(established) => Some(&**established),
+        Bound::Unset | Bound::Waiting { .. } => None,
+    };
+    let objects = &cx.options.objects;
+    let service = cx.apply(&services::kibana(kibana, objects)).await?.object;
+    let http = http::http(cx, kibana, http::by_service(&service), followed).await?;
+    let version: StackVersion = kibana.spec.version.parse()?;
+    let mut next = http.next;
+    if stateless::may_run(cx, kibana, &version, established.as_slice()) {
+        deploy(cx, kibana, &version, established, &http, followed).await?;
+    } else {
+        next = next.sooner(Next::After(super::UNDER_WAY));
+    }
+    let name = names::generated(Kind::Kibana, kibana.object_name(), &[]);
+    let live = cx.cluster.get::<Deployment>(kibana.object_namespace(), &name);
+    let pods = pods(cx, kibana);
+    let running = live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::KIBANA_VERSION));
+    write_status(cx, kibana, &bound, running).await?;
+    Ok(next)
+}
+
+async fn deploy(
+    cx: &Context,
+    kibana: &Kibana,
+    version: &StackVersion,
+    target: Option<&super::association::Established>,
+    http: &Http,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<(), PassError> {
+    let objects = &cx.options.objects;
+    let association = target.map(|target| Association { conf: &target.conf, credentials: target.credentials.clone() });
+    let config_name = names::generated(Kind::Kibana, kibana.object_name(), &["config"]);
+    let live = cx.cluster.find::<Secret>(kibana.object_namespace(), &config_name).await?;
+    let keys = EncryptionKeys::kept_or_made(live.as_deref(), &mut cx.random());
+    let inputs = config::KibanaInputs { elasticsearch: association.as_ref(), keys: &keys };
+    let yml = config::kibana(kibana, &inputs, objects).map_err(|source| refused_config(kibana, source))?;
+    let secret = cx.apply(&config::kibana_secret(kibana, &yml, live.as_deref())).await?.object;
+    cx.apply(&files::kibana_scripts(kibana)).await?;
+    let keystore = keystore::gather(cx, kibana, kibana.spec.secure_settings.as_deref(), followed).await?;
+    let text = secret.data.as_ref().and_then(|data| data.get("kibana.yml")).map(|text| text.0.clone()).unwrap_or_default();
+    let authority = target.and_then(|target| target.authority.as_deref());
+    let parts = [Some(&*text), keystore.as_deref(), authority, http.leaf.as_deref()];
+    let hash = stateless::config_hash(parts.into_iter().flatten());
+    let name = names::generated(Kind::Kibana, kibana.object_name(), &[]);
+    let live = cx.cluster.get::<Deployment>(kibana.object_namespace(), &name);
+    let pods = pods(cx, kibana);
+    let versions = pods.iter().filter_map(|pod| pod.metadata.labels.as_ref()?.get(labels::KIBANA_VERSION)).map(String::as_str);
+    let replacement = kibana_replacement(versions, &kibana.spec.version);
+    let ca = target.filter(|target| target.conf.ca_cert_provided).map(|target| target.conf.ca_secret_name.as_str());
+    let build = |hash: &str| {
+        let pod = pod::PodInputs { settings: objects, version, config_hash: hash, keystore: keystore.is_some() };
+        deployment::kibana(kibana, pod::kibana(kibana, &pod::KibanaInputs { pod, elasticsearch_ca: ca }), replacement)
+    };
+    super::deploy(cx, live.as_deref(), annotations::KIBANA_CONFIG_HASH, &hash, build).await
+}
+
+fn pods(cx: &Context, kibana: &Kibana) -> Vec<std::sync::Arc<Pod>> {
+    cx.cluster.labelled::<Pod>(Some(kibana.object_namespace()), labels::KIBANA_NAME, kibana.object_name())
+}
+
+fn refused_config(kibana: &Kibana, source: config::ConfigError) -> PassError {
+    PassError::Config { of: format!("Kibana {}", kibana.object_name()), source }
+}
+
+async fn write_status(
+    cx: &Context,
+    kibana: &Kibana,
+    bound: &Bound,
+    running: Option<stateless::Running>,
+) -> Result<(), PassError> {
+    let state = bound.state();
+    let mut status = KibanaStatus {
+        count: Some(0),
+        association_status: state,
+        elasticsearch_association_status: state,
+        observed_generation: kibana.metadata.generation,
+        ..KibanaStatus::default()
+    };
+    if let Some(running) = running {
+        status.selector = running.selector;
+        status.count = Some(running.count);
+        status.available_nodes = Some(running.available);
+        status.version = running.version;
+        status.health = Some(running.health);
+    }
+    cx.cluster.write_status::<Kibana>(kibana.meta(), &status).await?;
+    Ok(())
+}

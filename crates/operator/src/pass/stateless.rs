@@ -1,0 +1,101 @@
+//! What Kibana and APM Server have in common: a Deployment whose pods read their configuration once, at their start.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use parapet_api::{Application, Health, StackVersion};
+use parapet_elastic::association::{Gate, gate};
+use parapet_elastic::compare::short_hash;
+
+use super::association::{Bound, Established};
+use super::{Context, controller};
+use crate::controller::Next;
+use crate::events::{News, Reason};
+
+/// Tells of a reference that doesn't hold yet, and when to look again.
+pub(super) fn waiting<K: Application>(cx: &Context, object: &K, bound: &Bound) -> Option<Next> {
+    let Bound::Waiting { why, again, .. } = bound else { return None };
+    let news = News::warning(Reason::AssociationError, "AssociationConfiguration", why.clone());
+    cx.events.tell(controller(K::KIND), object, news);
+    Some(again.map_or(Next::Wait, Next::After))
+}
+
+/// Tells of a reference whose state changed, with the old and the new one in brackets.
+pub(super) fn changed_state<K: Application>(
+    cx: &Context,
+    object: &K,
+    what: &'static str,
+    old: Option<parapet_api::AssociationState>,
+    new: Option<parapet_api::AssociationState>,
+) {
+    if old == new {
+        return;
+    }
+    let text = |state: Option<parapet_api::AssociationState>| state.map(|state| format!("{state:?}")).unwrap_or_default();
+    let note = format!("The reference {what} changed from [{}] to [{}]", text(old), text(new));
+    cx.events.tell(controller(K::KIND), object, News::normal(Reason::AssociationStatusChange, "StatusUpdate", note));
+}
+
+/// Whether the application may run its version beside its targets' yet; if not, it is told of and stays as it is.
+pub(super) fn may_run<K: Application>(cx: &Context, object: &K, version: &StackVersion, targets: &[&Established]) -> bool {
+    for target in targets.iter().filter(|target| !target.external) {
+        let runs: Option<StackVersion> = target.conf.version.parse().ok();
+        let why = match gate(version, runs.as_ref()) {
+            Gate::Open => continue,
+            Gate::Unknown => format!("{} waits until the version of {} is known", K::KIND.name(), target.conf.url),
+            Gate::Older(older) => {
+                format!("{} {version} waits until {} runs it; now it runs {older}", K::KIND.name(), target.conf.url)
+            }
+        };
+        cx.events.tell(controller(K::KIND), object, News::warning(Reason::Delayed, "VersionCheck", why));
+        return false;
+    }
+    cx.events.over(object, Reason::Delayed);
+    true
+}
+
+/// The hash of everything that pods read only when they start, each part with its length before it.
+pub(super) fn config_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut content = Vec::new();
+    for part in parts {
+        content.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        content.extend(part);
+    }
+    short_hash(&content)
+}
+
+/// What a status says of a Deployment and its pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Running {
+    /// For the scale subresource.
+    pub(super) selector: Option<String>,
+    /// How many there are.
+    pub(super) count: i32,
+    /// How many are ready.
+    pub(super) available: i32,
+    /// The lowest version of any pod.
+    pub(super) version: Option<String>,
+    /// Green if the Deployment is available.
+    pub(super) health: Health,
+}
+
+/// Reads the Deployment and its pods, whose label `version_label` has their version.
+pub(super) fn running<'a>(
+    deployment: &Deployment,
+    pods: impl IntoIterator<Item = &'a Pod>,
+    version_label: &str,
+) -> Running {
+    let spec = deployment.spec.as_ref();
+    let labels = spec.and_then(|spec| spec.selector.match_labels.as_ref());
+    let selector = labels.map(|all| all.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","));
+    let status = deployment.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let available = conditions.iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
+    let version_of = |pod: &Pod| pod.metadata.labels.as_ref()?.get(version_label)?.parse::<StackVersion>().ok();
+    Running {
+        selector,
+        count: status.and_then(|status| status.replicas).unwrap_or_default(),
+        available: status.and_then(|status| status.available_replicas).unwrap_or_default(),
+        version: pods.into_iter().filter_map(version_of).min().map(|version| version.to_string()),
+        health: if available { Health::Green } else { Health::Red },
+    }
+}
