@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -11,11 +11,13 @@ use parapet_reach::model::Cluster;
 use parapet_reach::{DecodeOptions, Endpoint, IpBlockPods, PodId, Protocol, Reachability};
 use serde_json::Value;
 
-use crate::random::{OUTSIDE, cluster};
+use crate::random::{Family, OUTSIDE, cluster};
 use crate::topology::{Topology, missing, net};
 use crate::worker::{Order, Outcome, PORTS};
 use crate::{matrix, nft};
 
+/// Where the kernel shows its SCTP sockets, if it has any.
+const SCTP: &str = "/proc/net/sctp";
 /// Mismatches that are printed.
 const PRINTED: usize = 20;
 
@@ -36,15 +38,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let seed = options.seed.unwrap_or_else(rand::random);
     let cases = cases(options, seed)?;
-    let pods: BTreeSet<Ipv4Addr> = cases.iter().flat_map(|case| addresses(&case.objects)).collect();
-    let all: Vec<Ipv4Addr> = pods.into_iter().chain(OUTSIDE).collect();
+    let pods: BTreeSet<IpAddr> = cases.iter().flat_map(|case| addresses(&case.objects)).collect();
+    let all: Vec<IpAddr> = pods.into_iter().chain(OUTSIDE).collect();
     let topology = Topology::make(&all)?;
     let mut workers: Vec<Worker> = all
         .iter()
         .enumerate()
         .map(|(index, address)| Worker::start(&topology, index, *address))
         .collect::<Result<_>>()?;
-    let mut probes = 0_u64;
+    let (mut probes, mut v6) = (0_u64, 0_u64);
     let mut allowed = 0_u64;
     let mut wrong = Vec::new();
     let mut failed = 0;
@@ -59,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let said = Said::of(case)?;
         // Everybody is asked before anybody's answer is awaited: they probe at the same time.
         let here: Vec<usize> = (0..all.len()).filter(|index| said.knows(all[*index])).collect();
-        let targets: Vec<Ipv4Addr> = here.iter().map(|index| all[*index]).collect();
+        let targets: Vec<IpAddr> = here.iter().map(|index| all[*index]).collect();
         for index in &here {
             let targets = targets.iter().copied().filter(|target| *target != all[*index]).collect();
             workers[*index].ask(&Order { round, targets })?;
@@ -76,6 +78,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
                 // Nobody here has a say about two addresses outside.
                 let expect = said.allowed(source, target, protocol, port);
                 probes += 1;
+                v6 += u64::from(target.is_ipv6());
                 allowed += u64::from(outcome == Outcome::Allowed);
                 let agrees = match outcome {
                     Outcome::Allowed => expect,
@@ -96,14 +99,20 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     drop(workers);
     println!(
-        "seed {seed}: {} clusters, {probes} probes ({allowed} allowed), {} mismatches",
+        "seed {seed}: {} clusters, {probes} probes ({v6} over IPv6, {allowed} allowed), {} mismatches",
         cases.len(),
         wrong.len()
     );
+    if !Path::new(SCTP).exists() {
+        println!(
+            "SCTP is left to the tables and the oracle: this kernel has no SCTP sockets ({SCTP} is missing)"
+        );
+    }
     wrong.iter().take(PRINTED).for_each(|line| println!("{line}"));
     println!("{} passed, {failed} failed", cases.len() - failed);
     // A check in which everything is allowed, or nothing, would prove nothing.
     ensure!(allowed > 0 && allowed < probes, "every probe had the same outcome");
+    ensure!(v6 > 0 || options.clusters < 2, "nothing was probed over IPv6");
     if !wrong.is_empty() {
         bail!("the kernel and the engine disagree; --seed {seed} repeats it");
     }
@@ -118,7 +127,12 @@ struct Case {
 fn cases(options: &Options, seed: u64) -> Result<Vec<Case>> {
     let random = (0..options.clusters).map(|index| Case {
         name: format!("random cluster {index}"),
-        objects: cluster(seed.wrapping_add(u64::from(index)), options.pods),
+        // By turns of IPv4 and of IPv6.
+        objects: cluster(
+            seed.wrapping_add(u64::from(index)),
+            options.pods,
+            if index % 2 == 0 { Family::V4 } else { Family::V6 },
+        ),
     });
     let mut cases: Vec<Case> = random.collect();
     if let Some(path) = &options.matrix {
@@ -127,14 +141,14 @@ fn cases(options: &Options, seed: u64) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-fn addresses(objects: &[Value]) -> impl Iterator<Item = Ipv4Addr> {
+fn addresses(objects: &[Value]) -> impl Iterator<Item = IpAddr> {
     objects.iter().filter_map(|object| object["status"]["podIP"].as_str()?.parse().ok())
 }
 
 /// What the engine says of one case.
 struct Said {
-    verdicts: Vec<(Ipv4Addr, Ipv4Addr, parapet_reach::PortSet)>,
-    known: Vec<Ipv4Addr>,
+    verdicts: Vec<(IpAddr, IpAddr, parapet_reach::PortSet)>,
+    known: Vec<IpAddr>,
 }
 
 impl Said {
@@ -145,15 +159,14 @@ impl Said {
         // The kernel's blocks cover whatever has the address.
         let options = parapet_reach::Options { ip_block_pods: IpBlockPods::Always, ..Default::default() };
         let reach = Reachability::compute(&cluster, &options);
-        let mut ends: Vec<(Ipv4Addr, Endpoint)> = Vec::new();
+        let mut ends: Vec<(IpAddr, Endpoint)> = Vec::new();
         for (index, pod) in cluster.pods.iter().enumerate() {
-            for address in &pod.addresses {
-                if let std::net::IpAddr::V4(address) = address {
-                    ends.push((*address, Endpoint::Pod(PodId(index))));
-                }
-            }
+            ends.extend(pod.addresses.iter().map(|address| (*address, Endpoint::Pod(PodId(index)))));
         }
-        ends.extend(OUTSIDE.map(|address| (address, Endpoint::Address(address.into()))));
+        // Nobody talks to another family.
+        let is_v6 = ends.first().is_some_and(|(address, _)| address.is_ipv6());
+        let outside = OUTSIDE.into_iter().filter(|address| address.is_ipv6() == is_v6);
+        ends.extend(outside.map(|address| (address, Endpoint::Address(address))));
         let mut verdicts = Vec::new();
         for (source, from) in &ends {
             for (target, to) in ends.iter().filter(|(target, _)| target != source) {
@@ -164,11 +177,11 @@ impl Said {
         Ok(Self { verdicts, known: ends.into_iter().map(|(address, _)| address).collect() })
     }
 
-    fn knows(&self, address: Ipv4Addr) -> bool {
+    fn knows(&self, address: IpAddr) -> bool {
         self.known.contains(&address)
     }
 
-    fn allowed(&self, source: Ipv4Addr, target: Ipv4Addr, protocol: Protocol, port: u16) -> bool {
+    fn allowed(&self, source: IpAddr, target: IpAddr, protocol: Protocol, port: u16) -> bool {
         let at =
             self.verdicts.binary_search_by_key(&(source, target), |(source, target, _)| (*source, *target));
         at.is_ok_and(|at| self.verdicts[at].2.contains(protocol, port))
@@ -183,7 +196,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(topology: &Topology, index: usize, address: Ipv4Addr) -> Result<Self> {
+    fn start(topology: &Topology, index: usize, address: IpAddr) -> Result<Self> {
         let own = std::env::current_exe().context("this program has no path")?;
         let mut child = Command::new("nsenter")
             .arg(net(&topology.namespace(index)))

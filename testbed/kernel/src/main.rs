@@ -14,7 +14,7 @@ mod random;
 mod topology;
 mod worker;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -45,7 +45,7 @@ enum Command {
     #[command(hide = true)]
     Worker {
         /// The namespace's address
-        address: Ipv4Addr,
+        address: IpAddr,
     },
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 #[derive(Debug)]
 struct Pod<'a> {
     object: &'a Value,
-    address: Ipv4Addr,
+    address: IpAddr,
 }
 
 /// The ruleset of a cluster: pods have `status.podIP`.
@@ -33,7 +33,7 @@ pub(crate) fn ruleset(objects: &[Value]) -> String {
                 continue;
             }
             let chain = format!("{}_{index}", direction.to_lowercase());
-            map.push(format!("{} : jump {chain}", pod.address));
+            map.push((pod.address, format!("{} : jump {chain}", pod.address)));
             let _ = writeln!(chains, "  chain {chain} {{");
             for policy in policies {
                 rules(policy, direction, pod, &pods, objects, &mut chains);
@@ -41,9 +41,16 @@ pub(crate) fn ruleset(objects: &[Value]) -> String {
             chains.push_str("    meta l4proto tcp reject with tcp reset\n    reject with icmpx type admin-prohibited\n  }\n");
         }
     }
-    let jump = |field: &str, map: &[String]| match map {
-        [] => String::new(),
-        map => format!("    ip {field} vmap {{ {} }}\n", map.join(", ")),
+    let jump = |field: &str, map: &[(IpAddr, String)]| {
+        let mut text = String::new();
+        for (family, is_v6) in [("ip", false), ("ip6", true)] {
+            let jumps = map.iter().filter(|(address, _)| address.is_ipv6() == is_v6);
+            let jumps: Vec<&str> = jumps.map(|(_, jump)| jump.as_str()).collect();
+            if !jumps.is_empty() {
+                let _ = writeln!(text, "    {family} {field} vmap {{ {} }}", jumps.join(", "));
+            }
+        }
+        text
     };
     format!(
         "flush ruleset\ntable inet policies {{\n{chains}  chain forward {{\n    type filter hook forward priority 0; policy accept;\n    \
@@ -143,7 +150,8 @@ fn rules(
                                 let address = pods[*peer].address;
                                 let _ = writeln!(
                                     out,
-                                    "    ip {field} {address} {protocol} dport {number} return"
+                                    "    {} {field} {address} {protocol} dport {number} return",
+                                    family(&address.to_string())
                                 );
                             }
                         }
@@ -170,9 +178,10 @@ fn addresses(
     if let Some(cidr) = peer["ipBlock"]["cidr"].as_str() {
         let except: Vec<&str> =
             peer["ipBlock"]["except"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let mut matched = format!("ip {field} {cidr}");
+        let family = family(cidr);
+        let mut matched = format!("{family} {field} {cidr}");
         if !except.is_empty() {
-            let _ = write!(matched, " ip {field} != {{ {} }}", except.join(", "));
+            let _ = write!(matched, " {family} {field} != {{ {} }}", except.join(", "));
         }
         // Names of ports have no meaning for addresses.
         return (Some(matched), Vec::new());
@@ -200,7 +209,14 @@ fn addresses(
         .map(|(index, _)| index)
         .collect();
     let listed: Vec<String> = members.iter().map(|index| pods[*index].address.to_string()).collect();
-    ((!listed.is_empty()).then(|| format!("ip {field} {{ {} }}", listed.join(", "))), members)
+    let matched =
+        listed.first().map(|first| format!("{} {field} {{ {} }}", family(first), listed.join(", ")));
+    (matched, members)
+}
+
+/// The keyword for an address, or a block of them. The pods of a cluster are of one family.
+fn family(text: &str) -> &'static str {
+    if text.contains(':') { "ip6" } else { "ip" }
 }
 
 fn named(pod: &Value, name: &str, protocol: &str) -> BTreeSet<u64> {

@@ -1,6 +1,9 @@
 //! Random clusters as objects: few labels, few ports and many kinds of rules, so that they meet each other often.
+//!
+//! A cluster's pods have addresses of one family: a pod with two is covered by a block as soon as one of them is, but a
+//! packet has one of them only. Blocks are of both families, since a rule may name either.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
@@ -15,13 +18,23 @@ const VALUES: [&str; 3] = ["a", "b", "c"];
 const NAMES: [&str; 2] = ["http", "admin"];
 
 /// Addresses outside of every cluster: in and out of the blocks that policies name.
-pub(crate) const OUTSIDE: [Ipv4Addr; 4] = [
-    Ipv4Addr::new(192, 0, 2, 10),
-    Ipv4Addr::new(192, 0, 2, 130),
-    Ipv4Addr::new(198, 51, 100, 7),
-    Ipv4Addr::new(203, 0, 113, 200),
+pub(crate) const OUTSIDE: [IpAddr; 8] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 130)),
+    IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)),
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 200)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x10)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0x8000, 0, 0, 0, 0x10)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 7)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 3, 0, 0, 0, 0, 0xc8)),
 ];
-const BLOCKS: [(&str, &[&str]); 6] = [
+const BLOCKS: [(&str, &[&str]); 12] = [
+    ("::/0", &[]),
+    ("::/0", &["2001:db8:1::/48"]),
+    ("2001:db8:1::/48", &["2001:db8:1:8000::/49"]),
+    ("2001:db8:2::/48", &[]),
+    ("fd00:77::/125", &[]),
+    ("fd00:77::/120", &["fd00:77::4/126", "fd00:77::9/128"]),
     ("0.0.0.0/0", &[]),
     ("0.0.0.0/0", &["192.0.2.0/24"]),
     ("192.0.2.0/24", &["192.0.2.128/25"]),
@@ -30,13 +43,24 @@ const BLOCKS: [(&str, &[&str]); 6] = [
     ("10.77.0.0/24", &["10.77.0.4/30", "10.77.0.9/32"]),
 ];
 
+/// Which addresses the pods of a cluster have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
 /// The address of a pod.
-pub(crate) fn pod_address(index: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, 0, index.saturating_add(1))
+fn pod_address(family: Family, index: u8) -> IpAddr {
+    let last = index.saturating_add(1);
+    match family {
+        Family::V4 => Ipv4Addr::new(10, 77, 0, last).into(),
+        Family::V6 => Ipv6Addr::new(0xfd00, 0x77, 0, 0, 0, 0, 0, last.into()).into(),
+    }
 }
 
 /// The objects of one cluster.
-pub(crate) fn cluster(seed: u64, pods: u8) -> Vec<Value> {
+pub(crate) fn cluster(seed: u64, pods: u8, family: Family) -> Vec<Value> {
     let rng = &mut SmallRng::seed_from_u64(seed);
     let mut objects: Vec<Value> = NAMESPACES
         .iter()
@@ -52,11 +76,12 @@ pub(crate) fn cluster(seed: u64, pods: u8) -> Vec<Value> {
                 ports.push(json!({"name": name, "containerPort": pick(rng, &PORTS), "protocol": protocol}));
             }
         }
+        let address = pod_address(family, index);
         objects.push(json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": format!("p{index}"), "namespace": pick(rng, &NAMESPACES), "labels": labels(rng)},
             "spec": {"containers": [{"name": "main", "image": "x", "ports": ports}]},
-            "status": {"phase": "Running", "podIP": pod_address(index), "podIPs": [{"ip": pod_address(index)}]},
+            "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]},
         }));
     }
     for index in 0..rng.random_range(1..7) {

@@ -2,24 +2,24 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// The address that every namespace sends everything to; nobody has it, a permanent neighbour stands for it.
-const GATEWAY: &str = "169.254.1.1";
+/// The addresses that every namespace sends everything to; nobody has them, a permanent neighbour stands for each.
+const GATEWAYS: [&str; 2] = ["169.254.1.1", "fe80::1"];
 
 /// The namespaces of one check; removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Topology {
     prefix: String,
-    addresses: Vec<Ipv4Addr>,
+    addresses: Vec<IpAddr>,
 }
 
 impl Topology {
     /// Makes the node and a namespace for each of `addresses`.
-    pub(crate) fn make(addresses: &[Ipv4Addr]) -> Result<Self> {
+    pub(crate) fn make(addresses: &[IpAddr]) -> Result<Self> {
         let topology = Self { prefix: format!("ppk{}", std::process::id()), addresses: addresses.to_vec() };
         topology.build()?;
         Ok(topology)
@@ -41,8 +41,8 @@ impl Topology {
         for index in 0..self.addresses.len() {
             let _ = writeln!(namespaces, "netns add {}", self.namespace(index));
         }
-        batch(None, &namespaces)?;
-        let mut wires = String::new();
+        batch(None, false, &namespaces)?;
+        let (mut wires, mut routes) = (String::new(), [String::new(), String::new()]);
         for (index, address) in self.addresses.iter().enumerate() {
             let there = self.namespace(index);
             let (near, far) = (mac(1, index), mac(2, index));
@@ -51,21 +51,32 @@ impl Topology {
                 "link add v{index} address {near} type veth peer name eth0 address {far} netns {there}"
             );
             let _ = writeln!(wires, "link set v{index} up");
-            let _ = writeln!(wires, "route add {address}/32 dev v{index}");
-            let _ = writeln!(wires, "neigh add {address} lladdr {far} dev v{index} nud permanent");
+            let routes = &mut routes[usize::from(address.is_ipv6())];
+            let _ = writeln!(routes, "route add {} dev v{index}", alone(*address));
+            let _ = writeln!(routes, "neigh add {address} lladdr {far} dev v{index} nud permanent");
         }
-        batch(Some(&node), &wires)?;
+        // The node's own addresses are good at once: until then it can't answer a refused probe.
+        let settings = "cd /proc/sys/net/ipv6/conf && for f in all default; do echo 0 > $f/accept_dad; done";
+        run(Command::new("nsenter").arg(net(&node)).args(["sh", "-c", settings]), None)?;
+        batch(Some(&node), false, &wires)?;
+        batch(Some(&node), false, &routes[0])?;
+        batch(Some(&node), true, &routes[1])?;
         for (index, address) in self.addresses.iter().enumerate() {
             let near = mac(1, index);
+            let gateway = GATEWAYS[usize::from(address.is_ipv6())];
+            // An address that nobody else has need not be asked for.
+            let (nodad, scope) = if address.is_ipv6() { (" nodad", "") } else { ("", " scope link") };
             let text = format!(
-                "link set lo up\naddr add {address}/32 dev eth0\nlink set eth0 up\nroute add {GATEWAY} dev eth0 scope link\n\
-                 neigh add {GATEWAY} lladdr {near} dev eth0 nud permanent\nroute add default via {GATEWAY} dev eth0\n"
+                "link set lo up\naddr add {} dev eth0{nodad}\nlink set eth0 up\nroute add {gateway} dev eth0{scope}\n\
+                 neigh add {gateway} lladdr {near} dev eth0 nud permanent\nroute add default via {gateway} dev eth0\n",
+                alone(*address)
             );
-            batch(Some(&self.namespace(index)), &text)?;
+            batch(Some(&self.namespace(index)), address.is_ipv6(), &text)?;
         }
         // The node only routes; and it answers each refused probe, which the kernel would otherwise ration.
         let settings = "cd /proc/sys/net/ipv4 && echo 1 > ip_forward && echo 0 > icmp_ratelimit && echo 0 > icmp_ratemask \
-                        && for f in conf/*/rp_filter; do echo 0 > $f; done";
+                        && for f in conf/*/rp_filter; do echo 0 > $f; done \
+                        && cd /proc/sys/net/ipv6 && echo 1 > conf/all/forwarding && echo 0 > icmp/ratelimit && echo 0 > icmp/ratemask";
         run(Command::new("nsenter").arg(net(&node)).args(["sh", "-c", settings]), None)?;
         // With a ruleset loaded, flows are tracked; a finished one is forgotten at once, or the table would fill up.
         self.load(&crate::nft::ruleset(&[]))?;
@@ -122,8 +133,16 @@ fn mac(side: u8, index: usize) -> String {
     format!("02:70:61:{side:02x}:{:02x}:{:02x}", index >> 8, index & 0xff)
 }
 
-fn batch(namespace: Option<&str>, lines: &str) -> Result<()> {
+/// The block of one address.
+fn alone(address: IpAddr) -> String {
+    format!("{address}/{}", if address.is_ipv6() { 128 } else { 32 })
+}
+
+fn batch(namespace: Option<&str>, v6: bool, lines: &str) -> Result<()> {
     let mut command = Command::new("ip");
+    if v6 {
+        command.arg("-6");
+    }
     if let Some(namespace) = namespace {
         command.args(["-n", namespace]);
     }

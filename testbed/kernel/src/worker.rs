@@ -1,7 +1,7 @@
 //! Inside of one namespace: echoes on every port, and probes others when told.
 
 use std::io::{self, BufRead as _, ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const FIRST_SOURCE_PORT: u16 = 20_000;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) round: u16,
-    pub(crate) targets: Vec<Ipv4Addr>,
+    pub(crate) targets: Vec<IpAddr>,
 }
 
 /// What came of one probe.
@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
 }
 
 /// Serves on `address` and answers orders, a line each, until its input ends.
-pub(crate) fn run(address: Ipv4Addr) -> Result<()> {
+pub(crate) fn run(address: IpAddr) -> Result<()> {
     for port in PORTS {
         let listener =
             TcpListener::bind((address, port)).with_context(|| format!("failed to listen on {port}"))?;
@@ -57,7 +57,7 @@ pub(crate) fn run(address: Ipv4Addr) -> Result<()> {
         let outcomes: Vec<Outcome> = order
             .targets
             .iter()
-            .flat_map(|target| PORTS.map(|port| SocketAddrV4::new(*target, port)))
+            .flat_map(|target| PORTS.map(|port| SocketAddr::new(*target, port)))
             .flat_map(|target| [tcp(target), udp(address, target, order.round)])
             .collect();
         serde_json::to_writer(&mut out, &outcomes).context("failed to answer")?;
@@ -66,8 +66,8 @@ pub(crate) fn run(address: Ipv4Addr) -> Result<()> {
     Ok(())
 }
 
-fn tcp(target: SocketAddrV4) -> Outcome {
-    match TcpStream::connect_timeout(&target.into(), PATIENCE) {
+fn tcp(target: SocketAddr) -> Outcome {
+    match TcpStream::connect_timeout(&target, PATIENCE) {
         Ok(mut connection) => {
             // Closed by us, so that the port in time-wait is ours, and a new one each time.
             let _ = connection.shutdown(std::net::Shutdown::Write);
@@ -78,7 +78,7 @@ fn tcp(target: SocketAddrV4) -> Outcome {
     }
 }
 
-fn udp(address: Ipv4Addr, target: SocketAddrV4, round: u16) -> Outcome {
+fn udp(address: IpAddr, target: SocketAddr, round: u16) -> Outcome {
     let asked = || -> io::Result<()> {
         let socket = UdpSocket::bind((address, FIRST_SOURCE_PORT + round))?;
         socket.connect(target)?;
