@@ -124,7 +124,9 @@ impl Context {
         ]);
         for secret in self.cluster.labelled::<Secret>(Some(&owner.namespace), OWNER_NAME, &owner.name) {
             let labels = secret.metadata.labels.as_ref();
-            let is_so = |(label, value): (&&str, &&str)| labels.and_then(|all| all.get(*label)).map(String::as_str) == Some(*value);
+            let is_so = |(label, value): (&&str, &&str)| {
+                labels.and_then(|all| all.get(*label)).map(String::as_str) == Some(*value)
+            };
             if wanted.iter().all(is_so) {
                 self.cluster.delete::<Secret>(&secret.metadata, Deletion::default()).await?;
             }

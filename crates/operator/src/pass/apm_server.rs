@@ -64,7 +64,11 @@ fn established(bound: &Bound) -> Option<&Established> {
     }
 }
 
-async fn reconcile(cx: &Context, apm: &ApmServer, followed: &mut BTreeSet<Followed>) -> Result<Next, PassError> {
+async fn reconcile(
+    cx: &Context,
+    apm: &ApmServer,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<Next, PassError> {
     let (to_es, to_kibana) = (&apm.spec.elasticsearch_ref.target, &apm.spec.kibana_ref);
     let links = Links {
         elasticsearch: associate(cx, apm, AssociationKind::ApmElasticsearch, to_es, followed).await?,
@@ -74,7 +78,9 @@ async fn reconcile(cx: &Context, apm: &ApmServer, followed: &mut BTreeSet<Follow
     let (es_state, kibana_state) = (links.elasticsearch.state(), links.kibana.state());
     stateless::changed_state(cx, apm, "elasticsearchRef", before.elasticsearch_association_status, es_state);
     stateless::changed_state(cx, apm, "kibanaRef", before.kibana_association_status, kibana_state);
-    let waits = [&links.elasticsearch, &links.kibana].into_iter().filter_map(|bound| stateless::waiting(cx, apm, bound));
+    let waits = [&links.elasticsearch, &links.kibana]
+        .into_iter()
+        .filter_map(|bound| stateless::waiting(cx, apm, bound));
     if let Some(next) = waits.reduce(Next::sooner) {
         write_status(cx, apm, &links, None).await?;
         return Ok(next);
@@ -99,7 +105,8 @@ async fn reconcile(cx: &Context, apm: &ApmServer, followed: &mut BTreeSet<Follow
     }
     let live = cx.cluster.get::<Deployment>(apm.object_namespace(), &deployment_name(apm));
     let pods = cx.cluster.labelled::<Pod>(Some(apm.object_namespace()), labels::APM_NAME, apm.object_name());
-    let running = live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::APM_VERSION));
+    let running =
+        live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::APM_VERSION));
     write_status(cx, apm, &links, running).await?;
     Ok(next)
 }
@@ -128,8 +135,12 @@ async fn deploy(
         target.as_ref().map(|(_, credentials)| credentials.clone())
     };
     let (es_credentials, kibana_credentials) = (association(&es), association(&kibana));
-    let es = es.as_ref().zip(es_credentials).map(|((conf, _), credentials)| Association { conf, credentials });
-    let kibana = kibana.as_ref().zip(kibana_credentials).map(|((conf, _), credentials)| Association { conf, credentials });
+    let es =
+        es.as_ref().zip(es_credentials).map(|((conf, _), credentials)| Association { conf, credentials });
+    let kibana = kibana
+        .as_ref()
+        .zip(kibana_credentials)
+        .map(|((conf, _), credentials)| Association { conf, credentials });
     let inputs = config::ApmServerInputs { elasticsearch: es.as_ref(), kibana: kibana.as_ref() };
     let refused = |source| PassError::Config { of: format!("APM Server {}", apm.object_name()), source };
     let yml = config::apm_server(apm, &inputs).map_err(refused)?;
@@ -137,11 +148,20 @@ async fn deploy(
     let live = cx.cluster.find::<Secret>(namespace, &config_name).await?;
     let secret = cx.apply(&config::apm_server_secret(apm, &yml, live.as_deref())).await?.object;
     let keystore = keystore::gather(cx, apm, apm.spec.secure_settings.as_deref(), followed).await?;
-    let value = |secret: &Secret, key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|text| text.0.clone()).unwrap_or_default();
+    let value = |secret: &Secret, key: &str| {
+        secret.data.as_ref().and_then(|data| data.get(key)).map(|text| text.0.clone()).unwrap_or_default()
+    };
     let (text, token) = (value(&secret, "apm-server.yml"), value(&token, "secret-token"));
     let authority = |target: Option<&'_ Established>| target.and_then(|target| target.authority.clone());
     let (es_ca, kibana_ca) = (authority(links.elasticsearch()), authority(links.kibana()));
-    let parts = [Some(&*text), Some(&*token), keystore.as_deref(), es_ca.as_deref(), kibana_ca.as_deref(), http.leaf.as_deref()];
+    let parts = [
+        Some(&*text),
+        Some(&*token),
+        keystore.as_deref(),
+        es_ca.as_deref(),
+        kibana_ca.as_deref(),
+        http.leaf.as_deref(),
+    ];
     let hash = stateless::config_hash(parts.into_iter().flatten());
     let live = cx.cluster.get::<Deployment>(namespace, &deployment_name(apm));
     let ca = |target: Option<&'_ Established>| {
@@ -149,7 +169,8 @@ async fn deploy(
     };
     let (elasticsearch_ca, kibana_ca) = (ca(links.elasticsearch()), ca(links.kibana()));
     let build = |hash: &str| {
-        let pod = pod::PodInputs { settings: objects, version, config_hash: hash, keystore: keystore.is_some() };
+        let pod =
+            pod::PodInputs { settings: objects, version, config_hash: hash, keystore: keystore.is_some() };
         let inputs = pod::ApmServerInputs {
             pod,
             elasticsearch_ca: elasticsearch_ca.as_deref(),

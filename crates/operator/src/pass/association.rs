@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::PostParams;
 use kube::Api;
+use kube::api::PostParams;
 use parapet_api::{
-    Application, AssociationState, Elasticsearch, Kibana, Kind, ObjectSelector, StackVersion, annotations, labels, names,
+    Application, AssociationState, Elasticsearch, Kibana, Kind, ObjectSelector, StackVersion, annotations,
+    labels, names,
 };
 use parapet_elastic::association::{
-    AssociationKind, Conf, Target, apm_user_roles, authority_copy, external, has_authority, password_user, service_account,
-    service_url,
+    AssociationKind, Conf, Target, apm_user_roles, authority_copy, external, has_authority, password_user,
+    service_account, service_url,
 };
 use parapet_elastic::compare::changed;
 use parapet_elastic::config::Credentials;
@@ -102,7 +103,16 @@ pub(super) async fn associate<K: Managed>(
     }
     match kind.target() {
         Kind::Elasticsearch => match link.target::<Elasticsearch>(&target) {
-            Ok(es) => link.bind(&target, selector, &es, running(es.status.as_ref().and_then(|s| s.version.as_deref())), followed).await,
+            Ok(es) => {
+                link.bind(
+                    &target,
+                    selector,
+                    &es,
+                    running(es.status.as_ref().and_then(|s| s.version.as_deref())),
+                    followed,
+                )
+                .await
+            }
             Err(why) => Ok(Bound::pending(why)),
         },
         Kind::Kibana | Kind::ApmServer => match link.target::<Kibana>(&target) {
@@ -168,7 +178,10 @@ impl<K: Managed> Link<'_, K> {
         };
         followed.insert(Followed::ours(Resource::Service, target.namespace, &service));
         let Some(found) = cx.cluster.find::<Service>(target.namespace, &service).await? else {
-            return Ok(Bound::pending(format!("the Service {}/{service} doesn't exist yet", target.namespace)));
+            return Ok(Bound::pending(format!(
+                "the Service {}/{service} doesn't exist yet",
+                target.namespace
+            )));
         };
         let url = match service_url(&found, target.namespace) {
             Ok(url) => url,
@@ -186,7 +199,10 @@ impl<K: Managed> Link<'_, K> {
                 let copy = authority_copy(self.kind, self.referrer, target, public);
                 kept.insert((copy.metadata.namespace.clone(), copy.metadata.name.clone()));
                 let applied = cx.cluster.apply(&copy, changed).await?.object;
-                has_authority(public).then(|| applied.data.clone().unwrap_or_default().remove("ca.crt")).flatten().map(|ca| ca.0)
+                has_authority(public)
+                    .then(|| applied.data.clone().unwrap_or_default().remove("ca.crt"))
+                    .flatten()
+                    .map(|ca| ca.0)
             }
             None => None,
         };
@@ -197,14 +213,17 @@ impl<K: Managed> Link<'_, K> {
                 target.namespace, target.name
             )));
         }
-        let (auth_secret_name, auth_secret_key, credentials) = self.credentials(target, es, account, &mut kept).await?;
+        let (auth_secret_name, auth_secret_key, credentials) =
+            self.credentials(target, es, account, &mut kept).await?;
         self.remove_leftovers(&kept).await?;
         let conf = Conf {
             auth_secret_name,
             auth_secret_key,
             is_service_account: account,
             ca_cert_provided: authority.is_some(),
-            ca_secret_name: public.map(|_| self.kind.authority_secret(self.referrer.object_name())).unwrap_or_default(),
+            ca_secret_name: public
+                .map(|_| self.kind.authority_secret(self.referrer.object_name()))
+                .unwrap_or_default(),
             url,
             version: version.as_ref().map(ToString::to_string).unwrap_or_default(),
             ..Conf::default()
@@ -252,7 +271,12 @@ impl<K: Managed> Link<'_, K> {
         cx.cluster.apply(&secrets.elasticsearch, changed).await?;
         let applied = cx.cluster.apply(&secrets.referrer, changed).await?.object;
         let key = if account { "token".to_owned() } else { user };
-        let conf = Conf { auth_secret_name: secret_name.clone(), auth_secret_key: key.clone(), is_service_account: account, ..Conf::default() };
+        let conf = Conf {
+            auth_secret_name: secret_name.clone(),
+            auth_secret_key: key.clone(),
+            is_service_account: account,
+            ..Conf::default()
+        };
         let credentials = Credentials::read(&conf, &applied).ok_or_else(|| PassError::Incomplete {
             what: "Secret",
             name: secret_name.clone(),
@@ -275,14 +299,20 @@ impl<K: Managed> Link<'_, K> {
         };
         // Nobody here may assume that it can be asked: it counts as being of the referrer's version.
         match external(&secret, self.referrer.version()) {
-            Err(error) => Ok(Bound::Waiting { state: AssociationState::Failed, why: error.to_string(), again: None }),
+            Err(error) => {
+                Ok(Bound::Waiting { state: AssociationState::Failed, why: error.to_string(), again: None })
+            }
             Ok(conf) => {
                 let credentials = Credentials::read(&conf, &secret).ok_or_else(|| PassError::Incomplete {
                     what: "Secret",
                     name: name.to_owned(),
                     missing: conf.auth_secret_key.clone(),
                 })?;
-                let authority = conf.ca_cert_provided.then(|| secret.data.unwrap_or_default().remove("ca.crt")).flatten().map(|ca| ca.0);
+                let authority = conf
+                    .ca_cert_provided
+                    .then(|| secret.data.unwrap_or_default().remove("ca.crt"))
+                    .flatten()
+                    .map(|ca| ca.0);
                 self.tell(&conf).await?;
                 Ok(Bound::Established(Box::new(Established { conf, credentials, authority, external: true })))
             }
@@ -292,7 +322,8 @@ impl<K: Managed> Link<'_, K> {
     /// The referrer's account, as reviews know it.
     fn account(&self) -> String {
         let whole = serde_json::to_value(self.referrer).unwrap_or_default();
-        let name = whole["spec"]["serviceAccountName"].as_str().filter(|name| !name.is_empty()).unwrap_or("default");
+        let name =
+            whole["spec"]["serviceAccountName"].as_str().filter(|name| !name.is_empty()).unwrap_or("default");
         format!("system:serviceaccount:{}:{name}", self.referrer.object_namespace())
     }
 
@@ -335,7 +366,10 @@ impl<K: Managed> Link<'_, K> {
         self.remove_leftovers(kept).await
     }
 
-    async fn remove_leftovers(&self, kept: &BTreeSet<(Option<String>, Option<String>)>) -> Result<(), PassError> {
+    async fn remove_leftovers(
+        &self,
+        kept: &BTreeSet<(Option<String>, Option<String>)>,
+    ) -> Result<(), PassError> {
         let own = self.kind.labels(self.referrer);
         remove_secrets(self.cx, &own, kept).await
     }
@@ -361,7 +395,12 @@ async fn remove_secrets(
 }
 
 /// A referrer is gone: what it left with its targets goes too. What it owned is Kubernetes' to collect.
-pub(super) async fn referrer_is_gone(cx: &Context, kind: Kind, namespace: &str, name: &str) -> Result<(), PassError> {
+pub(super) async fn referrer_is_gone(
+    cx: &Context,
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+) -> Result<(), PassError> {
     let domain = match kind {
         Kind::Kibana => "kibanaassociation.k8s.elastic.co",
         Kind::ApmServer => "apmassociation.k8s.elastic.co",
@@ -376,7 +415,9 @@ pub(super) async fn referrer_is_gone(cx: &Context, kind: Kind, namespace: &str, 
 
 /// Whether all nodes of a cluster take service accounts, as was found out once and written down.
 pub(super) fn hints_service_accounts(es: &Elasticsearch) -> bool {
-    let hints = es.annotation(annotations::ORCHESTRATION_HINTS).and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let hints = es
+        .annotation(annotations::ORCHESTRATION_HINTS)
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     hints.is_some_and(|hints| hints["service_accounts"] == true)
 }
 

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::Resource as _;
-use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, annotations, labels, names, validate};
+use parapet_api::{
+    Application as _, Elasticsearch, Kind, StackVersion, annotations, labels, names, validate,
+};
 use parapet_elastic::{files, services};
 
 use super::http::{self, Http};
@@ -85,7 +87,10 @@ async fn reconcile(
         cx.apply(&settings).await?;
     }
     let keystore = super::keystore::gather(cx, es, es.spec.secure_settings.as_deref(), followed).await?;
-    if live.is_empty() && version.at_least(7, 17, 0) && es.annotation(annotations::ORCHESTRATION_HINTS).is_none() {
+    if live.is_empty()
+        && version.at_least(7, 17, 0)
+        && es.annotation(annotations::ORCHESTRATION_HINTS).is_none()
+    {
         // A new cluster of such a version takes service accounts from its first node on: nobody needs to be asked.
         let hints = r#"{"no_transient_settings":false,"service_accounts":true}"#.to_owned();
         let hints = BTreeMap::from([(annotations::ORCHESTRATION_HINTS.to_owned(), Some(hints))]);
@@ -96,11 +101,16 @@ async fn reconcile(
     Ok(http.next.sooner(transport).sooner(nodes.next))
 }
 
-async fn certificates(cx: &Context, es: &Elasticsearch, followed: &mut BTreeSet<Followed>) -> Result<Http, PassError> {
+async fn certificates(
+    cx: &Context,
+    es: &Elasticsearch,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<Http, PassError> {
     let (namespace, name) = (es.object_namespace(), es.object_name());
     let external = cx.cluster.get::<Service>(namespace, &names::http_service(Kind::Elasticsearch, name));
     let internal = cx.cluster.get::<Service>(namespace, &services::internal_http_name(es));
-    let sets: Vec<String> = es.spec.node_sets.iter().map(|set| names::stateful_set(name, &set.name)).collect();
+    let sets: Vec<String> =
+        es.spec.node_sets.iter().map(|set| names::stateful_set(name, &set.name)).collect();
     let networking =
         Networking { external: external.as_deref(), internal: internal.as_deref(), stateful_sets: &sets };
     http::http(cx, es, networking, followed).await

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Resource as _;
-use parapet_api::{Application as _, Kibana, KibanaStatus, Kind, StackVersion, annotations, labels, names, validate};
+use parapet_api::{
+    Application as _, Kibana, KibanaStatus, Kind, StackVersion, annotations, labels, names, validate,
+};
 use parapet_elastic::association::AssociationKind;
 use parapet_elastic::config::{self, Association, EncryptionKeys};
 use parapet_elastic::deployment::{self, kibana_replacement};
@@ -40,11 +42,21 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     ended
 }
 
-async fn reconcile(cx: &Context, kibana: &Kibana, followed: &mut BTreeSet<Followed>) -> Result<Next, PassError> {
+async fn reconcile(
+    cx: &Context,
+    kibana: &Kibana,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<Next, PassError> {
     let selector = &kibana.spec.elasticsearch_ref.target;
     let bound = associate(cx, kibana, AssociationKind::KibanaElasticsearch, selector, followed).await?;
     let before = kibana.status.clone().unwrap_or_default();
-    stateless::changed_state(cx, kibana, "elasticsearchRef", before.elasticsearch_association_status, bound.state());
+    stateless::changed_state(
+        cx,
+        kibana,
+        "elasticsearchRef",
+        before.elasticsearch_association_status,
+        bound.state(),
+    );
     if let Some(next) = stateless::waiting(cx, kibana, &bound) {
         write_status(cx, kibana, &bound, None).await?;
         return Ok(next);
@@ -73,7 +85,8 @@ async fn reconcile(cx: &Context, kibana: &Kibana, followed: &mut BTreeSet<Follow
     let name = names::generated(Kind::Kibana, kibana.object_name(), &[]);
     let live = cx.cluster.get::<Deployment>(kibana.object_namespace(), &name);
     let pods = pods(cx, kibana);
-    let running = live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::KIBANA_VERSION));
+    let running =
+        live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::KIBANA_VERSION));
     write_status(cx, kibana, &bound, running).await?;
     Ok(next)
 }
@@ -87,7 +100,8 @@ async fn deploy(
     followed: &mut BTreeSet<Followed>,
 ) -> Result<(), PassError> {
     let objects = &cx.options.objects;
-    let association = target.map(|target| Association { conf: &target.conf, credentials: target.credentials.clone() });
+    let association =
+        target.map(|target| Association { conf: &target.conf, credentials: target.credentials.clone() });
     let config_name = names::generated(Kind::Kibana, kibana.object_name(), &["config"]);
     let live = cx.cluster.find::<Secret>(kibana.object_namespace(), &config_name).await?;
     let keys = EncryptionKeys::kept_or_made(live.as_deref(), &mut cx.random());
@@ -96,19 +110,34 @@ async fn deploy(
     let secret = cx.apply(&config::kibana_secret(kibana, &yml, live.as_deref())).await?.object;
     cx.apply(&files::kibana_scripts(kibana)).await?;
     let keystore = keystore::gather(cx, kibana, kibana.spec.secure_settings.as_deref(), followed).await?;
-    let text = secret.data.as_ref().and_then(|data| data.get("kibana.yml")).map(|text| text.0.clone()).unwrap_or_default();
+    let text = secret
+        .data
+        .as_ref()
+        .and_then(|data| data.get("kibana.yml"))
+        .map(|text| text.0.clone())
+        .unwrap_or_default();
     let authority = target.and_then(|target| target.authority.as_deref());
     let parts = [Some(&*text), keystore.as_deref(), authority, http.leaf.as_deref()];
     let hash = stateless::config_hash(parts.into_iter().flatten());
     let name = names::generated(Kind::Kibana, kibana.object_name(), &[]);
     let live = cx.cluster.get::<Deployment>(kibana.object_namespace(), &name);
     let pods = pods(cx, kibana);
-    let versions = pods.iter().filter_map(|pod| pod.metadata.labels.as_ref()?.get(labels::KIBANA_VERSION)).map(String::as_str);
+    let versions = pods
+        .iter()
+        .filter_map(|pod| pod.metadata.labels.as_ref()?.get(labels::KIBANA_VERSION))
+        .map(String::as_str);
     let replacement = kibana_replacement(versions, &kibana.spec.version);
-    let ca = target.filter(|target| target.conf.ca_cert_provided).map(|target| target.conf.ca_secret_name.as_str());
+    let ca = target
+        .filter(|target| target.conf.ca_cert_provided)
+        .map(|target| target.conf.ca_secret_name.as_str());
     let build = |hash: &str| {
-        let pod = pod::PodInputs { settings: objects, version, config_hash: hash, keystore: keystore.is_some() };
-        deployment::kibana(kibana, pod::kibana(kibana, &pod::KibanaInputs { pod, elasticsearch_ca: ca }), replacement)
+        let pod =
+            pod::PodInputs { settings: objects, version, config_hash: hash, keystore: keystore.is_some() };
+        deployment::kibana(
+            kibana,
+            pod::kibana(kibana, &pod::KibanaInputs { pod, elasticsearch_ca: ca }),
+            replacement,
+        )
     };
     super::deploy(cx, live.as_deref(), annotations::KIBANA_CONFIG_HASH, &hash, build).await
 }

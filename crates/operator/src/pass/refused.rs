@@ -8,7 +8,8 @@ use crate::events::{News, Reason};
 
 /// Whether the operator leaves an object alone. Both spellings of the wish are honoured.
 pub(super) fn unmanaged<K: Application>(object: &K) -> bool {
-    object.annotation(annotations::MANAGED) == Some("false") || object.annotation(annotations::PAUSE) == Some("true")
+    object.annotation(annotations::MANAGED) == Some("false")
+        || object.annotation(annotations::PAUSE) == Some("true")
 }
 
 /// Tells of what is wrong, in one sentence as `kubectl` would print it.
@@ -25,6 +26,10 @@ pub(super) fn warn<K: Application>(cx: &Context, object: &K, warnings: &[Warning
         cx.events.over(object, Reason::Validation);
     }
     for warning in warnings {
-        cx.events.tell(controller(K::KIND), object, News::warning(Reason::Validation, "Validation", warning.to_string()));
+        cx.events.tell(
+            controller(K::KIND),
+            object,
+            News::warning(Reason::Validation, "Validation", warning.to_string()),
+        );
     }
 }

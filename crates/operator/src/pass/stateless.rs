@@ -30,20 +30,37 @@ pub(super) fn changed_state<K: Application>(
     if old == new {
         return;
     }
-    let text = |state: Option<parapet_api::AssociationState>| state.map(|state| format!("{state:?}")).unwrap_or_default();
+    let text = |state: Option<parapet_api::AssociationState>| {
+        state.map(|state| format!("{state:?}")).unwrap_or_default()
+    };
     let note = format!("The reference {what} changed from [{}] to [{}]", text(old), text(new));
-    cx.events.tell(controller(K::KIND), object, News::normal(Reason::AssociationStatusChange, "StatusUpdate", note));
+    cx.events.tell(
+        controller(K::KIND),
+        object,
+        News::normal(Reason::AssociationStatusChange, "StatusUpdate", note),
+    );
 }
 
 /// Whether the application may run its version beside its targets' yet; if not, it is told of and stays as it is.
-pub(super) fn may_run<K: Application>(cx: &Context, object: &K, version: &StackVersion, targets: &[&Established]) -> bool {
+pub(super) fn may_run<K: Application>(
+    cx: &Context,
+    object: &K,
+    version: &StackVersion,
+    targets: &[&Established],
+) -> bool {
     for target in targets.iter().filter(|target| !target.external) {
         let runs: Option<StackVersion> = target.conf.version.parse().ok();
         let why = match gate(version, runs.as_ref()) {
             Gate::Open => continue,
-            Gate::Unknown => format!("{} waits until the version of {} is known", K::KIND.name(), target.conf.url),
+            Gate::Unknown => {
+                format!("{} waits until the version of {} is known", K::KIND.name(), target.conf.url)
+            }
             Gate::Older(older) => {
-                format!("{} {version} waits until {} runs it; now it runs {older}", K::KIND.name(), target.conf.url)
+                format!(
+                    "{} {version} waits until {} runs it; now it runs {older}",
+                    K::KIND.name(),
+                    target.conf.url
+                )
             }
         };
         cx.events.tell(controller(K::KIND), object, News::warning(Reason::Delayed, "VersionCheck", why));
@@ -86,11 +103,14 @@ pub(super) fn running<'a>(
 ) -> Running {
     let spec = deployment.spec.as_ref();
     let labels = spec.and_then(|spec| spec.selector.match_labels.as_ref());
-    let selector = labels.map(|all| all.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","));
+    let selector = labels
+        .map(|all| all.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","));
     let status = deployment.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let available = conditions.iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
-    let version_of = |pod: &Pod| pod.metadata.labels.as_ref()?.get(version_label)?.parse::<StackVersion>().ok();
+    let available =
+        conditions.iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
+    let version_of =
+        |pod: &Pod| pod.metadata.labels.as_ref()?.get(version_label)?.parse::<StackVersion>().ok();
     Running {
         selector,
         count: status.and_then(|status| status.replicas).unwrap_or_default(),

@@ -95,8 +95,12 @@ async fn build(
     let text = group.yml.text();
     let computed = stateless::config_hash([Some(text.as_bytes()), keystore].into_iter().flatten());
     let hash = kept_config_hash(live.map(|live| &**live), live_config.as_deref(), &text, computed);
-    let inputs =
-        PodInputs { settings: &cx.options.objects, version, config_hash: &hash, keystore: keystore.is_some() };
+    let inputs = PodInputs {
+        settings: &cx.options.objects,
+        version,
+        config_hash: &hash,
+        keystore: keystore.is_some(),
+    };
     let template = pod::elasticsearch(es, group.set, &group.roles.labels(version), &inputs);
     let count = u32::try_from(group.set.count).unwrap_or_default();
     let object = stateful_set(es, group.set, template, live.map_or(group.set.count, |live| replicas(live)));

@@ -6,9 +6,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod as LivePod;
 use parapet_api::{Application as _, Elasticsearch, StackVersion, annotations, labels, names};
 use parapet_elastic::compare::changed;
-use parapet_orchestrate::{
-    Budget, Desired, Disabled, Live, NodeSet, Observed, Pod, Role, Roles, State,
-};
+use parapet_orchestrate::{Budget, Desired, Disabled, Live, NodeSet, Observed, Pod, Role, Roles, State};
 
 /// A StatefulSet as it should be, the number of replicas aside.
 pub(super) struct Wanted {
@@ -101,7 +99,8 @@ fn pod(live: &LivePod) -> Option<Pod> {
     let status = live.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    let restarts = containers.iter().find(|one| one.name == "elasticsearch").map_or(0, |one| one.restart_count);
+    let restarts =
+        containers.iter().find(|one| one.name == "elasticsearch").map_or(0, |one| one.restart_count);
     Some(Pod {
         ordinal: names::elasticsearch::ordinal(&set, &name)?,
         uid: live.metadata.uid.clone().unwrap_or_default(),

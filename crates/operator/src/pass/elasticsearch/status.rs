@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
 use parapet_api::{
-    Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health, Phase, StackVersion, labels,
+    Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health, Phase,
+    StackVersion, labels,
 };
 use parapet_orchestrate::{in_progress, phase};
 
@@ -41,7 +42,8 @@ pub(super) async fn reconciled(
 ) -> Result<(), PassError> {
     let mut status = fresh(es);
     let now = cx.now();
-    status.available_nodes = Some(i32::try_from(pods.iter().filter(|pod| ready(pod)).count()).unwrap_or(i32::MAX));
+    status.available_nodes =
+        Some(i32::try_from(pods.iter().filter(|pod| ready(pod)).count()).unwrap_or(i32::MAX));
     let versions = || pods.iter().filter_map(|pod| version_of(pod));
     status.version = versions().min().or_else(|| Some(version.clone())).map(|lowest| lowest.to_string());
     // Nobody asks Elasticsearch yet: its health stays unknown, and the pass isn't complete without it.

@@ -35,7 +35,8 @@ pub(super) async fn reconcile(
         }
         None => None,
     };
-    let trusted = match tls.certificate_authorities.config_map_name.as_deref().filter(|name| !name.is_empty()) {
+    let trusted = match tls.certificate_authorities.config_map_name.as_deref().filter(|name| !name.is_empty())
+    {
         Some(trusted) => {
             followed.insert(Followed::config_map(namespace, trusted));
             cx.cluster.fetch::<ConfigMap>(namespace, trusted).await?
@@ -72,7 +73,8 @@ pub(super) async fn reconcile(
     cx.apply(&remote_authorities(es, &wanted.authorities, &[])).await?;
     // Makes the kubelet look at once, instead of at its next turn in a minute.
     for pod in pods.iter().filter(|pod| wanted.changed.iter().any(|set| belongs(pod, set))) {
-        let patch = json!({"metadata": {"annotations": {annotations::UPDATE_TIMESTAMP: cx.now().to_string()}}});
+        let patch =
+            json!({"metadata": {"annotations": {annotations::UPDATE_TIMESTAMP: cx.now().to_string()}}});
         match cx.cluster.merge_patch::<Pod>(&pod.metadata, patch).await {
             Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error.into()),
             _ => {}
@@ -82,7 +84,11 @@ pub(super) async fn reconcile(
 }
 
 fn belongs(pod: &Pod, set: &str) -> bool {
-    pod.metadata.labels.as_ref().and_then(|all| all.get(labels::STATEFULSET_NAME)).is_some_and(|name| name == set)
+    pod.metadata
+        .labels
+        .as_ref()
+        .and_then(|all| all.get(labels::STATEFULSET_NAME))
+        .is_some_and(|name| name == set)
 }
 
 fn transport_pod(pod: &Pod) -> Option<TransportPod<'_>> {

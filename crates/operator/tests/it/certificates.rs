@@ -1,0 +1,10 @@
+//! Certificates as a function of what was read and of the time: what is made, kept, renewed, re-issued and handed over.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod custom;
+mod http;
+mod sequences;
+mod succession;
+mod transport;
+mod world;
