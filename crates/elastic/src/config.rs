@@ -96,7 +96,8 @@ impl Credentials {
             return Some(Self::Token(text));
         }
         // A Secret of our own has one key, the user's name; one that a user wrote names the user beside the password.
-        let username = crate::data::filled(secret, "username").unwrap_or_else(|| conf.auth_secret_key.clone());
+        let username =
+            crate::data::filled(secret, "username").unwrap_or_else(|| conf.auth_secret_key.clone());
         Some(Self::Password { username, password: text })
     }
 }

@@ -10,7 +10,8 @@ mod service_token;
 
 pub use hash::{Hasher, Strength};
 pub use passwords::{
-    DIAGNOSTICS, ELASTIC, INTERNAL, MONITORING, PRE_STOP, PROBE, apm_token, elastic_user, internal_users, password_of,
+    DIAGNOSTICS, ELASTIC, INTERNAL, MONITORING, PRE_STOP, PROBE, apm_token, elastic_user, internal_users,
+    password_of,
 };
 pub use predefined::predefined_roles;
 pub use provided::{Provided, ProvidedProblem, read_provided};
