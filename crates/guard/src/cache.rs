@@ -2,7 +2,8 @@
 //!
 //! Invariants: **G-1** an answer is used for at most its life after it was given, and never at or after the moment its
 //! credential ends. **G-2** a failure is told to those who waited for it and then forgotten. **G-3** a key tells nothing
-//! about the secret that it was made of, and two lists of values never make one key.
+//! about the secret that it was made of, and two lists of values never make one key. **G-4** only an answer that was
+//! marked for it, and only while asking anew fails, outlives its life, by the time that was set at most.
 
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,27 @@ pub(crate) struct Answer<V> {
     pub(crate) life: Option<Duration>,
     /// The moment at which it ends even if its life isn't over.
     pub(crate) until: Option<Timestamp>,
+    /// How much longer it holds while nobody can be asked.
+    pub(crate) spare: Duration,
+    /// Whether it says no more than that nobody could be asked.
+    pub(crate) is_failure: bool,
+}
+
+impl<V> Answer<V> {
+    /// Holds for this long.
+    pub(crate) fn lasting(value: V, life: Duration) -> Self {
+        Self { value, life: Some(life), until: None, spare: Duration::ZERO, is_failure: false }
+    }
+
+    /// Holds for those who wait for it now.
+    pub(crate) fn passing(value: V) -> Self {
+        Self { value, life: None, until: None, spare: Duration::ZERO, is_failure: false }
+    }
+
+    /// Nobody could be asked.
+    pub(crate) fn failed(value: V) -> Self {
+        Self { is_failure: true, ..Self::passing(value) }
+    }
 }
 
 /// An answer out of the cache, or a fresh one.
@@ -51,6 +73,8 @@ pub(crate) struct Found<V> {
     pub(crate) value: V,
     /// How long ago it was given. None if it was asked for just now.
     pub(crate) age: Option<Duration>,
+    /// Whether its life is over, and it is used because nobody could be asked.
+    pub(crate) is_stale: bool,
 }
 
 /// A cache of answers.
@@ -72,25 +96,31 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     where
         A: Future<Output = Answer<V>>,
     {
-        if let Some(entry) = self.entries.get(&key).await
-            && entry.holds(&self.clock)
-        {
+        let kept = self.entries.get(&key).await;
+        if let Some(entry) = kept.as_ref().filter(|entry| entry.holds(&self.clock)) {
             let age = self.clock.steady().saturating_sub(entry.born);
-            return Found { value: entry.value, age: Some(age) };
+            return Found { value: entry.value.clone(), age: Some(age), is_stale: false };
         }
         // Asking takes kilobytes of state; on the heap, the many who don't ask don't carry it about.
-        let asked = Box::pin(self.ask(key, ask()));
-        Found { value: asked.await, age: None }
+        Box::pin(self.ask(key, kept, ask())).await
     }
 
-    async fn ask(&self, key: Key, ask: impl Future<Output = Answer<V>>) -> V {
+    async fn ask(&self, key: Key, kept: Option<Entry<V>>, ask: impl Future<Output = Answer<V>>) -> Found<V> {
         let asked = async {
-            let Answer { value, life, until } = ask.await;
-            Entry { value, born: self.clock.steady(), life: life.unwrap_or_default(), until }
+            let Answer { value, life, until, spare, is_failure } = ask.await;
+            let born = self.clock.steady();
+            match kept.filter(|kept| is_failure && kept.serves(&self.clock)) {
+                // Kept as it was: the next request asks again.
+                Some(kept) => kept,
+                None => Entry { value, born, life: life.unwrap_or_default(), until, spare },
+            }
         };
+        let begun = self.clock.steady();
         let clock = self.clock.clone();
         let entry = self.entries.entry(key).or_insert_with_if(asked, move |entry| !entry.holds(&clock)).await;
-        entry.into_value().value
+        let Entry { value, born, life, .. } = entry.into_value();
+        let is_stale = !life.is_zero() && born < begun && begun.saturating_sub(born) >= life;
+        Found { value, age: is_stale.then(|| self.clock.steady().saturating_sub(born)), is_stale }
     }
 
     /// How many are kept, about.
@@ -107,12 +137,21 @@ struct Entry<V> {
     born: Duration,
     life: Duration,
     until: Option<Timestamp>,
+    spare: Duration,
 }
 
 impl<V> Entry<V> {
     fn holds(&self, clock: &Clock) -> bool {
-        clock.steady().saturating_sub(self.born) < self.life
-            && self.until.is_none_or(|until| clock.now() < until)
+        self.is_within(self.life, clock)
+    }
+
+    /// Whether it is better than nothing.
+    fn serves(&self, clock: &Clock) -> bool {
+        !self.life.is_zero() && self.is_within(self.life + self.spare, clock)
+    }
+
+    fn is_within(&self, life: Duration, clock: &Clock) -> bool {
+        clock.steady().saturating_sub(self.born) < life && self.until.is_none_or(|until| clock.now() < until)
     }
 }
 
@@ -121,7 +160,7 @@ struct ByLife;
 
 impl<V> Expiry<Key, Entry<V>> for ByLife {
     fn expire_after_create(&self, _: &Key, entry: &Entry<V>, _: Instant) -> Option<Duration> {
-        Some(entry.life)
+        Some(entry.life + entry.spare)
     }
 
     fn expire_after_update(
@@ -131,7 +170,7 @@ impl<V> Expiry<Key, Entry<V>> for ByLife {
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(entry.life)
+        Some(entry.life + entry.spare)
     }
 }
 
@@ -156,7 +195,7 @@ mod tests {
     }
 
     fn answer(value: usize, life: u64) -> Answer<usize> {
-        Answer { value, life: Some(Duration::from_secs(life)), until: None }
+        Answer::lasting(value, Duration::from_secs(life))
     }
 
     #[tokio::test]
@@ -188,6 +227,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_yes_outlives_its_life_only_while_asking_fails_and_never_its_credential() {
+        let (clock, seconds) = clock();
+        let cache = Cache::new(10, clock);
+        let key = Keys::new().of([b"a".as_slice()]);
+        let yes = |value, until| Answer { spare: Duration::from_secs(60), until, ..answer(value, 10) };
+        let failed = || async { Answer::failed(0) };
+        cache.get_or_ask(key, || async { yes(1, None) }).await;
+        for (second, expected) in
+            [(1_009, (1, false)), (1_010, (1, true)), (1_069, (1, true)), (1_070, (0, false))]
+        {
+            seconds.store(second, Ordering::SeqCst);
+            let found = cache.get_or_ask(key, failed).await;
+            assert_eq!((found.value, found.is_stale), expected, "{second}");
+        }
+        // Who answers again is believed again.
+        seconds.store(2_000, Ordering::SeqCst);
+        cache.get_or_ask(key, || async { yes(1, None) }).await;
+        seconds.store(2_020, Ordering::SeqCst);
+        assert!(cache.get_or_ask(key, failed).await.is_stale);
+        let found = cache.get_or_ask(key, || async { answer(2, 10) }).await;
+        assert_eq!((found.value, found.is_stale), (2, false));
+        // A credential's end is the end.
+        let ends = Some(Timestamp::from_second(3_015).unwrap());
+        seconds.store(3_000, Ordering::SeqCst);
+        cache.get_or_ask(key, || async { yes(1, ends) }).await;
+        seconds.store(3_014, Ordering::SeqCst);
+        assert!(cache.get_or_ask(key, failed).await.is_stale);
+        seconds.store(3_015, Ordering::SeqCst);
+        assert_eq!(cache.get_or_ask(key, failed).await.value, 0);
+    }
+
+    #[tokio::test]
     async fn many_who_wait_ask_once_and_a_failure_is_not_kept() {
         let (clock, _) = clock();
         let cache = Arc::new(Cache::new(10, clock));
@@ -201,7 +272,7 @@ mod tests {
                     let ask = || async move {
                         asked.fetch_add(1, Ordering::SeqCst);
                         gate.wait_for(|open| *open).await.unwrap();
-                        Answer { value: Err::<usize, _>("down"), life: None, until: None }
+                        Answer::failed(Err::<usize, _>("down"))
                     };
                     cache.get_or_ask(key, ask).await.value
                 })
@@ -216,7 +287,7 @@ mod tests {
             assert_eq!(task.await.unwrap(), Err("down"));
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1);
-        let again = Answer { value: Ok(1), life: Some(Duration::from_secs(1)), until: None };
+        let again = Answer::lasting(Ok(1), Duration::from_secs(1));
         assert_eq!(cache.get_or_ask(key, || async { again }).await.value, Ok(1));
     }
 

@@ -17,7 +17,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Without any request.
     pub idle_timeout: Duration,
-    /// Without a byte of a body that is being read, or without room for one that is being written.
+    /// Without a byte of a body that is being read, or without room for one that is being written: over HTTP/1 the
+    /// connection ends, over HTTP/2 the stream whose reader gives no room.
     pub stall_timeout: Duration,
     /// After this long, give or take a tenth, a connection is asked to end, so that certificates and trust don't outlive
     /// their replacement.

@@ -31,6 +31,7 @@ struct Inner {
     connections: Family<OfListener, Gauge>,
     accepted: Family<OfListener, Counter>,
     turned_away: Family<TurnedAway, Counter>,
+    streams_stalled: Counter,
     tunnels: Gauge,
     tunnels_ended: Family<Reason, Counter>,
     in_flight: Gauge,
@@ -154,6 +155,12 @@ impl Metrics {
             "Connections that came to nothing, by reason",
             turned_away.clone(),
         );
+        let streams_stalled = Counter::default();
+        registry.register(
+            "streams_stalled",
+            "HTTP/2 streams reset because their reader gave no room for too long",
+            streams_stalled.clone(),
+        );
         let tunnels = Gauge::default();
         registry.register("tunnels", "Open upgraded connections", tunnels.clone());
         let tunnels_ended = Family::default();
@@ -174,6 +181,7 @@ impl Metrics {
             connections,
             accepted,
             turned_away,
+            streams_stalled,
             tunnels,
             tunnels_ended,
             in_flight,
@@ -211,6 +219,10 @@ impl Metrics {
 
     pub(crate) fn turned_away(&self, listener: &'static str, reason: Turned) {
         self.0.turned_away.get_or_create(&TurnedAway { listener, reason: reason.as_str() }).inc();
+    }
+
+    pub(crate) fn stream_stalled(&self) {
+        self.0.streams_stalled.inc();
     }
 
     pub(crate) fn tunnel(&self) -> Counted {

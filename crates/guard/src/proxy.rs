@@ -7,6 +7,7 @@ mod listener;
 mod operations;
 mod places;
 mod readiness;
+mod streams;
 mod strict;
 mod tunnel;
 mod workers;
@@ -61,6 +62,9 @@ pub(crate) trait Handle: Send + Sync + 'static {
 
     /// Something is to be counted or logged that never became a request.
     fn unreadable(&self, _client: &Client, _fault: &'static str) {}
+
+    /// An HTTP/2 stream was reset because its reader gave no room.
+    fn stalled(&self) {}
 
     /// Called now and then.
     fn sweep(&self) {}

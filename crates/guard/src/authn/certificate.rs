@@ -69,14 +69,14 @@ impl CertificateAuthenticator {
             match judge(chain, trust, self.rules, self.clock.now()) {
                 Ok((identity, until)) => {
                     let value = Finding::Known(Known::new(identity));
-                    Answer { value, life: Some(LIFE), until: Some(until) }
+                    Answer { until: Some(until), ..Answer::lasting(value, LIFE) }
                 }
                 // It may be early rather than wrong, and judging again costs the caller more than us.
-                Err(reason) => Answer { value: Finding::Refused(reason), life: None, until: None },
+                Err(reason) => Answer::passing(Finding::Refused(reason)),
             }
         };
         let found = self.cache.get_or_ask(key, judged).await;
-        self.metrics.looked_up(CacheName::Certificate, found.age);
+        self.metrics.looked_up(CacheName::Certificate, &found);
         found.value
     }
 }

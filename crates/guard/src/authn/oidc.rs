@@ -115,12 +115,12 @@ impl OidcAuthenticator {
     pub(super) async fn authenticate(&self, token: &str) -> Finding {
         let key = self.cache_keys.of([token.as_bytes()]);
         let found = self.cache.get_or_ask(key, || self.judge(token)).await;
-        self.metrics.looked_up(CacheName::Oidc, found.age);
+        self.metrics.looked_up(CacheName::Oidc, &found);
         found.value
     }
 
     async fn judge(&self, token: &str) -> Answer<Finding> {
-        let refused = |reason| Answer { value: Finding::Refused(reason), life: None, until: None };
+        let refused = |reason| Answer::passing(Finding::Refused(reason));
         let Ok(header) = jsonwebtoken::decode_header(token) else {
             return refused(RefuseReason::BadCredentials);
         };
@@ -128,11 +128,7 @@ impl OidcAuthenticator {
             return refused(RefuseReason::BadCredentials);
         }
         let Some(mut keys) = self.current() else {
-            return Answer {
-                value: Finding::Undecided { retry_after: Some(RETRY) },
-                life: None,
-                until: None,
-            };
+            return Answer::failed(Finding::Undecided { retry_after: Some(RETRY) });
         };
         if !keys.set.knows(header.kid.as_deref(), header.alg)
             && let Some(newer) = self.look_for_new_keys(&keys).await
@@ -148,7 +144,7 @@ impl OidcAuthenticator {
             Ok(identity) => {
                 let until = identity.expires;
                 let value = Finding::Known(Known::new(identity));
-                Answer { value, life: Some(self.rules.good_for), until }
+                Answer { until, ..Answer::lasting(value, self.rules.good_for) }
             }
             Err(reason) => refused(reason),
         }

@@ -28,6 +28,8 @@ pub struct TokenRules {
     pub good_for: Duration,
     /// How long a bad token is bad without asking again.
     pub bad_for: Duration,
+    /// How much longer a good token is good while the API server can't be asked; never beyond its end.
+    pub stale_for: Duration,
     /// Answers kept.
     pub entries: u64,
     /// Bad tokens per second, and at once, that one source may cause questions by. None: any number.
@@ -63,7 +65,7 @@ impl TokenAuthenticator {
         let audiences = self.rules.audiences.iter().map(String::as_bytes);
         let key = self.keys.of([token.as_bytes()].into_iter().chain(audiences));
         let found = self.cache.get_or_ask(key, || self.ask(token, from)).await;
-        self.metrics.looked_up(CacheName::Token, found.age);
+        self.metrics.looked_up(CacheName::Token, &found);
         found.value
     }
 
@@ -71,17 +73,17 @@ impl TokenAuthenticator {
         let (now, times) = (self.clock.now(), TokenTimes::of(token));
         if times.is_over(now) || times.is_early(now) {
             // Not worth a place among the answers: it costs less to look again.
-            return Answer { value: Finding::Refused(RefuseReason::Expired), life: None, until: None };
+            return Answer::passing(Finding::Refused(RefuseReason::Expired));
         }
         let source = self.source(from);
         if source.as_ref().is_some_and(|bucket| !bucket.has_one()) {
-            return Answer { value: Finding::Refused(RefuseReason::Throttled), life: None, until: None };
+            return Answer::passing(Finding::Refused(RefuseReason::Throttled));
         }
         let status = match self.reviews.token(token, &self.rules.audiences).await {
             Ok(status) => status,
             Err(error) => {
                 let value = Finding::Undecided { retry_after: error.retry_after() };
-                return Answer { value, life: None, until: None };
+                return Answer::failed(value);
             }
         };
         match self.judge(status, times) {
@@ -89,13 +91,13 @@ impl TokenAuthenticator {
                 let value = Finding::Known(Known::new(identity));
                 // Within the leeway after its end the API server may still accept it; then for this request alone.
                 let until = times.ends;
-                Answer { value, life: Some(self.rules.good_for), until }
+                Answer { until, spare: self.rules.stale_for, ..Answer::lasting(value, self.rules.good_for) }
             }
             Err(reason) => {
                 if let Some(bucket) = source {
                     bucket.take();
                 }
-                Answer { value: Finding::Refused(reason), life: Some(self.rules.bad_for), until: None }
+                Answer::lasting(Finding::Refused(reason), self.rules.bad_for)
             }
         }
     }

@@ -24,6 +24,8 @@ pub struct AccessRules {
     pub allowed_for: Duration,
     /// A no.
     pub denied_for: Duration,
+    /// How much longer a yes holds while the API server can't be asked. The reference has nothing like it.
+    pub stale_for: Duration,
     /// Answers kept.
     pub entries: u64,
 }
@@ -57,7 +59,7 @@ impl AccessReviewer {
             return Box::pin(ask()).await.value;
         }
         let found = self.cache.get_or_ask(key, ask).await;
-        self.metrics.looked_up(CacheName::Access, found.age);
+        self.metrics.looked_up(CacheName::Access, &found);
         found.value
     }
 
@@ -67,16 +69,19 @@ impl AccessReviewer {
             (true, true) => Err(ReviewError::Contradiction),
             (allowed, _) => Ok((allowed, status.reason)),
         });
-        let (value, life) = match decided {
-            Ok((true, _)) => (Access::Allowed, Some(self.rules.allowed_for)),
+        let until = identity.expires;
+        match decided {
+            Ok((true, _)) => {
+                let lasting = Answer::lasting(Access::Allowed, self.rules.allowed_for);
+                Answer { until, spare: self.rules.stale_for, ..lasting }
+            }
             Ok((false, reason)) => {
                 let reason = reason.unwrap_or_default();
                 tracing::debug!(user = ?identity.user, verb = %attributes.verb, ?reason, "denied");
-                (Access::Denied, Some(self.rules.denied_for))
+                Answer { until, ..Answer::lasting(Access::Denied, self.rules.denied_for) }
             }
-            Err(error) => (Access::Undecided { retry_after: error.retry_after() }, None),
-        };
-        Answer { value, life, until: identity.expires }
+            Err(error) => Answer::failed(Access::Undecided { retry_after: error.retry_after() }),
+        }
     }
 
     /// The key of everything that is asked, and its length.

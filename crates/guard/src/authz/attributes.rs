@@ -86,17 +86,21 @@ pub struct Rewrites {
 
 impl AttributeSource {
     /// All questions of a request, at least one, none twice. `form_bodies` says whether bodies may hold parameters that
-    /// stay unseen here.
+    /// stay unseen here; `prefix` is put before paths.
     pub(super) fn of(
         &self,
         inquiry: &Inquiry<'_>,
         verbs: VerbMapping,
         form_bodies: bool,
+        prefix: &str,
     ) -> Result<Vec<Attributes>, RefuseReason> {
         let verb = verbs.verb(inquiry.method);
         let templates = match self {
             Self::Path => {
-                return Ok(vec![Attributes { verb, target: Target::Path(inquiry.path.to_string()) }]);
+                return Ok(vec![Attributes {
+                    verb,
+                    target: Target::Path(format!("{prefix}{}", &**inquiry.path)),
+                }]);
             }
             Self::Resource(templates) => templates,
         };
@@ -226,7 +230,7 @@ mod tests {
         }
         let peer = Peer { address: None, certificates: Arc::default() };
         let inquiry = Inquiry { method: &method, path: &path, query: &query, headers: &headers, peer: &peer };
-        let found = source.of(&inquiry, VerbMapping::Krp, false)?;
+        let found = source.of(&inquiry, VerbMapping::Krp, false, "")?;
         Ok(found
             .into_iter()
             .map(|attributes| match attributes.target {

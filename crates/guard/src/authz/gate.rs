@@ -35,6 +35,10 @@ pub struct GateRules {
     pub verbs: VerbMapping,
     /// The reference's answers when the API server gives none, and its trust in form bodies.
     pub krp: bool,
+    /// Put before each path that is asked about, so that roles written for the API server's own paths don't fit by chance.
+    pub path_prefix: String,
+    /// Whether a refusal says nothing of who asked for what.
+    pub brief: bool,
 }
 
 /// Decides by rules, credentials and reviews.
@@ -110,8 +114,14 @@ impl Gate {
         match verdict {
             Verdict::Allowed(reason) => Ok(reason),
             Verdict::Denied => {
-                let body = format!("Forbidden ({})", describe(&known.identity, attributes));
-                Err(Refusal::new(StatusCode::FORBIDDEN, RefuseReason::Denied, body))
+                let (status, reason) = (StatusCode::FORBIDDEN, RefuseReason::Denied);
+                Err(match self.rules.brief {
+                    true => Refusal::new(status, reason, "Forbidden"),
+                    false => {
+                        let body = format!("Forbidden ({})", describe(&known.identity, attributes));
+                        Refusal::new(status, reason, body)
+                    }
+                })
             }
             Verdict::Undecided { .. } if self.rules.krp => {
                 let body = format!("Authorization error ({})", describe(&known.identity, attributes));
@@ -143,16 +153,15 @@ impl Gate {
             return Ok(Grant { identity: None, reason: AllowReason::IgnoredPath, consumed: Consumed::None });
         }
         let (known, consumed) = self.authenticated(inquiry).await?;
-        let questions = self.rules.attributes.of(inquiry, self.rules.verbs, self.rules.krp).map_err(
-            |reason| match reason {
-                RefuseReason::FormBody => Refusal::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    reason,
-                    "Unsupported Media Type: parameters decide here, and a form body may hold others",
-                ),
-                reason => malformed(reason),
-            },
-        )?;
+        let GateRules { attributes, verbs, krp, path_prefix, .. } = &self.rules;
+        let questions = attributes.of(inquiry, *verbs, *krp, path_prefix).map_err(|reason| match reason {
+            RefuseReason::FormBody => Refusal::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                reason,
+                "Unsupported Media Type: parameters decide here, and a form body may hold others",
+            ),
+            reason => malformed(reason),
+        })?;
         let reason = self.authorized(&known, &questions).await?;
         Ok(Grant { identity: Some(known.identity), reason, consumed })
     }

@@ -1,12 +1,12 @@
 //! What is counted about decisions besides their outcome.
 
-use std::time::Duration;
-
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::cache::Found;
 
 /// Which cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +62,7 @@ pub struct DecisionMetrics {
 struct CacheCounters {
     hits: Counter,
     misses: Counter,
+    stale: Counter,
     ages: Histogram,
 }
 
@@ -76,12 +77,13 @@ impl DecisionMetrics {
         let caches = CacheName::ALL.map(|cache| CacheCounters {
             hits: lookups.get_or_create_owned(&LookUp { cache, result: "hit" }),
             misses: lookups.get_or_create_owned(&LookUp { cache, result: "miss" }),
+            stale: lookups.get_or_create_owned(&LookUp { cache, result: "stale" }),
             ages: ages.get_or_create_owned(&Of { cache }),
         });
         let reloads = Family::default();
         registry.register(
             "parapet_guard_cache_lookups",
-            "Questions answered from a cache (hit) or asked (miss), by cache",
+            "Questions answered from a cache (hit), asked (miss), or answered with what was remembered because nobody could be asked (stale), by cache",
             lookups,
         );
         registry.register_with_unit(
@@ -98,14 +100,18 @@ impl DecisionMetrics {
         Self { caches, reloads }
     }
 
-    pub(crate) fn looked_up(&self, cache: CacheName, age: Option<Duration>) {
+    pub(crate) fn looked_up<V>(&self, cache: CacheName, found: &Found<V>) {
         let counters = &self.caches[cache as usize];
-        match age {
+        match found.age {
             None => {
                 counters.misses.inc();
             }
             Some(age) => {
-                counters.hits.inc();
+                if found.is_stale {
+                    counters.stale.inc()
+                } else {
+                    counters.hits.inc()
+                };
                 counters.ages.observe(age.as_secs_f64());
             }
         }

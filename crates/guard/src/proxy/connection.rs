@@ -11,10 +11,11 @@ use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use parapet_pki::ServerTls;
 use tokio::sync::watch;
 
+use super::streams::{Progress, Streams};
 use super::strict::{Accepted, Strict, StrictOptions};
 use super::{Client, Handle};
 use crate::body::{Answer, BodyError};
@@ -71,15 +72,20 @@ pub(super) async fn serve<H: Handle>(
         return;
     };
     let activity = Arc::new(Activity::default());
-    let (requests, serving) = (Arc::clone(&activity), Arc::clone(&client));
+    let streams = {
+        let handler = Arc::clone(&handler);
+        Streams::new(limits.stall_timeout, move || handler.stalled())
+    };
+    let (requests, serving, begun) = (Arc::clone(&activity), Arc::clone(&client), streams.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = requests.begin();
+        let progress = http2.then(|| begun.begin());
         let answer = Arc::clone(&handler).handle(request, Arc::clone(&serving));
-        async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight { body, _in_flight: in_flight })) }
+        async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight::new(body, progress, in_flight))) }
     });
     let life = Life { limits, activity: &activity, changed, closing };
     let ended = if http2 {
-        let connection = http2_builder(limits).serve_connection(TokioIo::new(stream), service);
+        let connection = http2_builder(limits, streams).serve_connection(TokioIo::new(stream), service);
         life.drive(connection, |connection| connection.graceful_shutdown()).await
     } else {
         let connection =
@@ -104,11 +110,11 @@ fn http1_builder(limits: &Limits) -> hyper::server::conn::http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &Limits) -> hyper::server::conn::http2::Builder<TokioExecutor> {
+fn http2_builder<E: Clone>(limits: &Limits, streams: E) -> hyper::server::conn::http2::Builder<E> {
     // HTTP/2's bounds (RFC 9113 §6.5.2 and §6.9.1).
     let frame = limits.frame_bytes.clamp(16_384, 16_777_215);
     let window = u64::from(limits.frame_bytes) * u64::from(limits.streams);
-    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let mut builder = hyper::server::conn::http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -244,7 +250,18 @@ impl Drop for Begun {
 #[derive(Debug)]
 struct InFlight {
     body: Answer,
+    /// None: HTTP/1, where the stream below keeps time.
+    progress: Option<Arc<Progress>>,
     _in_flight: Begun,
+}
+
+impl InFlight {
+    fn new(body: Answer, progress: Option<Arc<Progress>>, in_flight: Begun) -> Self {
+        if let Some(progress) = &progress {
+            progress.waits_for_reader();
+        }
+        Self { body, progress, _in_flight: in_flight }
+    }
 }
 
 impl Body for InFlight {
@@ -255,7 +272,13 @@ impl Body for InFlight {
         mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<Frame<bytes::Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &self.progress {
+            Some(progress) if frame.is_pending() => progress.waits_for_upstream(),
+            Some(progress) => progress.waits_for_reader(),
+            None => {}
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

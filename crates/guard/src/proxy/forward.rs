@@ -152,6 +152,10 @@ impl<D: Decide + 'static> Handle for Forward<D> {
         self.engine.policy().audit.unreadable(client.peer.address, fault);
     }
 
+    fn stalled(&self) {
+        self.engine.metrics().stream_stalled();
+    }
+
     fn sweep(&self) {
         self.upstream.sweep();
     }

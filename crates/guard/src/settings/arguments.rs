@@ -97,6 +97,12 @@ pub struct GuardArguments {
     /// What methods are called in rules: krp (GET get, POST create, PUT update, others *) or http (in lower case).
     #[arg(long, value_name = "krp|http", default_value = "krp", value_parser = verb_mapping, help_heading = PATHS)]
     pub verb_mapping: VerbMapping,
+    /// Put before the path that the API server is asked about; roles then name /PREFIX/PATH, and none fits by chance.
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, help_heading = PATHS)]
+    pub path_prefix: String,
+    /// What 403 says: detailed (user, verb and resource, as kube-rbac-proxy does) or brief ("Forbidden").
+    #[arg(long, value_name = "detailed|brief", default_value = "detailed", value_parser = forbidden_body, help_heading = PATHS)]
+    pub forbidden_body: ForbiddenBody,
     /// Behave as kube-rbac-proxy does where that is less safe: longer caches, its globs, its status codes.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = switch, action = ArgAction::Set, hide_default_value = true, help_heading = PATHS)]
     pub krp_compat: bool,
@@ -154,6 +160,11 @@ pub struct GuardArguments {
     /// How long a bad token and a no are remembered [default: 10s; --krp-compat: 2m and 30s].
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = REVIEWS)]
     pub cache_denied: Option<Duration>,
+
+    /// How much longer a yes is a yes while the API server gives no answer, at most 10m; 0s: not at all. Revoked rights go
+    /// on working that long during an outage.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, help_heading = REVIEWS)]
+    pub stale_allow: Duration,
 
     /// Tell the upstream who is calling.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = switch, action = ArgAction::Set, hide_default_value = true, help_heading = HEADERS)]
@@ -288,6 +299,32 @@ fn below(text: &str) -> Result<Wildcard, String> {
         "segment" => Ok(Wildcard::Segment),
         "below" => Ok(Wildcard::Below),
         _ => Err("expected segment or below".to_owned()),
+    }
+}
+
+/// What a refusal tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForbiddenBody {
+    /// Who asked for what, in the reference's words.
+    Detailed,
+    /// Nothing.
+    Brief,
+}
+
+impl fmt::Display for ForbiddenBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Detailed => "detailed",
+            Self::Brief => "brief",
+        })
+    }
+}
+
+fn forbidden_body(text: &str) -> Result<ForbiddenBody, String> {
+    match text {
+        "detailed" => Ok(ForbiddenBody::Detailed),
+        "brief" => Ok(ForbiddenBody::Brief),
+        _ => Err("expected detailed or brief".to_owned()),
     }
 }
 

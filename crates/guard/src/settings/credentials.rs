@@ -16,6 +16,8 @@ const CACHED: Duration = Duration::from_secs(10);
 /// The reference's times: of tokens, of a yes, of a no.
 const KRP_CACHED: [Duration; 3] =
     [Duration::from_secs(120), Duration::from_secs(300), Duration::from_secs(30)];
+/// An API server that is away for longer is no upgrade of its node.
+const STALE_LIMIT: Duration = Duration::from_secs(600);
 /// The longest time that anything is remembered: the reference's longest.
 const CACHED_LIMIT: Duration = KRP_CACHED[1];
 /// Answers kept, of each kind; the reference's bound of the one that it bounds.
@@ -116,17 +118,23 @@ pub(super) fn caches(arguments: &GuardArguments) -> Result<(TokenRules, AccessRu
             return Err(SettingsError::flag(flag, format!("expected 5m or less, got {given:?}")));
         }
     }
+    let stale_for = arguments.stale_allow;
+    if stale_for > STALE_LIMIT {
+        return Err(SettingsError::flag("stale-allow", format!("expected 10m or less, got {stale_for:?}")));
+    }
     let token_rules = TokenRules {
         audiences: arguments.auth_token_audiences.iter().filter(|name| !name.is_empty()).cloned().collect(),
         accept_unchecked_audience: arguments.krp_compat,
         good_for: arguments.cache_allowed.unwrap_or(tokens),
         bad_for: arguments.cache_denied.unwrap_or(tokens),
+        stale_for,
         entries: ENTRIES,
         bad_per_source: Some(BAD_TOKENS),
     };
     let access_rules = AccessRules {
         allowed_for: arguments.cache_allowed.unwrap_or(allowed),
         denied_for: arguments.cache_denied.unwrap_or(denied),
+        stale_for,
         entries: ENTRIES,
     };
     Ok((token_rules, access_rules))

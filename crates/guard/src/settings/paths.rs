@@ -1,8 +1,9 @@
 //! Which paths exist, which are open, and what is asked about the others.
 
-use super::arguments::{GuardArguments, Wildcard};
+use super::arguments::{ForbiddenBody, GuardArguments, Wildcard};
 use super::{Authorization, SettingsError};
 use crate::authz::{AttributeSource, GateRules, GlobStyle, PathGlobs};
+use crate::{CanonicalPath, PathRules};
 
 pub(super) fn gate(
     arguments: &GuardArguments,
@@ -21,10 +22,12 @@ pub(super) fn gate(
         let message = "can't be used together with --allow-paths: all that isn't allowed is closed to all";
         return Err(SettingsError::flag("ignore-paths", message));
     }
-    if allow.is_empty() && authorization.attributes == AttributeSource::Path {
+    let path_prefix = path_prefix(&arguments.path_prefix, &authorization)?;
+    if allow.is_empty() && path_prefix.is_empty() && authorization.attributes == AttributeSource::Path {
         // Kubernetes' own system:discovery.
         let message = "every service account may get /api, /apis, /healthz, /livez, /readyz, /openapi and /version by a \
-            default role of Kubernetes: if the upstream serves anything there, name its paths by --allow-paths";
+            default role of Kubernetes: if the upstream serves anything there, name its paths by --allow-paths, or give all \
+            of them a --path-prefix";
         warnings.push(message.to_owned());
     }
     Ok(GateRules {
@@ -34,7 +37,24 @@ pub(super) fn gate(
         rules: authorization.rules,
         verbs: arguments.verb_mapping,
         krp,
+        path_prefix,
+        brief: arguments.forbidden_body == ForbiddenBody::Brief,
     })
+}
+
+/// A path without a slash at its end, where the path is what is asked about.
+fn path_prefix(given: &str, authorization: &Authorization) -> Result<String, SettingsError> {
+    let refused = |message: String| Err(SettingsError::flag("path-prefix", message));
+    if given.is_empty() {
+        return Ok(String::new());
+    }
+    if authorization.attributes != AttributeSource::Path {
+        return refused("means nothing beside the resourceAttributes of --config-file".to_owned());
+    }
+    match CanonicalPath::parse(given, PathRules::Strict) {
+        Ok(path) if path.is_plain() && !path.ends_with('/') => Ok(given.to_owned()),
+        _ => refused(format!("expected a path such as /guarded/my-app, got {given:?}")),
+    }
 }
 
 pub(super) fn upgrades(paths: Vec<String>) -> Result<Vec<String>, SettingsError> {

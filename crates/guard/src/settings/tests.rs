@@ -56,6 +56,24 @@ fn defaults() {
 }
 
 #[test]
+fn what_the_reference_has_not() {
+    let settings =
+        with(&["--stale-allow=10m", "--path-prefix=/guarded/app", "--forbidden-body=brief"]).unwrap();
+    let ten_minutes = Duration::from_secs(600);
+    assert_eq!((settings.tokens.stale_for, settings.access.stale_for), (ten_minutes, ten_minutes));
+    assert_eq!((settings.gate.path_prefix.as_str(), settings.gate.brief), ("/guarded/app", true));
+    // Prefixed, no default role fits.
+    assert!(!settings.warnings.iter().any(|warning| warning.starts_with("every service account")));
+    let by_default = with(&[]).unwrap();
+    assert_eq!((by_default.tokens.stale_for, by_default.gate.brief), (Duration::ZERO, false));
+    refused(&["--stale-allow=11m"], "--stale-allow: expected 10m or less");
+    for prefix in ["guarded", "/a/", "/a/../b", "/%41", "/a;b"] {
+        refused(&[&format!("--path-prefix={prefix}")], "--path-prefix: expected a path");
+    }
+    assert!(with(&["--forbidden-body=loud"]).is_err());
+}
+
+#[test]
 fn compatibility_has_the_references_times_and_says_so() {
     let settings = with(&["--krp-compat"]).unwrap();
     let seconds = Duration::from_secs;

@@ -169,6 +169,7 @@ fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> G
         accept_unchecked_audience: false,
         good_for: options.cached_for,
         bad_for: options.cached_for,
+        stale_for: Duration::ZERO,
         entries: 1000,
         bad_per_source: None,
     };
@@ -181,8 +182,12 @@ fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> G
             metrics.clone(),
         )),
     };
-    let access =
-        AccessRules { allowed_for: options.cached_for, denied_for: options.cached_for, entries: 1000 };
+    let access = AccessRules {
+        allowed_for: options.cached_for,
+        denied_for: options.cached_for,
+        stale_for: Duration::ZERO,
+        entries: 1000,
+    };
     let attributes = match &options.rewrites {
         None => AttributeSource::Path,
         Some(rewrites) => AttributeSource::Resource(Box::new(ResourceTemplates {
@@ -203,6 +208,8 @@ fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> G
         rules: StaticRules::default(),
         verbs: VerbMapping::Krp,
         krp: options.krp,
+        path_prefix: String::new(),
+        brief: false,
     };
     Gate::new(rules, Arc::new(authenticators), Arc::new(AccessReviewer::new(asked, access, clock, metrics)))
 }

@@ -60,6 +60,7 @@ pub(super) fn decisions(
         ignore: PathGlobs::default(),
         attributes: AttributeSource::Path,
         rules: StaticRules::default(),
+        path_prefix: String::new(),
         ..settings.gate.clone()
     };
     Ok(Decisions {

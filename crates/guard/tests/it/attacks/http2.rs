@@ -1,10 +1,15 @@
+use std::time::Duration;
+
+use parapet_guard::Limits;
+use parapet_guard::upstream::{Address, Protocol, UpstreamSettings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::raw::{ask_http2, get, get_http2, nothing};
 use crate::world::{Options, World};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -216,6 +221,80 @@ async fn d2_pings_and_settings_are_answered_not_hoarded() {
         }
     }
     still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn d2_a_zero_window_is_reset_in_time() {
+    let limits = Limits { stall_timeout: Duration::from_millis(300), ..Options::default().limits };
+    let world = World::with(Options { ignore: vec!["/open"], limits, ..Options::default() }).await;
+    let mut frames = Frames::connect(&world).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0: no answer's body may ever be sent.
+    frames.write(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
+    let streams = [1, 3, 5, 7];
+    for stream in streams {
+        frames.write(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(&PLAIN))).await;
+    }
+    let mut reset = Vec::new();
+    while reset.len() < streams.len() {
+        let (kind, stream, _) = frames.read().await.expect("the connection goes on");
+        match kind {
+            HEADERS => {}
+            RST_STREAM => reset.push(stream),
+            other => panic!("a frame of kind {other} on stream {stream}"),
+        }
+    }
+    reset.sort_unstable();
+    assert_eq!(reset, streams);
+    assert_eq!(world.sample("parapet_guard_streams_stalled_total"), 4.0);
+    // The connection is as good as before for those who read.
+    frames.write(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff])).await;
+    frames.write(&frame(HEADERS, END_HEADERS | END_STREAM, 9, &block(&PLAIN))).await;
+    let mut kinds = Vec::new();
+    while let Some((kind, stream, _)) = frames.read().await {
+        assert_eq!(stream, 9);
+        kinds.push(kind);
+        if kind == DATA {
+            break;
+        }
+    }
+    assert_eq!(kinds, [HEADERS, DATA]);
+    still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn d2_a_slow_upstream_is_no_slow_reader() {
+    let limits = Limits { stall_timeout: patience(), ..Options::default().limits };
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = slow.local_addr().unwrap().port();
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = slow.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n").await.unwrap();
+        for piece in ["a", "b", "c"] {
+            // Longer than a reader may be silent.
+            tokio::time::sleep(patience() * 3).await;
+            stream.write_all(piece.as_bytes()).await.unwrap();
+        }
+        stream
+    });
+    let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
+    let upstream = Some(UpstreamSettings::new(address, Protocol::Http1));
+    let world = World::with(Options { ignore: vec!["/open"], limits, upstream, ..Options::default() }).await;
+    let mut frames = Frames::connect(&world).await;
+    frames.write(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&PLAIN))).await;
+    let mut body = Vec::new();
+    while body != b"abc" {
+        match frames.read().await.expect("the connection goes on") {
+            (HEADERS, ..) => {}
+            (DATA, _, payload) => body.extend(payload),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(world.sample("parapet_guard_streams_stalled_total"), 0.0);
+    drop(answering.await.unwrap());
+}
+
+fn patience() -> Duration {
+    Duration::from_millis(100)
 }
 
 /// Reads until the connection ends, and expects it to.

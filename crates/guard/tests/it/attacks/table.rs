@@ -387,14 +387,16 @@ const ROWS: &[Row] = &[
     ),
     row(
         "D2",
-        "rapid reset, CONTINUATION flood, MadeYouReset, PING and SETTINGS floods",
+        "rapid reset, CONTINUATION flood, MadeYouReset, PING and SETTINGS floods, zero windows",
         "bounded since 0.15",
-        "the connection ends",
+        "the connection ends; a stream whose reader gives no room for 60 s is reset",
         &[
             "d2_rapid_reset",
             "d2_continuation_flood",
             "d2_made_you_reset",
             "d2_pings_and_settings_are_answered_not_hoarded",
+            "d2_a_zero_window_is_reset_in_time",
+            "d2_a_slow_upstream_is_no_slow_reader",
         ],
     ),
     row(

@@ -1,5 +1,7 @@
 //! An API server that fails: the answer is no, the process lives, the counter moves, and when it is well again so are we.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use parapet_guard::{AllowReason, RefuseReason};
 use serde_json::json;
@@ -57,6 +59,35 @@ async fn rights_of_an_api_server_that_fails() {
         over(&world);
         refused(world.get("/other", "good").await, 403, RefuseReason::Denied);
     }
+}
+
+#[tokio::test]
+async fn a_stale_yes_serves_an_outage_if_asked_for_and_a_no_never() {
+    let minute = Duration::from_secs(60);
+    let mut options = Options::default();
+    (options.tokens.stale_for, options.access.stale_for) = (minute, minute);
+    let world = World::with(options).await;
+    allowed(world.get("/metrics", "good").await, AllowReason::Review);
+    refused(world.get("/other", "good").await, 403, RefuseReason::Denied);
+    world.server.fails(Fault::Reset);
+    // Ten seconds are an answer's life, sixty more the time that was asked for.
+    world.time.pass(69);
+    allowed(world.get("/metrics", "good").await, AllowReason::Review);
+    refused(world.get("/other", "good").await, 503, RefuseReason::ReviewUnavailable);
+    refused(world.get("/metrics", "never-seen").await, 503, RefuseReason::ReviewUnavailable);
+    let stale = |cache| format!("parapet_guard_cache_lookups_total{{cache=\"{cache}\",result=\"stale\"}}");
+    assert_eq!((world.counted(&stale("token")), world.counted(&stale("access"))), (2.0, 1.0));
+    world.time.pass(1);
+    refused(world.get("/metrics", "good").await, 503, RefuseReason::ReviewUnavailable);
+    // Who answers "no" is believed at once.
+    over(&world);
+    allowed(world.get("/metrics", "good").await, AllowReason::Review);
+    world.time.pass(11);
+    world.server.answers("good", json!({"authenticated": false}));
+    refused(world.get("/metrics", "good").await, 401, RefuseReason::BadCredentials);
+    world.server.fails(Fault::Reset);
+    world.time.pass(11);
+    refused(world.get("/metrics", "good").await, 503, RefuseReason::ReviewUnavailable);
 }
 
 #[tokio::test]

@@ -29,6 +29,30 @@ async fn a_denial_names_who_and_what_and_no_reason() {
 }
 
 #[tokio::test]
+async fn a_brief_denial_names_nobody() {
+    let mut options = Options::default();
+    options.rules.brief = true;
+    let world = World::with(options).await;
+    let answer = refused(world.get("/other", "good").await, 403, RefuseReason::Denied);
+    assert_eq!(answer.body, "Forbidden");
+}
+
+#[tokio::test]
+async fn a_prefix_keeps_default_roles_from_fitting() {
+    let mut options = Options::default();
+    options.rules.path_prefix = "/guarded/app".to_owned();
+    let world = World::with(options).await;
+    // What the system:discovery role allows everybody.
+    world.server.allows("alice", "get", "/healthz");
+    refused(world.get("/healthz", "good").await, 403, RefuseReason::Denied);
+    world.server.allows("alice", "get", "/guarded/app/reports");
+    allowed(world.get("/reports", "good").await, AllowReason::Review);
+    let asked = world.server.access_reviews();
+    let paths: Vec<_> = asked.iter().map(|review| &review["nonResourceAttributes"]["path"]).collect();
+    assert_eq!(paths, ["/guarded/app/healthz", "/guarded/app/reports"]);
+}
+
+#[tokio::test]
 async fn verbs_of_the_api_servers_own() {
     let mut options = Options::default();
     options.rules.verbs = VerbMapping::Http;
