@@ -25,6 +25,7 @@ const POD: &[(&str, &str, &str)] = &[
     ("C", "tty", "false"),
     ("C.env[]", "value", r#""""#),
     ("C.env[].valueFrom.fieldRef", "apiVersion", r#""v1""#),
+    ("C.env[].valueFrom.resourceFieldRef", "divisor", r#""0""#),
     ("C.ports[]", "protocol", r#""TCP""#),
     ("C.volumeMounts[]", "readOnly", "false"),
     ("C.P", "initialDelaySeconds", "0"),
@@ -41,7 +42,9 @@ const POD: &[(&str, &str, &str)] = &[
     ("volumes[].configMap", "defaultMode", "420"),
     ("volumes[].downwardAPI", "defaultMode", "420"),
     ("volumes[].downwardAPI.items[].fieldRef", "apiVersion", r#""v1""#),
+    ("volumes[].downwardAPI.items[].resourceFieldRef", "divisor", r#""0""#),
     ("volumes[].projected", "defaultMode", "420"),
+    ("volumes[].projected.sources[].downwardAPI.items[].resourceFieldRef", "divisor", r#""0""#),
     ("volumes[].projected.sources[].serviceAccountToken", "expirationSeconds", "3600"),
     ("volumes[].projected.sources[].downwardAPI.items[].fieldRef", "apiVersion", r#""v1""#),
     ("volumes[].hostPath", "type", r#""""#),
@@ -87,6 +90,7 @@ const QUANTITIES: &[(&str, &[&str])] = &[
     ("overhead", &[]),
     ("volumes[].emptyDir", &["sizeLimit"]),
     ("volumes[].downwardAPI.items[].resourceFieldRef", &["divisor"]),
+    ("volumes[].projected.sources[].downwardAPI.items[].resourceFieldRef", &["divisor"]),
     ("volumes[].ephemeral.volumeClaimTemplate.spec.resources.requests", &[]),
     ("C.env[].valueFrom.resourceFieldRef", &["divisor"]),
 ];
@@ -94,10 +98,18 @@ const QUANTITIES: &[(&str, &[&str])] = &[
 /// Brings the pod template at `root` into one spelling.
 pub(super) fn pod_template(object: &mut Value, root: &str) {
     let at = |path: &str| expand(&format!("{root}.spec"), path);
-    for (path, field, default) in POD.iter().chain(SAME_MEANING) {
-        let default: Value = serde_json::from_str(default).expect("the table holds JSON");
+    for (path, field, default) in POD {
         for path in at(path) {
-            fill(object, &path, field, &default);
+            fill(object, &path, field, &parsed(default));
+        }
+    }
+    for (path, field, nothing) in SAME_MEANING {
+        for path in at(path) {
+            each(object, &path, &mut |parent| {
+                if parent.get(*field) == Some(&parsed(nothing)) {
+                    parent.remove(*field);
+                }
+            });
         }
     }
     for path in at("C") {
@@ -117,6 +129,10 @@ pub(super) fn pod_template(object: &mut Value, root: &str) {
             each(object, &path, &mut |parent| sort(parent, list, keys));
         }
     }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("the table holds JSON")
 }
 
 /// Sets `field` of every object at `path` if it is absent.

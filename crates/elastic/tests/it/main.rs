@@ -1,6 +1,15 @@
 //! Tests of `parapet-elastic`.
 
+mod api_server;
+mod association;
 mod built;
+mod compare;
+mod config;
+mod disruption;
+mod files;
+mod given;
 mod pods;
+mod services;
 mod snapshots;
 mod template;
+mod users;
