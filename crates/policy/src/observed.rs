@@ -131,7 +131,8 @@ fn hubble(event: &Value) -> Option<Connection> {
         let workload = &end["workloads"][0];
         match (workload["name"].as_str(), workload["kind"].as_str()) {
             (Some(name), kind) => Some(workload_party(namespace, name, kind)),
-            _ => hubble_labels(namespace, &end["labels"]),
+            _ => hubble_labels(namespace, &end["labels"])
+                .or_else(|| Some(workload_party(namespace, of_pod(end["pod_name"].as_str()?), None))),
         }
     };
     Some((end("source", "source")?, end("destination", "destination")?, protocol, port))
@@ -174,12 +175,26 @@ fn calico(flow: &Value) -> Option<Connection> {
     Some((from, end("dest_type", "dest_namespace", "dest_name_aggr", "dest_ip")?, protocol, port))
 }
 
+/// The workload of a pod's name, where nothing else is told: without a StatefulSet's ordinal, or without the five characters
+/// that are made up for each pod and the hash before them. A bare pod is its own.
+fn of_pod(name: &str) -> &str {
+    match name.rsplit_once('-') {
+        Some((front, ordinal)) if !ordinal.is_empty() && ordinal.chars().all(|c| c.is_ascii_digit()) => front,
+        Some((front, made_up)) if made_up.len() == 5 && made_up.chars().all(|c| MADE_UP.contains(c)) => {
+            without_hash(front)
+        }
+        _ => name,
+    }
+}
+
+/// The characters that Kubernetes makes names up of: no word is made of them.
+const MADE_UP: &str = "bcdfghjklmnpqrstvwxz2456789";
+
 /// Without the hash that a Deployment puts behind its name for a ReplicaSet: letters and digits that no word is made of.
 fn without_hash(name: &str) -> &str {
-    const ALPHABET: &str = "bcdfghjklmnpqrstvwxz2456789";
     match name.rsplit_once('-') {
         Some((front, hash))
-            if (6..=10).contains(&hash.len()) && hash.chars().all(|c| ALPHABET.contains(c)) =>
+            if (6..=10).contains(&hash.len()) && hash.chars().all(|c| MADE_UP.contains(c)) =>
         {
             front
         }
@@ -229,6 +244,15 @@ mod tests {
         let observed = read(text.lines().map(str::to_owned), format);
         let flows = observed.flows.iter().map(|flow| format!("{} {} {:?}", flow.from, flow.to, flow.ports));
         (flows.collect(), observed.skipped, observed.unreadable.len())
+    }
+
+    #[test]
+    fn a_pods_name_tells_its_workload_where_nothing_else_does() {
+        let names =
+            [("web-7d4b9c6f5-x2x4z", "web"), ("es-12", "es"), ("agent-x2x4z", "agent"), ("xwing", "xwing")];
+        for (pod, workload) in names {
+            assert_eq!(of_pod(pod), workload);
+        }
     }
 
     #[test]

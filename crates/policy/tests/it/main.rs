@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod generate;
+mod observed;
 mod presets;
 mod proof;
 mod render;
