@@ -117,7 +117,12 @@ impl<'w> Findings<'w> {
     }
 
     pub(crate) fn finish(self) -> Vec<Finding> {
-        self.found.into_iter().map(|draft| draft.finding).collect()
+        let repairs = self.rule.repairs();
+        let findings = self.found.into_iter().map(|Draft { mut finding, .. }| {
+            finding.patch.iter_mut().for_each(|patch| patch.repairs = repairs);
+            finding
+        });
+        findings.collect()
     }
 
     /// A finding at `pointer` of `document`.

@@ -24,7 +24,8 @@ pub type Files = BTreeMap<Arc<str>, Vec<u8>>;
 /// Rounds of patching and looking again: a container's securityContext alone takes five patches in one place.
 const ROUNDS: usize = 10;
 
-/// The unified diff of every patch of findings that count.
+/// The unified diff of every patch of findings that count; `repairs` takes in those that let something through, see
+/// [`Rule::repairs`](crate::Rule::repairs).
 ///
 /// `read` gives a file's bytes by the name that documents have; `again` audits with the files changed so far, because a
 /// patch that touches what another has changed must be made anew.
@@ -32,6 +33,7 @@ pub fn fix(
     audit: &Audit,
     read: &dyn Fn(&str) -> io::Result<Vec<u8>>,
     again: &dyn Fn(&Files) -> Audit,
+    repairs: bool,
 ) -> io::Result<Fix> {
     let mut files = Files::new();
     let mut fix = Fix::default();
@@ -40,9 +42,8 @@ pub fn fix(
         let findings = latest.as_ref().unwrap_or(audit).findings.iter();
         let mut by_file: BTreeMap<Arc<str>, Vec<&Patch>> = BTreeMap::new();
         for finding in findings.filter(|finding| finding.suppressed.is_none()) {
-            if let Some(patch) =
-                finding.patch.as_ref().filter(|patch| !matches!(&*patch.file, "-" | "cluster"))
-            {
+            let wanted = finding.patch.as_ref().filter(|patch| repairs || !patch.repairs);
+            if let Some(patch) = wanted.filter(|patch| !matches!(&*patch.file, "-" | "cluster")) {
                 by_file.entry(patch.file.clone()).or_default().push(patch);
             }
         }

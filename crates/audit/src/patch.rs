@@ -15,6 +15,8 @@ pub struct Patch {
     pub file: Arc<str>,
     /// Which document of it, from 0.
     pub document: usize,
+    /// It lets through what is declared and cut: to be asked for.
+    pub repairs: bool,
     /// Operations of a JSON Patch of the object.
     pub operations: Vec<Value>,
     /// Objects to add.
@@ -62,6 +64,7 @@ impl Patch {
         Self {
             file: document.file.clone(),
             document: document.index,
+            repairs: false,
             operations: Vec::new(),
             create: Vec::new(),
             edits: Vec::new(),

@@ -152,6 +152,18 @@ pub struct Rule {
     pub(crate) check: Check,
 }
 
+/// Rules whose finding is that something declared is cut: a policy in the wrong namespace, peers of another one, a Service's
+/// port, the wrong protocol, an operator outside of the mesh. Putting that right lets it through.
+const REPAIRS: [&str; 5] = ["OBS-NP-08", "OBS-NP-09", "OBS-NP-13", "OBS-RX-04", "OBS-MESH-09"];
+
+impl Rule {
+    /// Whether its patches let through what was closed. No others do, but the way to the name servers (OBS-NP-10) and to
+    /// istiod (OBS-MESH-19), which every default deny needs beside it.
+    pub fn repairs(&self) -> bool {
+        REPAIRS.contains(&self.id)
+    }
+}
+
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id)

@@ -37,7 +37,11 @@ pub(super) fn write(audit: &Audit, style: Style<'_>, out: &mut dyn Write) -> io:
             writeln!(out, "  see {}:{}: {}", related.place.file, related.place.span, related.message)?;
         }
         writeln!(out, "  why: {}", finding.rule.why)?;
-        let patch = if finding.patch.is_some() { " (--fix writes the patch)" } else { "" };
+        let patch = match &finding.patch {
+            Some(patch) if patch.repairs => " (--fix with --repair writes the patch)",
+            Some(_) => " (--fix writes the patch)",
+            None => "",
+        };
         writeln!(out, "  fix: {}{patch}", finding.rule.fix)?;
     }
     writeln!(out, "\n{}", audit.summary())?;

@@ -67,7 +67,7 @@ fn comments_and_everything_else_stay() {
         assert_eq!(loaded.problems, [], "{}", String::from_utf8_lossy(&files["m.yaml"]));
         parapet_audit::audit(&loaded.documents, loaded.problems, &options())
     };
-    let fix = fix(&audit, &|_| Ok(text.as_bytes().to_vec()), &again).unwrap();
+    let fix = fix(&audit, &|_| Ok(text.as_bytes().to_vec()), &again, false).unwrap();
     assert_eq!(fix.skipped, 0);
     assert!(fix.diff.starts_with("--- a/m.yaml\n+++ b/m.yaml\n"), "{}", fix.diff);
     assert!(fix.applied > 5, "{}", fix.applied);

@@ -70,6 +70,9 @@ pub(crate) struct AuditArguments {
     /// Write all patches as one unified diff to FILE, - for standard output
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     fix: Option<PathBuf>,
+    /// With --fix: also patches that let through what is declared and cut today; no others let anything through
+    #[arg(long, requires = "fix", help_heading = "Report")]
+    repair: bool,
 
     /// Findings to live with: a YAML file of `suppressions`, each with rule, reason, and kind, namespace, name, path, until
     #[arg(long, value_name = "FILE", help_heading = "Suppression")]
@@ -316,7 +319,7 @@ impl AuditArguments {
             known.settle(&mut audit, options.today);
             audit
         };
-        let fix = parapet_audit::fix(audit, &|file| fs::read(file), &again)
+        let fix = parapet_audit::fix(audit, &|file| fs::read(file), &again, self.repair)
             .context("can't read a manifest again")?;
         if path.as_os_str() == "-" {
             stdout.write_all(fix.diff.as_bytes())?;

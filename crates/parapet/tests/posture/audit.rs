@@ -114,6 +114,22 @@ fn what_fix_writes_is_taken_by_patch_and_the_findings_are_gone() {
 }
 
 #[test]
+fn a_patch_that_lets_something_through_is_written_only_when_asked_for() {
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../audit/tests/fixtures/OBS-NP-13/fail.yaml");
+    let text = std::fs::read_to_string(fixture).unwrap();
+    let folder = Folder::of(&[("cut.yaml", text.as_str())]);
+    let fix = |more: &[&str]| {
+        let words = ["audit", "cut.yaml", "--rule", "OBS-NP-13", "--exit-zero", "--fix", "-"];
+        folder.parapet(&[&words[..], more].concat()).out
+    };
+    assert_eq!(fix(&[]), "");
+    assert!(fix(&["--repair"]).contains("\n+"), "{}", fix(&["--repair"]));
+    let told = folder.parapet(&["audit", "cut.yaml", "--rule", "OBS-NP-13", "--exit-zero"]).out;
+    assert!(told.contains("(--fix with --repair writes the patch)"), "{told}");
+    assert_eq!(folder.parapet(&["audit", "cut.yaml", "--repair"]).code, 2);
+}
+
+#[test]
 fn suppressions_and_baselines_let_live_what_is_known() {
     let folder = weak();
     folder.write(
