@@ -11,5 +11,6 @@ pub mod metrics;
 pub mod pass;
 pub mod queue;
 pub mod settings;
+pub mod webhook;
 
 pub use key::{ApplicationKey, ObjectKey};
