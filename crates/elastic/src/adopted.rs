@@ -3,32 +3,80 @@
 //! Pods restart when the hash of their configuration changes. The reference's hashes can't be recomputed, so what it left on a
 //! pod template is kept as long as the configuration behind it says the same.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret};
 use parapet_api::annotations;
 use serde_json::Value;
 
-use crate::compare::short_hash;
+use crate::compare::{Compare, is_foreign, short_hash, stamped};
 
 /// The key of Elasticsearch's configuration in its Secret.
 const ELASTICSEARCH_YML: &str = "elasticsearch.yml";
 
-/// Set in every hash of ours: none of the reference's, which have 32 bits, is as large.
-const OURS: u64 = 1 << 63;
+/// On a StatefulSet or a Deployment itself, never on its pods: our hash of the configuration that belongs to the foreign hash on
+/// its pod template. As long as it is what we compute, the foreign one stays.
+pub const ADOPTED_CONFIG_HASH: &str = "operator.parapet.dev/adopted-config-hash";
 
-/// The hash of all that an application reads only when it starts; each part is told from the next.
+/// A kind that runs a pod template.
+pub trait Workload: Compare {
+    /// Its pod template.
+    fn template(&self) -> Option<&PodTemplateSpec>;
+}
+
+impl Workload for StatefulSet {
+    fn template(&self) -> Option<&PodTemplateSpec> {
+        self.spec.as_ref().map(|spec| &spec.template)
+    }
+}
+
+impl Workload for Deployment {
+    fn template(&self) -> Option<&PodTemplateSpec> {
+        self.spec.as_ref().map(|spec| &spec.template)
+    }
+}
+
+/// The hash of all that an application reads only when it starts; each part is told from the next. Other parts, or the same in
+/// another order, restart every application: what is hashed must not change from one release of the operator to the next.
 pub fn config_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut content = Vec::new();
     for part in parts {
         content.extend((part.len() as u64).to_be_bytes());
         content.extend(part);
     }
-    let hash: u64 = short_hash(&content).parse().expect("the hash is decimal and has 64 bits");
-    (hash | OURS).to_string()
+    short_hash(&content)
+}
+
+/// The object as `build` makes it of a hash of its configuration: of `computed`, or of the hash that another operator left in
+/// the pod template's `annotation`, as long as the configuration is what it was at the takeover.
+///
+/// At the takeover `unchanged` decides whether the configuration is still that of the other operator; it is given the object
+/// with the foreign hash. From then on [`ADOPTED_CONFIG_HASH`] tells.
+pub fn with_config_hash<K: Workload>(
+    live: Option<&K>,
+    annotation: &str,
+    computed: &str,
+    build: impl Fn(&str) -> K,
+    unchanged: impl FnOnce(&K) -> bool,
+) -> K {
+    let foreign = live.and_then(Workload::template).and_then(|template| {
+        let hash = template.metadata.as_ref()?.annotations.as_ref()?.get(annotation)?;
+        is_foreign(hash).then_some(hash)
+    });
+    let Some(foreign) = foreign else { return build(computed) };
+    let remembered = live.and_then(|live| live.meta().annotations.as_ref()?.get(ADOPTED_CONFIG_HASH));
+    let kept = build(foreign);
+    let stays = remembered.map_or_else(|| unchanged(&kept), |remembered| remembered == computed);
+    if !stays {
+        return build(computed);
+    }
+    let mut kept = kept;
+    let annotations = kept.meta_mut().annotations.get_or_insert_default();
+    annotations.insert(ADOPTED_CONFIG_HASH.to_owned(), computed.to_owned());
+    stamped(kept)
 }
 
 /// The hash that a pod template should have: `computed`, or that of the live template if another operator made it and
-/// `unchanged` says that the content behind it is what it was.
+/// `unchanged` says that the content behind it is what it was. [`with_config_hash`] also notices what changes after a takeover.
 ///
 /// A hash of ours is never kept: after a crash between the configuration and the template, only the template would tell that
 /// its pods still have to restart.
@@ -67,10 +115,6 @@ pub fn same_settings(one: &str, other: &str) -> bool {
         (Some(one), Some(other)) => one == other,
         _ => one == other,
     }
-}
-
-fn is_foreign(hash: &str) -> bool {
-    hash.parse::<u64>().map_or(true, |hash| hash & OURS == 0)
 }
 
 /// All settings with their dotted names, sorted, values as text.

@@ -81,11 +81,20 @@ pub fn stamped<K: Compare>(mut object: K) -> K {
     object
 }
 
-/// A short decimal hash, as the labels and annotations of the reference have; the first eight bytes of SHA-256.
+/// Set in every hash of ours: none of the reference's, which have 32 bits, is as large.
+const OURS: u64 = 1 << 63;
+
+/// A short decimal hash, as the labels and annotations of the reference have: of 64 bits of SHA-256, the highest set, so that
+/// it is told from the reference's own.
 pub fn short_hash(content: &[u8]) -> String {
     let digest = Sha256::digest(content);
     let first = digest.first_chunk::<8>().expect("SHA-256 has 32 bytes");
-    u64::from_be_bytes(*first).to_string()
+    (u64::from_be_bytes(*first) | OURS).to_string()
+}
+
+/// Whether a hash was made by another operator.
+pub(crate) fn is_foreign(hash: &str) -> bool {
+    hash.parse::<u64>().map_or(true, |hash| hash & OURS == 0)
 }
 
 fn hash_of(value: &Value) -> String {

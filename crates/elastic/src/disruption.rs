@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use parapet_api::{Application as _, Elasticsearch, Health, Kind, labels, names};
 
+use crate::compare::stamped;
 use crate::config::{Role, Roles};
 use crate::owned_meta;
 use crate::services::overlay;
@@ -37,7 +38,7 @@ pub fn pdb(es: &Elasticsearch, health: Health, node_sets: &[(i32, Roles)]) -> Op
     if spec.min_available.is_none() && spec.max_unavailable.is_none() {
         spec.min_available = Some(IntOrString::Int(min_available(health, node_sets)));
     }
-    Some(PodDisruptionBudget { metadata, spec: Some(spec), ..PodDisruptionBudget::default() })
+    Some(stamped(PodDisruptionBudget { metadata, spec: Some(spec), ..PodDisruptionBudget::default() }))
 }
 
 fn min_available(health: Health, node_sets: &[(i32, Roles)]) -> i32 {

@@ -1,12 +1,12 @@
 //! How each kind is compared.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
 
-use super::normal::each;
+use super::normal::{each, prune};
 use super::{Compare, defaults, older, service};
 
 impl Compare for StatefulSet {
@@ -21,7 +21,7 @@ impl Compare for StatefulSet {
             wanted.service_name.clone_from(&live.service_name);
             wanted.pod_management_policy.clone_from(&live.pod_management_policy);
             wanted.volume_claim_templates.clone_from(&live.volume_claim_templates);
-            older::keep(&live.template, &mut wanted.template);
+            keep_template(&live.template, &mut wanted.template);
         }
         wanted
     }
@@ -59,7 +59,7 @@ impl Compare for Deployment {
         wanted.status.clone_from(&live.status);
         if let (Some(live), Some(wanted)) = (&live.spec, &mut wanted.spec) {
             wanted.selector.clone_from(&live.selector);
-            older::keep(&live.template, &mut wanted.template);
+            keep_template(&live.template, &mut wanted.template);
         }
         wanted
     }
@@ -155,6 +155,22 @@ impl Compare for PersistentVolumeClaim {
         let mut one = json!({ "it": object.take() });
         claim(&mut one, "it");
         *object = one["it"].take();
+    }
+}
+
+/// A template that says the same stays as it is spelled: its spelling is part of the revision that pods are compared with.
+fn keep_template(live: &PodTemplateSpec, wanted: &mut PodTemplateSpec) {
+    older::keep(live, wanted);
+    let normal = |template: &PodTemplateSpec| {
+        let template = serde_json::to_value(template).expect("Kubernetes objects are JSON");
+        let mut object = json!({ "spec": { "template": template } });
+        defaults::pod_template(&mut object, "spec.template");
+        scripts(&mut object);
+        prune(&mut object);
+        object
+    };
+    if normal(live) == normal(wanted) {
+        wanted.clone_from(live);
     }
 }
 

@@ -292,3 +292,17 @@ fn the_same_object_has_the_same_hash() {
     let once = stateful_set("8.15.3", "", "");
     assert_eq!(compare::stamped(once.clone()), once);
 }
+
+#[test]
+fn a_template_that_says_the_same_is_sent_as_it_is() {
+    let live = with(&adopted(stateful_set("8.15.3", "", "")), |set| {
+        let pod = &mut set["spec"]["template"]["spec"];
+        pod["volumes"].as_array_mut().unwrap().reverse();
+        pod["dnsPolicy"] = json!("ClusterFirst");
+        pod["containers"][0]["resources"]["limits"]["memory"] = json!("2048Mi");
+    });
+    let desired = with(&stateful_set("8.15.3", "", ""), |set| set["spec"]["replicas"] = json!(5));
+    let wanted = changed(&live, &desired).unwrap().spec.unwrap();
+    assert_eq!(wanted.replicas, Some(5));
+    assert_eq!(wanted.template, live.spec.unwrap().template);
+}

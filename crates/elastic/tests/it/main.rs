@@ -11,5 +11,6 @@ mod given;
 mod pods;
 mod services;
 mod snapshots;
+mod takeover;
 mod template;
 mod users;
