@@ -11,6 +11,7 @@ mod custom;
 mod error;
 mod follow;
 mod merge;
+mod namespaces;
 mod resource;
 mod route;
 mod watch;
@@ -35,6 +36,7 @@ pub use write::{Applied, Deletion, Outcome};
 
 use crate::{ApplicationKey, ObjectKey};
 use follow::Followers;
+use namespaces::Selected;
 use resource::Caches;
 use watch::Progress;
 
@@ -46,6 +48,8 @@ pub const FIELD_MANAGER: &str = "elastic-operator";
 pub struct Options {
     /// The namespaces whose objects are watched.
     pub scope: Scope,
+    /// Only namespaces with these labels are looked after; all that are watched if none.
+    pub namespace_selector: Option<String>,
     /// How long any call may take (`kube-client-timeout`).
     pub deadline: Duration,
     /// Whether NetworkPolicies are watched too, for which the reference's rights don't suffice.
@@ -75,6 +79,7 @@ struct Inner {
     options: Options,
     caches: Caches,
     followers: Followers,
+    selected: Selected,
     listener: OnceLock<Listener>,
     progress: Progress,
     metrics: WatchMetrics,
@@ -88,6 +93,7 @@ impl Cluster {
             options,
             caches: Caches::default(),
             followers: Followers::default(),
+            selected: Selected::default(),
             listener: OnceLock::new(),
             progress: Progress::default(),
             metrics,
@@ -185,6 +191,11 @@ impl Cluster {
         self.inner.followers.set(who, followed, start);
     }
 
+    /// Whether the applications of a namespace are looked after.
+    pub fn manages(&self, namespace: &str) -> bool {
+        self.inner.manages(namespace)
+    }
+
     /// The client itself, for what has no method here. Its calls have no deadline.
     pub fn client(&self) -> &Client {
         &self.inner.client
@@ -235,6 +246,15 @@ impl Inner {
         let key = ObjectKey::of(metadata);
         let mut concerned: BTreeSet<ApplicationKey> = route::concerned(resource, metadata);
         concerned.extend(self.followers.of(resource, &key));
-        concerned.iter().for_each(|who| listener(who));
+        let managed = |who: &&ApplicationKey| self.manages(&who.object.namespace);
+        concerned.iter().filter(managed).for_each(|who| listener(who));
+    }
+
+    fn manages(&self, namespace: &str) -> bool {
+        let in_scope = match &self.options.scope {
+            Scope::All => true,
+            Scope::Namespaces(names) => names.contains(namespace),
+        };
+        in_scope && (self.options.namespace_selector.is_none() || self.selected.has(namespace))
     }
 }

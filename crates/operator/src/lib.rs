@@ -4,13 +4,18 @@
 pub mod certificates;
 pub mod cluster;
 pub mod controller;
+pub mod endpoint;
 pub mod elasticsearch;
 pub mod events;
 mod key;
+pub mod lease;
 pub mod metrics;
+pub mod network;
 pub mod pass;
 pub mod queue;
+pub mod run;
 pub mod settings;
+mod usage;
 pub mod webhook;
 
 pub use key::{ApplicationKey, ObjectKey};

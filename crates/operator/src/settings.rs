@@ -18,6 +18,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Selector;
 use parapet_elastic::IpFamily;
+use parapet_pki::KeyKind;
 use regex::Regex;
 
 pub use error::{Origin, Place, SettingsError, Warning};
@@ -76,6 +77,8 @@ pub struct Settings {
     pub ca_validity: Validity,
     /// Of new certificates.
     pub certificate_validity: Validity,
+    /// Of new authorities.
+    pub certificate_key: KeyKind,
     /// Whether a changed file ends the process.
     pub watch_config: bool,
     /// For each call of the API server.
@@ -225,6 +228,7 @@ impl Settings {
             ca_dir: Some(from.text("ca-dir")?).filter(|path| !path.is_empty()).map(PathBuf::from),
             ca_validity: validity(from, "ca-cert-validity", "ca-cert-rotate-before")?,
             certificate_validity: validity(from, "cert-validity", "cert-rotate-before")?,
+            certificate_key: certificate_key(from)?,
             watch_config: !from.flag("disable-config-watch")?,
             kube_client_timeout: timeout(from, "kube-client-timeout")?,
             elasticsearch_client_timeout: timeout(from, "elasticsearch-client-timeout")?,
@@ -353,6 +357,14 @@ fn validity(
         return Err(from.clash(rotate_before, message));
     }
     Ok(validity)
+}
+
+fn certificate_key(from: &mut Reader) -> Result<KeyKind, SettingsError> {
+    match from.text("certificate-key-type")?.as_str() {
+        "ecdsa" => Ok(KeyKind::EcdsaP256),
+        "rsa" => Ok(KeyKind::Rsa2048),
+        text => Err(from.wrong("certificate-key-type", text, "neither ecdsa nor rsa")),
+    }
 }
 
 fn timeout(from: &mut Reader, name: &'static str) -> Result<Duration, SettingsError> {

@@ -38,6 +38,8 @@ pub enum Resource {
     PodDisruptionBudget,
     /// networking.k8s.io/v1.
     NetworkPolicy,
+    /// v1; it has no namespace itself.
+    Namespace,
     /// One of the kinds that are reconciled.
     Application(Kind),
 }
@@ -55,6 +57,7 @@ impl Resource {
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::Namespace => "Namespace",
             Self::Application(kind) => kind.name(),
         }
     }

@@ -25,7 +25,7 @@ use super::cache::{Cache, Listing, Source, Stored};
 use super::custom::Custom;
 use super::error::said;
 use super::resource::{Cached, Managed, Object, Resource};
-use super::{Inner, Scope};
+use super::{Inner, Scope, namespaces};
 
 /// The running watches; dropped, they end.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl WatchMetrics {
         new
     }
 
-    fn failed(&self, resource: Resource, error: &watcher::Error) {
+    pub(super) fn failed(&self, resource: Resource, error: &watcher::Error) {
         let labels = FailureLabels { resource: resource.name(), reason: reason(error) };
         self.failures.get_or_create(&labels).inc();
     }
@@ -112,7 +112,7 @@ impl Progress {
         self.missing.send_replace(Some(watches));
     }
 
-    fn one_done(&self) {
+    pub(super) fn one_done(&self) {
         self.missing.send_modify(|missing| *missing = missing.map(|missing| missing.saturating_sub(1)));
     }
 }
@@ -133,6 +133,9 @@ pub(super) fn start(inner: &Arc<Inner>) -> Watches {
     starting.cached::<k8s_openapi::api::policy::v1::PodDisruptionBudget>();
     if inner.options.network_policies {
         starting.cached::<k8s_openapi::api::networking::v1::NetworkPolicy>();
+    }
+    if let Some(selector) = inner.options.namespace_selector.clone() {
+        starting.tasks.spawn(namespaces::follow(Arc::clone(inner), selector));
     }
     // Nothing runs before the caller awaits, so no watch is done before this.
     inner.progress.expect(starting.tasks.len());

@@ -73,6 +73,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("cert-rotate-before", "DURATION", "24h", "How long before its end a certificate is renewed"),
     key("cert-validity", "DURATION", "8760h", "How long a new certificate is valid"),
+    key(
+        "certificate-key-type",
+        "KIND",
+        "ecdsa",
+        "Of the keys of new authorities: ecdsa (P-256) or rsa (2048 bits)",
+    ),
     key("container-registry", "HOST", "docker.elastic.co", "Where images come from"),
     key("container-repository", "PATH", "", "Path in the registry, in place of each image's own"),
     key("container-suffix", "TEXT", "", "What image names end with; not together with ubi-only"),
