@@ -5,7 +5,7 @@
 //!
 //! 1. **published**: `ca.crt` has the new authority and the former ones; leaves of the former stay.
 //! 2. after the time that a Secret needs to arrive everywhere, **used**: leaves are re-issued by the new one.
-//! 3. after that and `cert-rotate-before`, **alone**: the former ones are dropped.
+//! 3. when all are, and `cert-rotate-before` has passed, **alone**: the former ones are dropped.
 //!
 //! The former ones are found by what they signed, so that a lost annotation begins phase 1 anew and loses no trust.
 //! A change in between is one more former authority.
@@ -29,6 +29,9 @@ struct Record {
     authority: String,
     /// Since when it is published.
     since: Timestamp,
+    /// Since when nothing leads to the former ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alone: Option<Timestamp>,
     /// Fingerprints of those before it.
     former: Vec<String>,
 }
@@ -63,39 +66,43 @@ impl Succession {
     ) -> Self {
         let record: Option<Record> = annotation.and_then(|text| serde_json::from_str(text).ok());
         let own = hex::encode(Sha256::digest(current.public_key()));
-        let others: Vec<&Certificate> =
-            published.iter().filter(|other| other.public_key() != current.public_key()).collect();
-        let in_use = |other: &&Certificate| leaves.iter().any(|leaf| leaf.is_signed_by(other));
-        let remembered = |other: &&Certificate| {
+        let others = published
+            .iter()
+            .filter(|other| other.is_authority() && other.public_key() != current.public_key());
+        let in_use = |other: &Certificate| leaves.iter().any(|leaf| leaf.is_signed_by(other));
+        let remembered = |other: &Certificate| {
             record.as_ref().is_some_and(|record| record.former.contains(&other.fingerprint()))
         };
-        let mut since = now;
-        if let Some(record) = record.as_ref().filter(|record| record.authority == own && record.since <= now)
-        {
-            since = record.since;
-        }
-        let used_from = later(since, policy.spread);
-        let alone_from = later(used_from, policy.rotate_before);
-        let is_former = |other: &&Certificate| {
-            other.is_authority() && (in_use(other) || (now < alone_from && remembered(other)))
-        };
-        let mut former: Vec<Certificate> = Vec::new();
-        for other in others.into_iter().filter(is_former) {
-            if former.len() < MOST_FORMER && !former.contains(other) {
-                former.push(other.clone());
+        let mut candidates: Vec<Certificate> = Vec::new();
+        for other in others.filter(|other| in_use(other) || remembered(other)) {
+            if candidates.len() < MOST_FORMER && !candidates.contains(other) {
+                candidates.push(other.clone());
             }
         }
-        if former.is_empty() {
+        // A clock that went back begins anew.
+        let same = record.as_ref().filter(|record| record.authority == own && record.since <= now);
+        let since = same.map_or(now, |record| record.since);
+        let used_from = later(since, policy.spread);
+        let held_back = now < used_from;
+        let still_used = candidates.iter().any(in_use);
+        let alone_since = same.and_then(|record| record.alone).filter(|alone| *alone <= now).unwrap_or(now);
+        let alone = (!held_back && !still_used).then_some(alone_since);
+        let drop_from = alone.map(|alone| later(alone, policy.rotate_before.max(policy.spread)));
+        if candidates.is_empty() || drop_from.is_some_and(|drop_from| now >= drop_from) {
             return Self { trusted: vec![current.clone()], held_back: false, annotation: None, next: None };
         }
-        let record =
-            Record { authority: own, since, former: former.iter().map(Certificate::fingerprint).collect() };
-        let held_back = now < used_from;
+        let former = candidates.iter().map(Certificate::fingerprint).collect();
+        let record = Record { authority: own, since, alone, former };
         Self {
             held_back,
-            next: Some(if held_back { used_from } else { alone_from }),
+            next: Some(match drop_from {
+                Some(drop_from) => drop_from,
+                None if held_back => used_from,
+                // Leaves are being re-issued, or can't be at the moment.
+                None => later(now, policy.spread),
+            }),
             annotation: serde_json::to_string(&record).ok(),
-            trusted: std::iter::once(current.clone()).chain(former).collect(),
+            trusted: std::iter::once(current.clone()).chain(candidates).collect(),
         }
     }
 }
