@@ -25,7 +25,7 @@ fn what_hubble_writes_is_read_as_it_is_meant() {
             "obs/es[StatefulSet] => obs/es[StatefulSet] : [9300]",
             "shop/web[Deployment] => kube-system/coredns[Deployment] : [{\"port\":53,\"protocol\":\"UDP\"}]",
             "shop/web[Deployment] => obs/es[StatefulSet] : [9200]",
-            "shop/web[Deployment] => shop/app=api,tier=back : [8080,{\"port\":3868,\"protocol\":\"SCTP\"}]",
+            "shop/web[Deployment] => shop/app=api,tier=back : [{\"port\":3868,\"protocol\":\"SCTP\"},8080]",
         ]
     );
     // A reply, a drop, an ICMP message, an audited refusal, lost events.
