@@ -416,7 +416,6 @@ fn mode_dependent(cluster: &Cluster, options: &Options, view: &View, never: &Lis
         .collect()
 }
 
-/// What the cluster's objects leave open.
 /// Workloads that policies keep from themselves where they ask by a Service's name.
 fn hairpins(reachability: &Reachability<'_>) -> Vec<String> {
     let cluster = reachability.cluster();
@@ -439,6 +438,7 @@ fn hairpins(reachability: &Reachability<'_>) -> Vec<String> {
     told.into_iter().map(note).collect()
 }
 
+/// What the cluster's objects leave open.
 fn notes(cluster: &Cluster) -> Vec<String> {
     let mut notes = Vec::new();
     let undeclared: Vec<&str> = cluster

@@ -13,7 +13,11 @@ impl Reachability<'_> {
     /// The pod's ports that Services forward to: where it can meet itself.
     pub fn ports_behind_services(&self, pod: PodId) -> PortSet {
         let pod = &self.cluster.pods[pod.0];
-        let services = self.cluster.services.iter().filter(|service| service.selects(pod));
+        // They are sorted by namespace.
+        let all = &self.cluster.services;
+        let first = all.partition_point(|service| service.namespace < pod.namespace);
+        let here = all[first..].iter().take_while(|service| service.namespace == pod.namespace);
+        let services = here.filter(|service| service.selects(pod));
         let ports = services.flat_map(|service| &service.ports);
         ports.fold(PortSet::none(), |all, port| all.union(&target_ports(&port.target, port.protocol, pod)))
     }

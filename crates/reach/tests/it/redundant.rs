@@ -87,7 +87,7 @@ fn ingress(rules: Value) -> Value {
 fn a_rule_that_others_allow_together_can_go() {
     let app = |name: &str| json!({"podSelector": {"matchLabels": {"app": name}}});
     let check = |rules: Value, expect: &[&str]| {
-        assert_eq!(found(&[("p", ingress(rules.clone()))]), expect, "{rules}")
+        assert_eq!(found(&[("p", ingress(rules.clone()))]), expect, "{rules}");
     };
     check(json!([{"from": [app("a")]}, {"from": [{"podSelector": {}}]}]), &["p Ingress 0 by p rule 2"]);
     check(json!([{"from": [{"podSelector": {}}]}, {"from": [app("a")]}]), &["p Ingress 1 by p rule 1"]);
