@@ -50,7 +50,7 @@ pub fn config_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 /// the pod template's `annotation`, as long as the configuration is what it was at the takeover.
 ///
 /// At the takeover `unchanged` decides whether the configuration is still that of the other operator; it is given the object
-/// with the foreign hash. From then on [`ADOPTED_CONFIG_HASH`] tells.
+/// with the foreign hash ([`same_settings`] and [`runs_the_same`] answer). From then on [`ADOPTED_CONFIG_HASH`] tells.
 pub fn with_config_hash<K: Workload>(
     live: Option<&K>,
     annotation: &str,
@@ -73,6 +73,12 @@ pub fn with_config_hash<K: Workload>(
     let annotations = kept.meta_mut().annotations.get_or_insert_default();
     annotations.insert(ADOPTED_CONFIG_HASH.to_owned(), computed.to_owned());
     stamped(kept)
+}
+
+/// Whether `live` runs the very pods that `desired` asks for, whatever else about the two differs.
+pub fn runs_the_same<K: Workload>(live: &K, desired: &K) -> bool {
+    // What says the same is taken from `live` as it is spelled there.
+    K::onto(live, desired).template() == live.template()
 }
 
 /// The hash that a pod template should have: `computed`, or that of the live template if another operator made it and

@@ -1,8 +1,10 @@
 //! Tests of `parapet-elastic`.
 
+mod adoption;
 mod api_server;
 mod association;
 mod built;
+mod claims;
 mod compare;
 mod config;
 mod disruption;
