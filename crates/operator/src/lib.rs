@@ -4,11 +4,12 @@
 pub mod certificates;
 pub mod cluster;
 pub mod controller;
-pub mod endpoint;
 pub mod elasticsearch;
+pub mod endpoint;
 pub mod events;
 mod key;
 pub mod lease;
+pub mod mesh;
 pub mod metrics;
 pub mod network;
 pub mod pass;

@@ -141,13 +141,6 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         self.changed(state);
     }
 
-    /// How long the running passes have run: all together, and the longest. For the metrics.
-    pub(crate) fn unfinished(&self) -> (Duration, Duration) {
-        let state = self.lock();
-        let all = || state.running.values().map(Instant::elapsed);
-        (all().sum(), all().max().unwrap_or_default())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -259,9 +259,9 @@ async fn work<R: Reconcile>(
     let listed = async {
         match settings.cache_startup_timeout {
             None => Ok(cluster.synced().await),
-            Some(after) => tokio::time::timeout(after, cluster.synced())
-                .await
-                .map_err(|_| RunError::Listing { after }),
+            Some(after) => {
+                tokio::time::timeout(after, cluster.synced()).await.map_err(|_| RunError::Listing { after })
+            }
         }
     };
     tokio::select! {
@@ -271,7 +271,12 @@ async fn work<R: Reconcile>(
     }
     let uuid = usage::uuid(cluster, &settings.operator_namespace).await?;
     metrics.leader.leads(&settings.operator_namespace, &uuid);
-    tracing::info!(uuid, version = env!("CARGO_PKG_VERSION"), channel = settings.distribution_channel, "working");
+    tracing::info!(
+        uuid,
+        version = env!("CARGO_PKG_VERSION"),
+        channel = settings.distribution_channel,
+        "working"
+    );
     let mut settings = settings.clone();
     settings.elastic.default_security_context = security_context(&settings, cluster).await?;
     let (workers, stop) = (settings.max_concurrent_reconciles, stop.clone());

@@ -104,6 +104,7 @@ impl<T: Stored> Cache<T> {
     }
 
     /// How many.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.read().objects.values().map(BTreeMap::len).sum()
     }

@@ -97,6 +97,7 @@ impl Followers {
     }
 
     /// How many watches of users' objects there are.
+    #[cfg(test)]
     pub(crate) fn watches(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).watches.len()
     }
