@@ -11,6 +11,8 @@ mod doctor;
 pub(crate) mod guard;
 #[cfg(feature = "up")]
 mod logs;
+#[cfg(feature = "operator")]
+pub(crate) mod operator;
 #[cfg(feature = "posture")]
 mod policy;
 #[cfg(feature = "posture")]
@@ -78,6 +80,10 @@ pub(crate) enum Command {
     /// Write the least network policies for declared, referenced or seen flows, and prove them.
     #[cfg(feature = "posture")]
     Policy(policy::PolicyArguments),
+    /// Look after Elasticsearch, Kibana and APM Server, as their manifests say.
+    #[cfg(feature = "operator")]
+    #[command(after_help = operator::EXAMPLES)]
+    Operator(Box<operator::OperatorArguments>),
     /// Print a shell's completion script.
     Completions(completions::CompletionsArguments),
     /// Print the version, what was built in, and whether cryptography is a FIPS module's.
@@ -107,6 +113,8 @@ impl Arguments {
             Command::Audit(arguments) => return arguments.run(),
             #[cfg(feature = "posture")]
             Command::Policy(arguments) => arguments.run(),
+            #[cfg(feature = "operator")]
+            Command::Operator(arguments) => crate::operator::run(arguments.run()),
             Command::Completions(arguments) => arguments.run(),
             Command::Version(arguments) => arguments.run(),
         };

@@ -14,6 +14,8 @@ mod gate;
 mod guard;
 #[cfg(feature = "posture")]
 mod manifests;
+#[cfg(feature = "operator")]
+mod operator;
 #[cfg(all(test, feature = "up", feature = "guard", feature = "posture"))]
 mod reference;
 #[cfg(feature = "up")]
@@ -30,5 +32,7 @@ fn main() -> ExitCode {
     let words = cli::guard::spelled(std::env::args_os());
     #[cfg(not(feature = "guard"))]
     let words = std::env::args_os();
+    #[cfg(feature = "operator")]
+    let words = cli::operator::spelled(words);
     cli::Arguments::parse_from(words).run().unwrap_or_else(|failure| failure.report())
 }

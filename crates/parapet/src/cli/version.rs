@@ -86,18 +86,19 @@ fn features() -> Vec<&'static str> {
     let all = [
         ("fips", cfg!(feature = "fips")),
         ("guard", cfg!(feature = "guard")),
+        ("operator", cfg!(feature = "operator")),
         ("posture", cfg!(feature = "posture")),
         ("up", cfg!(feature = "up")),
     ];
     all.into_iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name).collect()
 }
 
-#[cfg(any(feature = "guard", feature = "up"))]
+#[cfg(any(feature = "guard", feature = "operator", feature = "up"))]
 fn fips_enabled() -> Option<bool> {
     Some(parapet_pki::fips_enabled())
 }
 
-#[cfg(not(any(feature = "guard", feature = "up")))]
+#[cfg(not(any(feature = "guard", feature = "operator", feature = "up")))]
 fn fips_enabled() -> Option<bool> {
     None
 }
