@@ -110,6 +110,9 @@ pub enum PkiError {
     /// The rotation cannot do that in its phase.
     #[error(transparent)]
     Rotation(#[from] crate::rotation::RotationError),
+    /// A rotation was asked for while the authority isn't valid by this machine's clock.
+    #[error("the authority is not valid now by this machine's clock, so no rotation was begun")]
+    NotBegun,
     /// No name that a certificate can have.
     #[error("not a DNS name, IP address or URI: {0:?}")]
     Name(String),
@@ -189,6 +192,7 @@ impl PkiError {
             | Self::AuthorityNotValid { .. }
             | Self::NotValidNow { .. }
             | Self::Rotation(_)
+            | Self::NotBegun
             | Self::Name(_)
             | Self::KeyKind(_)
             | Self::NotFips { .. }
@@ -216,6 +220,7 @@ impl PkiError {
             Self::AuthorityNotValid { .. } | Self::NotValidNow { .. } => RefusalReason::NotValidNow,
             Self::NotAnAuthority
             | Self::Rotation(_)
+            | Self::NotBegun
             | Self::Name(_)
             | Self::KeyKind(_)
             | Self::NotFips { .. }

@@ -113,7 +113,8 @@ pub enum Event {
     Issued(IssueReason),
 }
 
-/// A folder with an authority and the server's leaf. Its user sees to it that only one process has it open.
+/// A folder with an authority and the server's leaf. Its user sees to it that only one process has it open
+/// ([`FolderLock`](crate::FolderLock)).
 #[derive(Debug)]
 pub struct Folder {
     fs: Arc<dyn Fs>,
@@ -198,6 +199,11 @@ impl Folder {
         publish(&*self.fs, &self.dir, &held)?;
         self.renew(&held, now)?;
         Ok(aborted)
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> (&dyn Fs, &Path) {
+        (&*self.fs, &self.dir)
     }
 
     /// What listeners show.

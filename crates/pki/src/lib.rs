@@ -27,6 +27,7 @@ mod names;
 mod pair;
 mod provider;
 mod reloading;
+mod request;
 pub mod rotation;
 mod server;
 mod signer;
@@ -47,6 +48,7 @@ pub use names::Names;
 pub use pair::Pair;
 pub use provider::{FIPS_BUILD, assert_fips, assert_fips_client, assert_fips_server, fips_enabled, provider};
 pub use reloading::{Built, Clock, Followed, Options, Profile, Reloader, Reloading, reloading};
+pub use request::{Answered, FolderLock, Question, Request};
 pub use server::{ClientCertificates, MinVersion, ServerProfile, ServerTls};
 pub use signer::{AlternativeName, Certificate, Signer, Subject, SubjectKey};
 pub use source::{

@@ -1,5 +1,6 @@
-//! `parapet cert`: what certificates say, whether they will do, and what happens to them next.
+//! `parapet cert`: what certificates say, whether they will do, what happens to them next, and rotations by hand.
 
+mod rotate;
 mod target;
 mod text;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
-use parapet_pki::Bundle;
+use parapet_pki::{Bundle, Request};
 use parapet_pki::inspect::{self, CertificateFacts, Finding, Question, Severity};
 use rustls::pki_types::ServerName;
 use serde::Serialize;
@@ -24,6 +25,7 @@ Examples:
   parapet cert check /var/run/secrets/tls --within 14d
   parapet cert check es-http.elastic.svc:9200 --ca ca.crt
   parapet cert explain ~/.local/share/parapet/pki
+  parapet cert rotate ~/.local/share/parapet/pki
 
 Exit codes of `check`: 0 fine; 1 something fails, or will within --within; 2 command line wrong, or nothing to read;
 4 server not reached. Private keys are compared with their certificates and never printed.";
@@ -47,6 +49,12 @@ enum CertCommand {
     /// Tell a chain as a story: who vouches for whom, what is wrong, what is replaced when.
     #[command(after_help = EXAMPLES)]
     Explain(Targets),
+    /// Replace the authority in a folder by one with a new key, in four phases, although none is due.
+    #[command(after_help = rotate::PHASES)]
+    Rotate(rotate::RotateArguments),
+    /// Give up the rotation of the authority in a folder.
+    #[command(after_help = rotate::PHASES)]
+    Abort(rotate::RotateArguments),
 }
 
 #[derive(Args, Debug)]
@@ -105,6 +113,8 @@ impl CertArguments {
             CertCommand::Show(targets) => (text::Kind::Show, targets),
             CertCommand::Check(targets) => (text::Kind::Check, targets),
             CertCommand::Explain(targets) => (text::Kind::Explain, targets),
+            CertCommand::Rotate(arguments) => return arguments.run(Request::Rotate),
+            CertCommand::Abort(arguments) => return arguments.run(Request::Abort),
         };
         let now = Timestamp::now();
         let reports = targets.reports(now)?;

@@ -6,47 +6,66 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parapet_fs::Fs;
-use parapet_pki::{Authority, Event, Folder, FolderOptions, Metrics, Names, PkiError, Reports};
+use parapet_pki::{
+    Authority, Event, Folder, FolderLock, FolderOptions, Metrics, Names, PkiError, Reports, Request,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How often it is asked what is due; clocks jump and machines sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
+/// How often it is looked whether `parapet cert` asks for something: one look at a name in a folder.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+/// `parapet cert` has the folder open for as long as it takes to write three small files.
+const OPEN_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
-pub(crate) struct Certificates(Arc<Folder>);
+pub(crate) struct Certificates(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    folder: Folder,
+    _lock: FolderLock,
+}
 
 impl Certificates {
     /// Opens the folder, or makes authority and leaf at the first start.
     pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, names: &[String]) -> Result<Self, PkiError> {
         let names = Names::new(names.iter().map(String::as_str))?;
-        Folder::open(fs, folder, FolderOptions::new(names), Timestamp::now())
-            .map(|folder| Self(Arc::new(folder)))
+        let lock = loop {
+            match FolderLock::take(&*fs, folder)? {
+                Some(lock) => break lock,
+                // Not another `up`: it would have the data folder.
+                None => std::thread::sleep(OPEN_AGAIN),
+            }
+        };
+        let folder = Folder::open(fs, folder, FolderOptions::new(names), Timestamp::now())?;
+        Ok(Self(Arc::new(Held { folder, _lock: lock })))
     }
 
     pub(crate) fn server_config(&self) -> Result<Arc<rustls::ServerConfig>, PkiError> {
         // The listener sets the protocols that it speaks.
-        self.0.identity().server_config(&[])
+        self.0.folder.identity().server_config(&[])
     }
 
     /// Absolute path of the CA's certificate; of two, while one takes the other's place.
     pub(crate) fn ca_file(&self) -> PathBuf {
-        self.0.ca_path()
+        self.0.folder.ca_path()
     }
 
     /// (name, end) of each certificate.
     pub(crate) fn expiries(&self) -> Vec<(&'static str, Timestamp)> {
-        self.0.expiries()
+        self.0.folder.expiries()
     }
 
     /// The authority that signs now.
     pub(crate) fn authority(&self) -> Arc<Authority> {
-        self.0.authority()
+        self.0.folder.authority()
     }
 
     /// Certificates of the authorities that are trusted now, PEM.
     pub(crate) fn bundle_pem(&self) -> Result<String, PkiError> {
-        self.0.bundle().map(|bundle| bundle.to_pem())
+        self.0.folder.bundle().map(|bundle| bundle.to_pem())
     }
 
     /// Renews the leaf and rotates the authority when they are due, until `closed`.
@@ -61,14 +80,22 @@ impl Certificates {
                 for (name, ends) in certificates.expiries() {
                     metrics.set_expiry(name, ends);
                 }
-                metrics.set_phase("ca", certificates.0.rotation().phase());
-                if tokio::time::timeout(LOOK_EVERY, closed.wait_for(|closed| *closed)).await.is_ok() {
-                    return;
+                metrics.set_phase("ca", certificates.0.folder.rotation().phase());
+                let look = async {
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                        () = certificates.answered() => {}
+                    }
+                };
+                tokio::select! {
+                    _ = closed.wait_for(|closed| *closed) => return,
+                    () = look => {}
                 }
-                let folder = certificates.0.clone();
+                let held = certificates.0.clone();
                 // Who uses the leaf and who was given `ca.crt` nobody knows: the phases go by time.
-                let ticked =
-                    tokio::task::spawn_blocking(move || folder.tick(Timestamp::now(), &Reports::default()));
+                let ticked = tokio::task::spawn_blocking(move || {
+                    held.folder.tick(Timestamp::now(), &Reports::default())
+                });
                 match ticked.await {
                     Ok(Ok(events)) => events.into_iter().for_each(|event| certificates.tell(event)),
                     Ok(Err(error)) => {
@@ -83,15 +110,40 @@ impl Certificates {
         })
     }
 
+    /// Resolves when `parapet cert` asked for something and has its answer.
+    async fn answered(&self) {
+        loop {
+            tokio::time::sleep(ASKED_EVERY).await;
+            let held = self.0.clone();
+            match tokio::task::spawn_blocking(move || held.folder.answer(Timestamp::now())).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some((what, answered)))) => {
+                    if (what, &answered.refused) == (Request::Rotate, &None) {
+                        self.tell_of_successor();
+                    }
+                    return;
+                }
+                Ok(Err(error)) => {
+                    let error = error.with_causes();
+                    tracing::warn!(%error, "what was asked of the certificates can't be done");
+                }
+                Err(error) => tracing::error!(%error, "what was asked of the certificates failed"),
+            }
+        }
+    }
+
     /// Says what people have to do, if anything.
     fn tell(&self, event: Event) {
         use parapet_pki::rotation::Phase;
-        let ca_file = self.ca_file();
         if let Event::Entered(Phase::Prepare, _) = event {
-            tracing::warn!(
-                ca_file = %ca_file.display(),
-                "the certificate authority will be replaced in a month; give clients elsewhere the new CA file, which has both"
-            );
+            self.tell_of_successor();
         }
+    }
+
+    fn tell_of_successor(&self) {
+        tracing::warn!(
+            ca_file = %self.ca_file().display(),
+            "the certificate authority will be replaced in a month; give clients elsewhere the new CA file, which has both"
+        );
     }
 }

@@ -169,3 +169,60 @@ fn the_version_says_what_was_built() {
     let output = Command::new(env!("CARGO_BIN_EXE_parapet")).arg("version").output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().lines().any(|line| line.starts_with("FIPS ")));
 }
+
+/// A folder as `parapet up` has it.
+fn own_folder(dir: &std::path::Path, name: &str) -> parapet_pki::Folder {
+    let options = parapet_pki::FolderOptions::new(Names::new([name]).unwrap());
+    let fs: Arc<dyn parapet_fs::Fs> = Arc::new(parapet_fs::OsFs);
+    parapet_pki::Folder::open(fs, dir, options, Timestamp::now()).unwrap()
+}
+
+fn authorities(dir: &std::path::Path) -> usize {
+    Bundle::from_pem(&std::fs::read(dir.join("ca.crt")).unwrap()).unwrap().certificates().len()
+}
+
+#[test]
+fn a_rotation_by_hand_of_a_folder_that_nobody_has_open() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(own_folder(dir.path(), "parapet.example"));
+    let path = dir.path().to_str().unwrap();
+    let leaf = std::fs::read(dir.path().join("server.pem")).unwrap();
+    ends(&["abort", path], 1, "no rotation is under way");
+    ends(&["rotate", path], 0, "it is in its phase prepare");
+    assert_eq!(authorities(dir.path()), 2);
+    ends(&["explain", path], 0, "repare");
+    ends(&["rotate", path], 1, "a rotation is under way, in its phase prepare");
+    ends(&["abort", path], 0, "is gone");
+    assert_eq!(authorities(dir.path()), 1);
+    // Neither is a reason for another certificate, whatever names it has.
+    assert_eq!(std::fs::read(dir.path().join("server.pem")).unwrap(), leaf);
+
+    let other = Folder::new();
+    ends(&["rotate", other.path()], 2, "has no authority of Parapet's own");
+    ends(&["rotate"], 2, "FOLDER");
+}
+
+#[test]
+fn a_rotation_by_hand_is_done_by_the_process_that_has_the_folder_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = own_folder(dir.path(), "parapet.example");
+    let lock = parapet_pki::FolderLock::take(&parapet_fs::OsFs, dir.path()).unwrap().unwrap();
+    let path = dir.path().to_str().unwrap();
+    // Nobody answers: the question is taken back.
+    ends(&["rotate", path, "--timeout", "300ms"], 1, "did not answer within 300ms");
+    assert_eq!(folder.answer(Timestamp::now()).unwrap(), None);
+    let answering = std::thread::spawn(move || {
+        let mut answers = Vec::new();
+        while answers.len() < 2 {
+            answers.extend(folder.answer(Timestamp::now()).unwrap());
+            std::thread::yield_now();
+        }
+        drop(lock);
+        answers.into_iter().map(|(what, answered)| (what, answered.refused)).collect::<Vec<_>>()
+    });
+    ends(&["rotate", path], 0, "it is in its phase prepare");
+    assert_eq!(authorities(dir.path()), 2);
+    ends(&["rotate", path], 1, "under way");
+    let (rotate, refused) = (parapet_pki::Request::Rotate, "a rotation is under way, in its phase prepare");
+    assert_eq!(answering.join().unwrap(), [(rotate, None), (rotate, Some(refused.to_owned()))]);
+}
