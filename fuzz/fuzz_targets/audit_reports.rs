@@ -1,0 +1,40 @@
+//! Any file audited, in every form of report: never a panic, JSON stays JSON, XML stays XML, one annotation a line.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use parapet_audit::report::{self, Format, Style};
+use parapet_audit::{Options, audit};
+use parapet_manifest::{Limits, load_text};
+use serde_json::Value;
+
+fuzz_target!(|file: &[u8]| {
+    let limits = Limits { nodes: 20_000, ..Limits::default() };
+    let loaded = load_text("m.yaml", file, &limits);
+    let mut options = Options::new(jiff::civil::date(2026, 11, 21));
+    options.every_workload = true;
+    let audit = audit(&loaded.documents, loaded.problems, &options);
+    let style = Style { version: "0.0.0", color: false };
+    for format in [
+        Format::Text,
+        Format::Json,
+        Format::Sarif,
+        Format::Junit,
+        Format::Github,
+        Format::Gitlab,
+        Format::Markdown,
+        Format::Html,
+    ] {
+        let mut out = Vec::new();
+        report::write(format, &audit, style, &mut out).expect("a vector takes everything");
+        let text = String::from_utf8(out).expect("reports are text");
+        match format {
+            Format::Json | Format::Sarif | Format::Gitlab => {
+                assert!(serde_json::from_str::<Value>(&text).is_ok());
+            }
+            Format::Html => assert_eq!(text.matches("<script").count(), 1),
+            Format::Github => assert!(text.lines().all(|line| line.starts_with("::"))),
+            Format::Junit => assert!(!text.contains(|c: char| c < ' ' && !matches!(c, '\n' | '\t' | '\r'))),
+            _ => {}
+        }
+    }
+});
