@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod network;
 pub mod pass;
 pub mod queue;
+pub mod rights;
 pub mod run;
 pub mod settings;
 mod usage;

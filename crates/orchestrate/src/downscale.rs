@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{NodeSet, NodeShutdown, Pod, ShutdownKind, ShutdownStatus, State, pod_name};
+use parapet_api::Health;
+
+use crate::{NodeSet, NodeShutdown, Pod, Shard, ShutdownKind, ShutdownStatus, State, pod_name};
 
 /// What leaves, to be carried out in the order of the fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,12 +196,11 @@ fn drained(state: &State, name: &str) -> (ShutdownStatus, Option<String>) {
 fn drained_by_shutdown(state: &State, name: &str) -> (ShutdownStatus, Option<String>) {
     let record = state.observed.shutdown_of(name).filter(|record| record.kind == ShutdownKind::Remove);
     let Some(record) = record else {
-        let why = "Elasticsearch is told that it leaves".to_owned();
-        return (ShutdownStatus::NotStarted, Some(why));
+        return (ShutdownStatus::NotStarted, Some("Elasticsearch is told that it leaves".to_owned()));
     };
     let explained = |text: &str| record.explanation.clone().unwrap_or_else(|| text.to_owned());
     let why = match record.status {
-        ShutdownStatus::Complete => holds_shards(state, name),
+        ShutdownStatus::Complete => holds_only_copy(state, name),
         ShutdownStatus::NotStarted => Some(explained("Elasticsearch hasn't begun to move its shards")),
         ShutdownStatus::InProgress => Some(explained("its shards are moving to other nodes")),
         ShutdownStatus::Stalled => Some(explained("no other node may take its shards")),
@@ -211,22 +212,40 @@ fn drained_by_exclusion(state: &State, name: &str) -> (ShutdownStatus, Option<St
     let excluded =
         state.observed.allocation.as_ref().is_some_and(|allocation| allocation.excluded.contains(name));
     if !excluded {
-        let why = "Elasticsearch is told that it leaves".to_owned();
-        return (ShutdownStatus::NotStarted, Some(why));
+        return (ShutdownStatus::NotStarted, Some("Elasticsearch is told that it leaves".to_owned()));
     }
-    let why = holds_shards(state, name);
+    let why = holds_movable(state, name);
     let status = if why.is_some() { ShutdownStatus::InProgress } else { ShutdownStatus::Complete };
     (status, why)
 }
 
-/// Whatever was promised: a node that is seen to hold a shard isn't empty.
-fn holds_shards(state: &State, name: &str) -> Option<String> {
+/// A node that is done may still hold copies that have no place elsewhere, as Elasticsearch counts on others of them. Of
+/// these one must be on a node that stays.
+fn holds_only_copy(state: &State, name: &str) -> Option<String> {
     let Some(shards) = &state.observed.shards else {
         return Some("nobody can say yet what it holds".to_owned());
     };
-    let touches = |shard: &&crate::Shard| shard.on(name) || shard.target.as_deref() == Some(name);
-    match shards.iter().filter(touches).count() {
-        0 => None,
+    let leaving: BTreeSet<String> = leaving_names(state).collect();
+    let stays =
+        |copy: &Shard| copy.started() && copy.node.as_ref().is_some_and(|node| !leaving.contains(node));
+    let alone = shards
+        .iter()
+        .filter(|shard| shard.on(name) || shard.target.as_deref() == Some(name))
+        .find(|shard| !shards.iter().any(|copy| copy.copy_of(shard) && stays(copy)))?;
+    Some(format!("no node that stays serves shard {} of {}", alone.number, alone.index))
+}
+
+/// What it is seen to hold, copies aside that have no place elsewhere: every node that stays has one already.
+fn holds_movable(state: &State, name: &str) -> Option<String> {
+    let alone = holds_only_copy(state, name);
+    let Some(shards) = &state.observed.shards else { return alone };
+    let holds = |node: &str, shard: &Shard| shards.iter().any(|copy| copy.on(node) && copy.copy_of(shard));
+    let takers: Vec<&Pod> =
+        state.pods.iter().filter(|pod| state.stays(pod) && pod.roles.holds_data()).collect();
+    let movable = |shard: &&Shard| !takers.iter().all(|pod| holds(&pod.name, shard));
+    let held = shards.iter().filter(|shard| shard.on(name) || shard.target.as_deref() == Some(name));
+    match held.filter(movable).count() {
+        0 => alone,
         1 => Some("it holds a shard".to_owned()),
         held => Some(format!("it holds {held} shards")),
     }
@@ -234,7 +253,6 @@ fn holds_shards(state: &State, name: &str) -> Option<String> {
 
 /// A node that isn't in the cluster can't be drained. It may have on its disk what nobody else has, if anything is missing.
 fn absent(state: &State, name: &str) -> Option<String> {
-    use parapet_api::Health;
     let Some(shards) = &state.observed.shards else {
         return Some("nobody can say yet what it holds".to_owned());
     };

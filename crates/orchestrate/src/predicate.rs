@@ -2,9 +2,10 @@
 //!
 //! Differences from the reference, each because the reference stops there for ever:
 //!
-//! - `if_yellow_only_restart_upgrading_nodes_with_unassigned_replicas` lets a healthy pod go also if every unassigned replica
-//!   is unassigned only because of its primary's version: each node that has no copy yet runs a lower version than the
-//!   primary's node, so only restarts can give the replica a place (Elasticsearch's own guide says to go on then).
+//! - `if_yellow_only_restart_upgrading_nodes_with_unassigned_replicas` lets a healthy pod go also if waiting brings no replica
+//!   back: every node with data is there, and each unassigned replica has no place on any, as they have a copy or run a lower
+//!   version than its primary's node (Elasticsearch's own guide says to go on with an upgrade then).
+//! - `require_started_replica` isn't asked where no other node holds data.
 //! - `data_tier_with_higher_priority_must_be_upgraded_first` looks at pods that run a lower version, not at pods that are
 //!   outdated in any way.
 //! - `one_master_at_a_time` never lets the last healthy master leave its role.

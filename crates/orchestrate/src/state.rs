@@ -93,10 +93,19 @@ pub struct Pod {
     pub pending: bool,
     /// Restarts of the main container.
     pub restarts: u32,
+    /// The main container was restarted, and isn't running now.
+    pub looping: bool,
     /// The label of its version.
     pub version: Option<StackVersion>,
     /// The roles that its labels say: those that it runs with.
     pub roles: Roles,
+}
+
+impl Pod {
+    /// Whether it isn't there, or not for long, with what it was made of.
+    pub(crate) fn cannot_start(&self) -> bool {
+        !self.ready && (self.pending || self.looping)
+    }
 }
 
 /// How many nodes more or less there may be; `None` is any number.

@@ -2,7 +2,7 @@
 
 use parapet_api::StackVersion;
 
-use crate::{Desired, NodeSet, State, pod_name, state::Live};
+use crate::{Desired, NodeSet, Pod, Roles, State, pod_name, state::Live};
 
 /// What may come now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,15 +67,16 @@ impl Upscale {
 }
 
 /// Decides what may come. New templates are applied to all StatefulSets at once, as no pod changes before it is deleted;
-/// only in a version upgrade masters get theirs once every other node runs the new version. Nodes are added as far as
-/// `maxSurge` allows, in the order of the specification.
+/// only masters that stop to be masters wait for others to be, and in a version upgrade masters get theirs once every other node runs the new version, or if one of them can't
+/// start with what it has. Nodes are added as far as
+/// `maxSurge` allows, in the order of the specification; beyond it, one comes that others need in order to leave.
 pub fn upscale(state: &State) -> Upscale {
     let mut plan = Upscale::default();
-    let mut allowed = allowed_creations(state);
+    let mut room = Room::of(state);
     let hold = masters_wait(state);
     for set in &state.node_sets {
         let Some(desired) = &set.desired else { continue };
-        size(state, set, desired, &mut allowed, &mut plan);
+        size(state, set, desired, &mut room, &mut plan);
         if let Some(live) = set.live.as_ref().filter(|live| live.changed) {
             template(state, set, desired, live, hold.as_deref(), &mut plan);
         }
@@ -96,22 +97,41 @@ fn template(
         plan.held.push(Held { set: name, why: PAUSED.to_owned() });
         return;
     }
+    if live.roles.master() && !desired.roles.master() && !another_master(state) {
+        let why = "it stops to be a master, and no other master is ready yet".to_owned();
+        plan.held.push(Held { set: name, why });
+        return;
+    }
     let master = desired.roles.master() || live.roles.master();
     match hold {
-        Some(why) if master && changes_version(live.version.as_ref(), &state.version) => {
+        Some(why)
+            if master && changes_version(live.version.as_ref(), &state.version) && !stuck(state, set) =>
+        {
             plan.held.push(Held { set: name, why: why.to_owned() });
         }
         _ => plan.update.push(name),
     }
 }
 
-fn size(state: &State, set: &NodeSet, desired: &Desired, allowed: &mut Option<u32>, plan: &mut Upscale) {
+/// Whether a master is ready that stays one. Before that, no other may stop to be one: whoever deletes its pod meanwhile would
+/// end the cluster.
+fn another_master(state: &State) -> bool {
+    let stays = |pod: &Pod| {
+        let desired = state.set_of(pod).and_then(|set| set.desired.as_ref());
+        desired.is_some_and(|desired| desired.roles.master()) && state.becomes_master(pod)
+    };
+    state.pods.iter().any(|pod| pod.roles.master() && stays(pod) && state.stays(pod) && state.healthy(pod))
+}
+
+/// Whether a master can't start with the present template: the new one may repair it, and nobody else goes before it does.
+fn stuck(state: &State, set: &NodeSet) -> bool {
+    state.pods.iter().any(|pod| pod.set == set.name && pod.cannot_start())
+}
+
+fn size(state: &State, set: &NodeSet, desired: &Desired, room: &mut Room, plan: &mut Upscale) {
     let from = set.replicas();
     let wanted = desired.count.saturating_sub(from);
-    let granted = if state.paused { 0 } else { allowed.map_or(wanted, |allowed| allowed.min(wanted)) };
-    if let Some(allowed) = allowed {
-        *allowed -= granted;
-    }
+    let granted = if state.paused { 0 } else { room.take(wanted, &desired.roles) };
     let to = from + granted;
     for ordinal in from..from + wanted {
         let now = ordinal < to;
@@ -135,10 +155,42 @@ fn waiting_text(state: &State) -> String {
     format!("maxSurge is {surge}: a node must leave before another one can come")
 }
 
-/// How many nodes may be added; `None` is any number.
-fn allowed_creations(state: &State) -> Option<u32> {
-    let existing: u32 = state.node_sets.iter().map(NodeSet::replicas).sum();
-    state.budget.max_surge.map(|surge| (state.target() + surge).saturating_sub(existing))
+/// How many nodes may be added.
+struct Room {
+    /// `None` is any number.
+    allowed: Option<u32>,
+    /// All masters leave, so that one more must come whatever `maxSurge` says: the last doesn't go before.
+    master: bool,
+    /// All nodes with data leave, so that one more must come: nobody else can take their shards.
+    data: bool,
+}
+
+impl Room {
+    fn of(state: &State) -> Self {
+        let existing: u32 = state.node_sets.iter().map(NodeSet::replicas).sum();
+        let none_stays = |is: fn(&Roles) -> bool| {
+            let mut stays = state.node_sets.iter().filter(|set| set.staying() > 0);
+            existing > 0 && !stays.any(|set| set.roles().is_some_and(is))
+        };
+        Self {
+            allowed: state.budget.max_surge.map(|surge| (state.target() + surge).saturating_sub(existing)),
+            master: none_stays(Roles::master),
+            data: none_stays(Roles::holds_data),
+        }
+    }
+
+    /// Takes as many of those that are wanted as there is room for.
+    fn take(&mut self, wanted: u32, roles: &Roles) -> u32 {
+        let needed = self.master && roles.master() || self.data && roles.holds_data();
+        let least = u32::from(needed).min(wanted);
+        let granted = self.allowed.map_or(wanted, |allowed| allowed.min(wanted)).max(least);
+        self.allowed = self.allowed.map(|allowed| allowed.saturating_sub(granted));
+        if granted > 0 {
+            self.master &= !roles.master();
+            self.data &= !roles.holds_data();
+        }
+        granted
+    }
 }
 
 /// Why masters keep their version yet: some other node that stays doesn't run the new one.

@@ -97,9 +97,10 @@ fn observed_pod(pod: &Pod) -> Option<parapet_orchestrate::Pod> {
     let ordinal = name.strip_prefix(&set)?.strip_prefix('-')?.parse().ok()?;
     let status = pod.status.as_ref();
     let ready = status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let containers = status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    let restarts =
-        containers.filter(|container| container.name == CONTAINER).map(|container| container.restart_count);
+    let mut containers = status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let main = containers.find(|container| container.name == CONTAINER);
+    let restarts = main.and_then(|main| u32::try_from(main.restart_count).ok()).unwrap_or_default();
+    let runs = main.and_then(|main| main.state.as_ref()).is_some_and(|state| state.running.is_some());
     Some(parapet_orchestrate::Pod {
         uid: pod.metadata.uid.clone().unwrap_or_default(),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
@@ -107,7 +108,8 @@ fn observed_pod(pod: &Pod) -> Option<parapet_orchestrate::Pod> {
         ready: ready.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         pending: status.and_then(|status| status.phase.as_deref()) == Some("Pending"),
-        restarts: restarts.max().and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
+        restarts,
+        looping: restarts > 0 && !runs,
         version: version(Some(labels)),
         roles: Roles::of_labels(labels),
         name,

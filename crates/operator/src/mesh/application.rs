@@ -87,7 +87,13 @@ impl Seat<'_> {
 
     pub(super) fn finding(&self, check: Check, severity: Severity, sentence: String, fix: String) -> Finding {
         let (namespace, name) = (self.namespace.to_owned(), self.name.to_owned());
-        Finding { check, severity, subject: Subject { kind: self.kind.name(), namespace, name }, sentence, fix }
+        Finding {
+            check,
+            severity,
+            subject: Subject { kind: self.kind.name(), namespace, name },
+            sentence,
+            fix,
+        }
     }
 }
 

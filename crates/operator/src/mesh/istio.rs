@@ -30,17 +30,24 @@ fn mode(value: Option<&Value>) -> Option<Mode> {
 
 /// How connections to a port of pods with these labels are secured: their own PeerAuthentication's port, then that object as a
 /// whole, then the namespace's, then the mesh's. An object created earlier counts more than others at its place.
-pub(super) fn inbound_mode(seen: &Seen<'_>, namespace: &str, labels: &BTreeMap<String, String>, port: u16) -> Mode {
+pub(super) fn inbound_mode(
+    seen: &Seen<'_>,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+    port: u16,
+) -> Mode {
     let mut own = Vec::new();
     let mut of_namespace = Vec::new();
     let mut of_mesh = Vec::new();
     for object in seen.peer_authentications {
         let spec = object.data.get("spec").unwrap_or(&Value::Null);
         let place = object.metadata.namespace.as_deref().unwrap_or_default();
-        let wanted = spec.pointer("/selector/matchLabels").and_then(Value::as_object).filter(|all| !all.is_empty());
+        let wanted =
+            spec.pointer("/selector/matchLabels").and_then(Value::as_object).filter(|all| !all.is_empty());
         match wanted {
             Some(wanted) if place == namespace => {
-                let has = |(key, value): (&String, &Value)| labels.get(key).map(String::as_str) == value.as_str();
+                let has =
+                    |(key, value): (&String, &Value)| labels.get(key).map(String::as_str) == value.as_str();
                 if wanted.iter().all(has) {
                     own.push((object, spec));
                 }
@@ -67,7 +74,13 @@ pub(super) fn inbound_mode(seen: &Seen<'_>, namespace: &str, labels: &BTreeMap<S
 }
 
 /// What DestinationRules say about TLS to `host`: the mode, if any rule that clients in `client` see covers the host and has one.
-pub(super) fn outbound_tls(seen: &Seen<'_>, client: &str, service_namespace: &str, host: &str, port: u16) -> Option<String> {
+pub(super) fn outbound_tls(
+    seen: &Seen<'_>,
+    client: &str,
+    service_namespace: &str,
+    host: &str,
+    port: u16,
+) -> Option<String> {
     // Istio looks in the client's namespace, then the service's, then the root; the most specific host first.
     for place in [client, service_namespace, &seen.istio.root_namespace] {
         let mut covering: Vec<(usize, &Value)> = seen
@@ -77,7 +90,8 @@ pub(super) fn outbound_tls(seen: &Seen<'_>, client: &str, service_namespace: &st
             .filter_map(|rule| {
                 let spec = rule.data.get("spec")?;
                 let pattern = full_host(spec.get("host")?.as_str()?, place, &seen.istio.cluster_domain);
-                covers(&pattern, host).then_some((pattern.len() + usize::from(!pattern.starts_with('*')) * 1000, spec))
+                covers(&pattern, host)
+                    .then_some((pattern.len() + usize::from(!pattern.starts_with('*')) * 1000, spec))
             })
             .collect();
         covering.sort_by_key(|(specificity, _)| std::cmp::Reverse(*specificity));
@@ -99,7 +113,11 @@ fn tls_mode(spec: &Value, port: u16) -> Option<String> {
 
 /// A host without dots is a Service of the rule's own namespace.
 fn full_host(host: &str, namespace: &str, domain: &str) -> String {
-    if host.contains('.') || host.starts_with('*') { host.to_owned() } else { format!("{host}.{namespace}.svc.{domain}") }
+    if host.contains('.') || host.starts_with('*') {
+        host.to_owned()
+    } else {
+        format!("{host}.{namespace}.svc.{domain}")
+    }
 }
 
 fn covers(pattern: &str, host: &str) -> bool {

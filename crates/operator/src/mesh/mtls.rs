@@ -45,7 +45,8 @@ fn probes_rewritten(seen: &Seen<'_>, seat: &Seat<'_>, found: &mut Vec<Finding>) 
 
 /// Whether the operator's own connections go through a proxy.
 fn operator_has_proxy(seen: &Seen<'_>) -> bool {
-    let mut own = seen.pods.iter().filter(|pod| pod.metadata.namespace.as_deref() == Some(seen.operator_namespace));
+    let mut own =
+        seen.pods.iter().filter(|pod| pod.metadata.namespace.as_deref() == Some(seen.operator_namespace));
     own.any(pods::has_proxy)
 }
 

@@ -23,16 +23,28 @@ fn plain_everywhere(seen: &Seen<'_>, seat: &Seat<'_>, found: &mut Vec<Finding>) 
         found.push(Finding {
             check: Check::PlainEverywhere,
             severity: Severity::Error,
-            subject: Subject { kind, namespace: seat.namespace.to_owned(), name: name.cloned().unwrap_or_default() },
+            subject: Subject {
+                kind,
+                namespace: seat.namespace.to_owned(),
+                name: name.cloned().unwrap_or_default(),
+            },
             sentence: sentence.to_owned(),
-            fix: format!("TLS of {} {} is off: take https out of its template, or let the pod be made anew", seat.kind.name(), seat.name),
+            fix: format!(
+                "TLS of {} {} is off: take https out of its template, or let the pod be made anew",
+                seat.kind.name(),
+                seat.name
+            ),
         });
     };
     for service in seat.services(seen) {
         let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
         let says_https = |name: &str| name == "https" || name.starts_with("https-");
         if ports.filter_map(|port| port.name.as_deref()).any(says_https) {
-            push("Service", service.metadata.name.as_ref(), "a port is named https, but nothing behind it speaks TLS");
+            push(
+                "Service",
+                service.metadata.name.as_ref(),
+                "a port is named https, but nothing behind it speaks TLS",
+            );
         }
     }
     for pod in seat.pods(seen) {
@@ -44,10 +56,16 @@ fn plain_everywhere(seen: &Seen<'_>, seat: &Seat<'_>, found: &mut Vec<Finding>) 
         let is_https = containers.any(|container| {
             let env = container.env.iter().flatten();
             asks_https(&container.readiness_probe)
-                || env.into_iter().any(|one| one.name == "READINESS_PROBE_PROTOCOL" && one.value.as_deref() == Some("https"))
+                || env.into_iter().any(|one| {
+                    one.name == "READINESS_PROBE_PROTOCOL" && one.value.as_deref() == Some("https")
+                })
         });
         if is_https {
-            push("Pod", pod.metadata.name.as_ref(), "its probe asks by https, but the application doesn't speak TLS");
+            push(
+                "Pod",
+                pod.metadata.name.as_ref(),
+                "its probe asks by https, but the application doesn't speak TLS",
+            );
         }
     }
 }

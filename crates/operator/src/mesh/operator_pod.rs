@@ -65,7 +65,10 @@ fn webhook_excluded(seen: &Seen<'_>, pod: &Pod, found: &mut Vec<Finding>) {
             namespace: seen.operator_namespace.to_owned(),
             name: pod.metadata.name.clone().unwrap_or_default(),
         },
-        sentence: format!("the API server is in no mesh, and can't reach the webhook at {} through the proxy", seen.webhook_port),
+        sentence: format!(
+            "the API server is in no mesh, and can't reach the webhook at {} through the proxy",
+            seen.webhook_port
+        ),
         fix: format!("set the pod annotation {EXCLUDE_INBOUND}: \"{}\" on the operator", seen.webhook_port),
     });
 }

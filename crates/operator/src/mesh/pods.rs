@@ -36,7 +36,10 @@ fn transport_excluded(seat: &Seat<'_>, template: &Template<'_>, found: &mut Vec<
     found.push(seat.finding(
         Check::TransportExcluded,
         Severity::Error,
-        format!("{}: the mesh's proxy takes the transport port 9300, so nodes can't find each other", template.place),
+        format!(
+            "{}: the mesh's proxy takes the transport port 9300, so nodes can't find each other",
+            template.place
+        ),
         format!("add \"9300\" to the pod annotations {}", missing.join(" and ")),
     ));
 }
@@ -68,11 +71,17 @@ fn proxy_present(seen: &Seen<'_>, seat: &Seat<'_>, found: &mut Vec<Finding>) {
 /// Whether a pod has its proxy, as a container or as a native sidecar.
 pub(super) fn has_proxy(pod: &k8s_openapi::api::core::v1::Pod) -> bool {
     let Some(spec) = pod.spec.as_ref() else { return false };
-    let native = spec.init_containers.iter().flatten().filter(|one| one.restart_policy.as_deref() == Some("Always"));
+    let native =
+        spec.init_containers.iter().flatten().filter(|one| one.restart_policy.as_deref() == Some("Always"));
     spec.containers.iter().chain(native).any(|container| container.name == PROXY)
 }
 
-fn init_containers_online(seen: &Seen<'_>, seat: &Seat<'_>, template: &Template<'_>, found: &mut Vec<Finding>) {
+fn init_containers_online(
+    seen: &Seen<'_>,
+    seat: &Seat<'_>,
+    template: &Template<'_>,
+    found: &mut Vec<Finding>,
+) {
     const HTTPS: u16 = 443;
     let is_cut = seen.istio.cni && !seen.istio.native_sidecars;
     if !is_cut || lists_port(template.annotation(EXCLUDE_OUTBOUND), HTTPS) {
@@ -94,7 +103,8 @@ fn init_containers_online(seen: &Seen<'_>, seat: &Seat<'_>, template: &Template<
 
 /// Whether a container's command has a word that usually means a download.
 fn goes_online(container: &Container) -> bool {
-    const WORDS: [&str; 9] = ["curl", "wget", "apt-get", "apk", "yum", "microdnf", "pip", "git", "elasticsearch-plugin"];
+    const WORDS: [&str; 9] =
+        ["curl", "wget", "apt-get", "apk", "yum", "microdnf", "pip", "git", "elasticsearch-plugin"];
     let all: Vec<&str> =
         container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
     let text = all.join(" ");
@@ -112,7 +122,10 @@ fn token_mounted(seen: &Seen<'_>, seat: &Seat<'_>, template: &Template<'_>, foun
     found.push(seat.finding(
         Check::TokenMounted,
         Severity::Error,
-        format!("{}: this Kubernetes projects no tokens for the mesh, and the proxy has no other", template.place),
+        format!(
+            "{}: this Kubernetes projects no tokens for the mesh, and the proxy has no other",
+            template.place
+        ),
         "set automountServiceAccountToken: true in the pod template".to_owned(),
     ));
 }
@@ -120,13 +133,18 @@ fn token_mounted(seen: &Seen<'_>, seat: &Seat<'_>, template: &Template<'_>, foun
 fn inbound_included(seen: &Seen<'_>, seat: &Seat<'_>, template: &Template<'_>, found: &mut Vec<Finding>) {
     /// From it on all inbound ports are proxied unless told otherwise.
     const ALL_INBOUND: (u32, u32) = (1, 10);
-    if seen.istio.version >= ALL_INBOUND || lists_port(template.annotation(INCLUDE_INBOUND), seat.kind.http_port()) {
+    if seen.istio.version >= ALL_INBOUND
+        || lists_port(template.annotation(INCLUDE_INBOUND), seat.kind.http_port())
+    {
         return;
     }
     found.push(seat.finding(
         Check::InboundIncluded,
         Severity::Warning,
-        format!("{}: this version of Istio proxies only ports that were declared when the pod was injected", template.place),
+        format!(
+            "{}: this version of Istio proxies only ports that were declared when the pod was injected",
+            template.place
+        ),
         format!("set the pod annotation {INCLUDE_INBOUND}: \"*\""),
     ));
 }

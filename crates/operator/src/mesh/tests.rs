@@ -43,7 +43,8 @@ fn fitting() -> World {
         "traffic.sidecar.istio.io/excludeInboundPorts": "9300",
     });
     let labels = json!({ "common.k8s.elastic.co/type": "elasticsearch", "elasticsearch.k8s.elastic.co/cluster-name": "x" });
-    let namespace = |name: &str| json!({ "metadata": { "name": name, "labels": { "istio-injection": "enabled" } } });
+    let namespace =
+        |name: &str| json!({ "metadata": { "name": name, "labels": { "istio-injection": "enabled" } } });
     let proxy = json!({ "name": "istio-proxy" });
     let strict = json!({ "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
         "metadata": { "name": "default", "namespace": "data" }, "spec": { "mtls": { "mode": "STRICT" } } });
@@ -181,7 +182,9 @@ fn c2_without_tls_nothing_says_https() {
     );
     let reference = |url: &str| {
         let conf = json!({ "url": url }).to_string();
-        found(|world| world.kibana["metadata"]["annotations"] = json!({ "association.k8s.elastic.co/es-conf": conf }))
+        found(|world| {
+            world.kibana["metadata"]["annotations"] = json!({ "association.k8s.elastic.co/es-conf": conf })
+        })
     };
     assert_eq!(
         reference("https://x-es-http.data.svc:9200"),
@@ -203,7 +206,10 @@ fn c3_namespaces_are_injected_and_can_be() {
         found(|world| world.namespaces[1]["metadata"]["labels"]["control-plane"] = json!("elastic-operator")),
         "C3 Namespace elastic-system: the injector leaves it out because it has the label control-plane"
     );
-    assert_eq!(found(|world| world.namespaces[1]["metadata"]["labels"] = json!({ "istio.io/rev": "stable" })), NONE);
+    assert_eq!(
+        found(|world| world.namespaces[1]["metadata"]["labels"] = json!({ "istio.io/rev": "stable" })),
+        NONE
+    );
 }
 
 #[test]
@@ -216,7 +222,8 @@ fn c4_pods_have_their_proxy() {
     assert_eq!(
         found(|world| {
             without(world);
-            world.pods[0]["spec"]["initContainers"] = json!([{ "name": "istio-proxy", "restartPolicy": "Always" }]);
+            world.pods[0]["spec"]["initContainers"] =
+                json!([{ "name": "istio-proxy", "restartPolicy": "Always" }]);
         }),
         NONE,
         "native sidecars are init containers"
@@ -224,7 +231,8 @@ fn c4_pods_have_their_proxy() {
     assert_eq!(
         found(|world| {
             without(world);
-            world.pods[0]["metadata"]["labels"]["elasticsearch.k8s.elastic.co/statefulset-name"] = json!("x-es-default");
+            world.pods[0]["metadata"]["labels"]["elasticsearch.k8s.elastic.co/statefulset-name"] =
+                json!("x-es-default");
             world.template()["metadata"]["labels"] = json!({ "sidecar.istio.io/inject": "false" });
         }),
         NONE,
@@ -250,9 +258,19 @@ fn c5_tls_under_strict_mutual_tls() {
     let permissive = json!({ "mode": "PERMISSIVE" });
     assert_eq!(with_mode(json!({ "selector": own, "mtls": permissive }), "data"), NONE);
     assert_eq!(with_mode(json!({ "selector": own, "portLevelMtls": { "9200": permissive } }), "data"), NONE);
-    assert_eq!(with_mode(json!({ "selector": own, "portLevelMtls": { "9300": permissive } }), "data"), sentence);
-    assert_eq!(with_mode(json!({ "mtls": permissive }), "istio-system"), sentence, "the namespace's own counts more");
-    assert_eq!(with_mode(json!({ "selector": { "matchLabels": { "app": "y" } }, "mtls": permissive }), "data"), sentence);
+    assert_eq!(
+        with_mode(json!({ "selector": own, "portLevelMtls": { "9300": permissive } }), "data"),
+        sentence
+    );
+    assert_eq!(
+        with_mode(json!({ "mtls": permissive }), "istio-system"),
+        sentence,
+        "the namespace's own counts more"
+    );
+    assert_eq!(
+        with_mode(json!({ "selector": { "matchLabels": { "app": "y" } }, "mtls": permissive }), "data"),
+        sentence
+    );
 }
 
 #[test]
@@ -262,7 +280,9 @@ fn c6_probes_pass_strict_mutual_tls() {
             json!({ "metadata": { "annotations": { "sidecar.istio.io/rewriteAppHTTPProbers": value } } });
     };
     let sentence = |subject: &str| {
-        format!("C6 {subject} data/x: the kubelet's probe has no certificate of the mesh, so the pod never gets ready")
+        format!(
+            "C6 {subject} data/x: the kubelet's probe has no certificate of the mesh, so the pod never gets ready"
+        )
     };
     assert_eq!(found(|world| annotate(world, "false")), sentence("ApmServer"));
     assert_eq!(
@@ -294,7 +314,11 @@ fn c7_every_dialled_host_has_mutual_tls() {
             "C7 Elasticsearch data/x: clients are required to use mutual TLS and nothing makes them do so for {}",
             uncovered.join(", ")
         );
-        assert_eq!(found, if uncovered.is_empty() { NONE.to_owned() } else { expected }, "{auto} {mode} {hosts:?}");
+        assert_eq!(
+            found,
+            if uncovered.is_empty() { NONE.to_owned() } else { expected },
+            "{auto} {mode} {hosts:?}"
+        );
     };
     check(false, "ISTIO_MUTUAL", &[], &[service, set]);
     check(false, "ISTIO_MUTUAL", &[service], &[set]);
@@ -400,7 +424,8 @@ fn c11_ports_say_their_protocol() {
     assert_eq!(named("tcp"), NONE);
     assert_eq!(
         found(|world| {
-            world.services[0]["spec"]["ports"][1] = json!({ "name": "rcs", "port": 9443, "appProtocol": "tls" });
+            world.services[0]["spec"]["ports"][1] =
+                json!({ "name": "rcs", "port": 9443, "appProtocol": "tls" });
         }),
         NONE
     );
@@ -408,8 +433,10 @@ fn c11_ports_say_their_protocol() {
 
 #[test]
 fn c12_elasticsearch_answers_the_operator() {
-    let body = "upstream connect error or disconnect/reset before headers. reset reason: connection termination";
-    let answered = |answer: Answer| found(|world| drop(world.answers.insert(ObjectKey::new("data", "x"), answer)));
+    let body =
+        "upstream connect error or disconnect/reset before headers. reset reason: connection termination";
+    let answered =
+        |answer: Answer| found(|world| drop(world.answers.insert(ObjectKey::new("data", "x"), answer)));
     assert_eq!(
         answered(Answer::of(503, None, Some("envoy"), body)),
         format!("C12 Elasticsearch data/x: the mesh's proxy answers 503 in place of Elasticsearch: {body}")
@@ -417,7 +444,9 @@ fn c12_elasticsearch_answers_the_operator() {
     assert_eq!(answered(Answer::of(503, Some("Elasticsearch"), Some("envoy"), "{}")), NONE, "its own 503");
     assert_eq!(answered(Answer::of(503, None, None, "")), NONE);
     assert_eq!(answered(Answer::None), NONE, "nobody is no proxy");
-    let check = |status: u16, body: &str, part: &str| assert!(hint(status, body).contains(part), "{body}: {}", hint(status, body));
+    let check = |status: u16, body: &str, part: &str| {
+        assert!(hint(status, body).contains(part), "{body}: {}", hint(status, body))
+    };
     check(503, body, "ISTIO_MUTUAL");
     check(503, "no healthy upstream", "no ready pod");
     check(503, "reset before headers. TLS error: WRONG_VERSION_NUMBER", "disagree on TLS");
@@ -430,7 +459,8 @@ fn c12_elasticsearch_answers_the_operator() {
 fn c13_undeclared_ports_are_proxied() {
     let old = |world: &mut World| {
         world.istio.version = (1, 9);
-        let included = json!({ "metadata": { "annotations": { "traffic.sidecar.istio.io/includeInboundPorts": "*" } } });
+        let included =
+            json!({ "metadata": { "annotations": { "traffic.sidecar.istio.io/includeInboundPorts": "*" } } });
         for application in [&mut world.kibana, &mut world.apm_server] {
             application["spec"]["podTemplate"] = included.clone();
         }
@@ -439,7 +469,11 @@ fn c13_undeclared_ports_are_proxied() {
     assert_eq!(
         found(|world| {
             old(world);
-            world.annotations().as_object_mut().unwrap().remove("traffic.sidecar.istio.io/includeInboundPorts");
+            world
+                .annotations()
+                .as_object_mut()
+                .unwrap()
+                .remove("traffic.sidecar.istio.io/includeInboundPorts");
         }),
         "C13 Elasticsearch data/x: nodeSet default: this version of Istio proxies only ports that were declared when the pod \
          was injected"

@@ -15,7 +15,9 @@ pub enum ClientsError {
     #[error("the annotation {CLIENTS} is not a list of peers as in a NetworkPolicy")]
     NotPeers(#[source] serde_saphyr::Error),
     /// A peer that selects nothing, which a NetworkPolicy must not have.
-    #[error("peer {index} in the annotation {CLIENTS} has neither podSelector, namespaceSelector nor ipBlock")]
+    #[error(
+        "peer {index} in the annotation {CLIENTS} has neither podSelector, namespaceSelector nor ipBlock"
+    )]
     Empty {
         /// Its place, counted from 1.
         index: usize,

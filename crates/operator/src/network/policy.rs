@@ -72,7 +72,11 @@ fn http_rules<K: Application>(
     })
 }
 
-fn policy<K: Application>(owner: &K, rules: Vec<NetworkPolicyIngressRule>, is_ambient: bool) -> NetworkPolicy {
+fn policy<K: Application>(
+    owner: &K,
+    rules: Vec<NetworkPolicyIngressRule>,
+    is_ambient: bool,
+) -> NetworkPolicy {
     let rules = if is_ambient { rules.into_iter().map(through_the_mesh).collect() } else { rules };
     let spec = NetworkPolicySpec {
         pod_selector: Some(LabelSelector { match_labels: Some(selector(owner)), ..LabelSelector::default() }),

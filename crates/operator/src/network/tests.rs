@@ -74,7 +74,8 @@ impl Given {
 
     /// Who of everybody may open connections to the port of `target`, in alphabetical order.
     fn who(&self, target: &str, port: u16) -> String {
-        let typed = |kind: &str, key: &str, name: &str| json!({ "common.k8s.elastic.co/type": kind, key: name });
+        let typed =
+            |kind: &str, key: &str, name: &str| json!({ "common.k8s.elastic.co/type": kind, key: name });
         let cluster = "elasticsearch.k8s.elastic.co/cluster-name";
         let pods = BTreeMap::from([
             ("x-0", ("data", typed("elasticsearch", cluster, "x"))),
@@ -93,15 +94,15 @@ impl Given {
                 "labels": { "kubernetes.io/metadata.name": namespace } } }));
         }
         for (name, (namespace, labels)) in &pods {
-            objects.push(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": namespace,
-                "labels": labels }, "spec": { "containers": [{ "name": "c" }] } }));
+            objects.push(
+                json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": namespace,
+                "labels": labels }, "spec": { "containers": [{ "name": "c" }] } }),
+            );
         }
         let (cluster, problems) = Cluster::from_objects(objects, &Default::default());
         assert!(problems.is_empty(), "{problems:?}");
         let reach = Reachability::compute(&cluster, &Options::default());
-        let id = |name: &str| {
-            PodId(cluster.pods.iter().position(|pod| &*pod.workload.name == name).unwrap())
-        };
+        let id = |name: &str| PodId(cluster.pods.iter().position(|pod| &*pod.workload.name == name).unwrap());
         let may = |name: &&str| *name != target && reach.allowed(id(name), id(target), Protocol::Tcp, port);
         pods.keys().copied().filter(may).collect::<Vec<_>>().join(" ")
     }
@@ -162,8 +163,9 @@ fn monitoring_and_remote_clusters_are_peers() {
     );
     assert_eq!(given.who("other-0", 9200), "operator x-0 x-1");
     assert_eq!(given.who("other-0", 9300), "");
-    given.elasticsearches[0].spec.remote_clusters =
-        Some(serde_json::from_value(json!([{ "name": "r", "elasticsearchRef": { "name": "other" } }])).unwrap());
+    given.elasticsearches[0].spec.remote_clusters = Some(
+        serde_json::from_value(json!([{ "name": "r", "elasticsearchRef": { "name": "other" } }])).unwrap(),
+    );
     assert_eq!(given.who("other-0", 9300), "x-0 x-1");
     assert_eq!(given.who("other-0", 9443), "", "there is no such server");
     given.elasticsearches[1].spec.remote_cluster_server =

@@ -7,4 +7,4 @@ mod http;
 mod sequences;
 mod succession;
 mod transport;
-mod world;
+pub(crate) mod world;

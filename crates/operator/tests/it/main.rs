@@ -1,5 +1,8 @@
 //! The operator against a real API server with its controllers.
 
 mod certificates;
+mod definitions;
 mod manifests;
+mod scenario_certificates;
+mod webhook;
 mod world;

@@ -31,9 +31,28 @@ pub(crate) struct World {
     _tasks: JoinSet<()>,
 }
 
+/// How its operator differs from the ordinary one.
+pub(crate) struct Setup {
+    /// How certificates are made.
+    pub(crate) certificates: certificates::Policy,
+    /// What time it is.
+    pub(crate) now: Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { certificates: certificates::Policy::default(), now: Arc::new(jiff::Timestamp::now) }
+    }
+}
+
 impl World {
     /// Starts one in a namespace of its own; none where there is no API server.
     pub(crate) async fn start(namespace: &str) -> Result<Option<Self>> {
+        Self::start_with(namespace, Setup::default()).await
+    }
+
+    /// The same with another clock or other settings.
+    pub(crate) async fn start_with(namespace: &str, setup: Setup) -> Result<Option<Self>> {
         let Some(testbed) = Testbed::shared().await else { return Ok(None) };
         for crd in parapet_api::crds() {
             testbed.define(&serde_json::to_string(&crd)?).await?;
@@ -47,6 +66,7 @@ impl World {
             scope: Scope::Namespaces(BTreeSet::from([namespace.to_owned()])),
             deadline: Duration::from_secs(60),
             network_policies: false,
+            namespace_selector: None,
         };
         let cluster = Cluster::new(client.clone(), options, metrics.watches.clone());
         let (events, write) = Recorder::new(client.clone(), "test", metrics.events.clone());
@@ -56,7 +76,7 @@ impl World {
             cluster: cluster.clone(),
             options: pass::Options {
                 objects: parapet_elastic::Settings::default(),
-                certificates: certificates::Policy::default(),
+                certificates: setup.certificates,
                 rules: parapet_api::validate::Rules::default(),
                 enforce_rbac_on_refs: false,
                 validate_storage_class: false,
@@ -66,7 +86,7 @@ impl World {
             keys: certificates::KeyMaker::default(),
             authority: None,
             memory: Memory::default(),
-            now: Arc::new(jiff::Timestamp::now),
+            now: setup.now,
         });
         let queues = Kind::ALL.map(|kind| (kind, Queue::new(metrics.workers.queue(pass::controller(kind)))));
         let listeners = queues.clone();

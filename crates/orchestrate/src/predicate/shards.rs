@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parapet_api::{Health, StackVersion};
+use parapet_api::Health;
 
 use crate::{Pod, Shard, ShardState, candidates::Context};
 
@@ -25,10 +25,10 @@ pub(super) fn yellow(context: &Context<'_>, pod: &Pod) -> Option<String> {
     let Some(shards) = &state.observed.shards else {
         return Some("the cluster is yellow, and nobody can say why".to_owned());
     };
-    let by_version = by_version(context, shards);
+    let in_vain = without_place(context, shards);
     let moves = |shard: &&Shard| match shard.state {
         ShardState::Initializing => true,
-        ShardState::Relocating => !by_version || touches(shard, &pod.name),
+        ShardState::Relocating => !in_vain || touches(shard, &pod.name),
         ShardState::Started | ShardState::Unassigned => false,
     };
     if let Some(shard) = shards.iter().find(moves) {
@@ -37,7 +37,7 @@ pub(super) fn yellow(context: &Context<'_>, pod: &Pod) -> Option<String> {
             "the cluster is yellow, and shard {number} of {index} is being moved or copied"
         ));
     }
-    if by_version || state.upgrades() && state.runs_older(pod) {
+    if in_vain || state.upgrades() && state.runs_older(pod) {
         return None;
     }
     Some(
@@ -50,33 +50,47 @@ fn touches(shard: &Shard, node: &str) -> bool {
     shard.on(node) || shard.target.as_deref() == Some(node)
 }
 
-/// Whether nothing but versions keeps replicas from being allocated: nothing is being copied, and the primary of each
-/// unassigned replica is on a node with a higher version than all nodes without a copy.
-fn by_version(context: &Context<'_>, shards: &[Shard]) -> bool {
-    let Some(nodes) = &context.state.observed.nodes else { return false };
-    let version_of = |node: &str| nodes.get(node).map(|node| &node.version);
-    if shards.iter().any(|shard| shard.state == ShardState::Initializing) {
+/// Whether waiting brings no replica back: nothing is being copied, all nodes with data are there, and each unassigned
+/// replica has no place on any of them, as they have a copy or run a lower version than its primary's node.
+fn without_place(context: &Context<'_>, shards: &[Shard]) -> bool {
+    let state = context.state;
+    let holders: Vec<&Pod> = data_pods(context).collect();
+    if shards.iter().any(|shard| shard.state == ShardState::Initializing)
+        || !holders.iter().all(|pod| state.healthy(pod))
+    {
         return false;
     }
+    let version_of = |name: &str| state.observed.node(name).map(|node| &node.version);
     let blocked = |replica: &Shard| {
         let primary = shards.iter().find(|shard| shard.primary && shard.started() && shard.copy_of(replica));
         let Some(version) = primary.and_then(|primary| version_of(primary.node.as_deref()?)) else {
             return false;
         };
-        let holds = |node: &str| shards.iter().any(|shard| shard.copy_of(replica) && shard.on(node));
-        let lower = |node: &StackVersion| node < version;
-        nodes.iter().filter(|(name, _)| !holds(name)).all(|(_, node)| lower(&node.version))
+        let lower = |pod: &Pod| version_of(&pod.name).is_some_and(|own| own < version);
+        holders.iter().all(|pod| holds(shards, &pod.name, replica) || lower(pod))
     };
     let mut unassigned = shards.iter().filter(|shard| shard.state == ShardState::Unassigned).peekable();
     unassigned.peek().is_some() && unassigned.all(|shard| !shard.primary && blocked(shard))
 }
 
-/// Unless the cluster is green, no primary goes that nobody else serves. An index without replicas can't be better.
+/// Pods that shall stay and hold shards.
+fn data_pods<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a Pod> {
+    let state = context.state;
+    state.pods.iter().filter(|pod| state.stays(pod) && pod.roles.holds_data())
+}
+
+fn holds(shards: &[Shard], node: &str, copy: &Shard) -> bool {
+    shards.iter().any(|shard| shard.on(node) && shard.copy_of(copy))
+}
+
+/// Unless the cluster is green, no primary goes that nobody else serves. It can't be better for an index without replicas,
+/// nor where no other node holds data.
 pub(super) fn started_replica(context: &Context<'_>, pod: &Pod) -> Option<String> {
     let state = context.state;
     if state.observed.health == Health::Green
         || state.observed.health == Health::Yellow && state.pods.len() == 1
         || state.observed.node(&pod.name).is_none()
+        || !state.pods.iter().any(|other| other.name != pod.name && other.roles.holds_data())
     {
         return None;
     }
@@ -100,20 +114,21 @@ pub(super) fn started_replica(context: &Context<'_>, pod: &Pod) -> Option<String
     ))
 }
 
-/// A second pod in the same pass has no copy of what the first one holds.
+/// A pod has no copy of what a pod holds that goes in the same pass, or that is down though Elasticsearch didn't notice yet.
 pub(super) fn same(context: &Context<'_>, pod: &Pod) -> Option<String> {
-    if context.chosen.is_empty() {
-        return None;
-    }
-    let Some(shards) = &context.state.observed.shards else {
-        return Some("nobody can say yet what it holds".to_owned());
+    let state = context.state;
+    let down = |name: &str| {
+        name != pod.name
+            && state.pod(name).is_none_or(|other| !state.healthy(other) || context.is_chosen(other))
+    };
+    let Some(shards) = &state.observed.shards else {
+        let alone = context.chosen.is_empty() && state.pods.iter().all(|pod| state.healthy(pod));
+        return (!alone).then(|| "nobody can say yet what it holds".to_owned());
     };
     let taken: BTreeMap<(&str, u32), &str> = shards
         .iter()
         .filter_map(|shard| {
-            let node = shard.node.as_deref()?;
-            let chosen = context.chosen.iter().any(|chosen| chosen.name == node);
-            chosen.then_some(((shard.index.as_str(), shard.number), node))
+            Some(((shard.index.as_str(), shard.number), shard.node.as_deref().filter(|n| down(n))?))
         })
         .collect();
     shards.iter().filter(|shard| shard.on(&pod.name)).find_map(|shard| {

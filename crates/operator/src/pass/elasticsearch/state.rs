@@ -99,8 +99,9 @@ fn pod(live: &LivePod) -> Option<Pod> {
     let status = live.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    let restarts =
-        containers.iter().find(|one| one.name == "elasticsearch").map_or(0, |one| one.restart_count);
+    let main = containers.iter().find(|one| one.name == "elasticsearch");
+    let restarts = main.map_or(0, |one| one.restart_count);
+    let running = main.and_then(|one| one.state.as_ref()).is_some_and(|state| state.running.is_some());
     Some(Pod {
         ordinal: names::elasticsearch::ordinal(&set, &name)?,
         uid: live.metadata.uid.clone().unwrap_or_default(),
@@ -110,6 +111,7 @@ fn pod(live: &LivePod) -> Option<Pod> {
         terminating: live.metadata.deletion_timestamp.is_some(),
         pending: status.and_then(|status| status.phase.as_deref()) == Some("Pending"),
         restarts: u32::try_from(restarts).unwrap_or_default(),
+        looping: restarts > 0 && !running,
         version: says.get(labels::ELASTICSEARCH_VERSION).and_then(|text| text.parse().ok()),
         roles: Roles::of_labels(&says),
         name,
