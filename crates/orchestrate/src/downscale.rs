@@ -76,6 +76,7 @@ pub fn downscale(state: &State) -> Downscale {
     plan.clear_voting_exclusions = state.observed.voting_exclusions != Some(false)
         && plan.leaving.is_empty()
         && plan.delete_sets.is_empty()
+        && !state.pods.iter().any(|pod| pod.roles.master() && !state.becomes_master(pod))
         && only_specified_nodes(state);
     plan
 }

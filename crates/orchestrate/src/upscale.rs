@@ -66,10 +66,14 @@ impl Upscale {
     }
 }
 
-/// Decides what may come. New templates are applied to all StatefulSets at once, as no pod changes before it is deleted;
-/// only masters that stop to be masters wait for others to be, and in a version upgrade masters get theirs once every other node runs the new version, or if one of them can't
-/// start with what it has. Nodes are added as far as
-/// `maxSurge` allows, in the order of the specification; beyond it, one comes that others need in order to leave.
+/// Decides what may come.
+///
+/// New templates are applied to all StatefulSets at once, as no pod changes before it is deleted, with two exceptions: masters
+/// that stop to be masters wait until another one is ready, and in a version upgrade masters wait until every other node runs
+/// the new version, unless one of them can't start with what it has.
+///
+/// Nodes are added as far as `maxSurge` allows, in the order of the specification; beyond it, one comes that others need in
+/// order to leave.
 pub fn upscale(state: &State) -> Upscale {
     let mut plan = Upscale::default();
     let mut room = Room::of(state);

@@ -68,8 +68,8 @@ impl Cluster {
     fn target(&self, live: &BTreeSet<String>) -> BTreeSet<String> {
         let usable: BTreeSet<&String> = live.difference(&self.exclusions).collect();
         let odd = usable.len().saturating_sub(usize::from(usable.len().is_multiple_of(2)));
-        let size = odd.max(if self.voters.len() < 3 { 1 } else { 3 });
         let kept = || self.voters.iter().filter(|name| !self.exclusions.contains(*name));
+        let size = odd.max(if kept().count() < 3 { 1 } else { 3 });
         let here = kept().filter(|name| usable.contains(name));
         let new = usable.iter().copied().filter(|name| !self.voters.contains(*name));
         let gone = kept().filter(|name| !usable.contains(name));
