@@ -48,8 +48,6 @@ pub const FIELD_MANAGER: &str = "elastic-operator";
 pub struct Options {
     /// The namespaces whose objects are watched.
     pub scope: Scope,
-    /// Only namespaces with these labels are looked after; all that are watched if none.
-    pub namespace_selector: Option<String>,
     /// How long any call may take (`kube-client-timeout`).
     pub deadline: Duration,
     /// Whether NetworkPolicies are watched too, for which the reference's rights don't suffice.
@@ -63,6 +61,13 @@ pub enum Scope {
     All,
     /// These.
     Namespaces(BTreeSet<String>),
+    /// Those that have labels now: all are watched, and applications of the others are left as they are.
+    Labelled {
+        /// As the API server takes it.
+        selector: String,
+        /// Of these only; of all if it is empty.
+        within: BTreeSet<String>,
+    },
 }
 
 /// Who is told that an application is concerned by a change. It must not block.
@@ -251,10 +256,12 @@ impl Inner {
     }
 
     fn manages(&self, namespace: &str) -> bool {
-        let in_scope = match &self.options.scope {
+        match &self.options.scope {
             Scope::All => true,
             Scope::Namespaces(names) => names.contains(namespace),
-        };
-        in_scope && (self.options.namespace_selector.is_none() || self.selected.has(namespace))
+            Scope::Labelled { within, .. } => {
+                (within.is_empty() || within.contains(namespace)) && self.selected.has(namespace)
+            }
+        }
     }
 }

@@ -315,13 +315,14 @@ fn listener(queues: &Queues) -> cluster::Listener {
 }
 
 fn options(settings: &Settings) -> cluster::Options {
-    let scope = match settings.namespaces.is_empty() {
-        true => Scope::All,
-        false => Scope::Namespaces(settings.namespaces.clone()),
+    let within = settings.namespaces.clone();
+    let scope = match &settings.namespace_selector {
+        Some(selector) => Scope::Labelled { selector: selector.clone(), within },
+        None if within.is_empty() => Scope::All,
+        None => Scope::Namespaces(within),
     };
     cluster::Options {
         scope,
-        namespace_selector: settings.namespace_selector.clone(),
         deadline: settings.kube_client_timeout,
         network_policies: settings.network_policies != NetworkPolicies::Off,
     }

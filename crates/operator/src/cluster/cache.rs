@@ -103,12 +103,6 @@ impl<T: Stored> Cache<T> {
         state.objects.values().flat_map(BTreeMap::values).map(|entry| Arc::clone(&entry.object)).collect()
     }
 
-    /// How many.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.read().objects.values().map(BTreeMap::len).sum()
-    }
-
     /// Stores it, unless something newer is there. `source`: the watch that brought it, none for an answer to the
     /// operator's own call. Says whether anything is new.
     pub(crate) fn store(&self, object: Arc<T>, source: Option<usize>) -> bool {
@@ -342,7 +336,7 @@ mod tests {
         cache.store(thing("written", "4", 9), None);
         let gone = cache.end(listing);
         assert_eq!(gone.iter().map(|thing| thing.0.name.as_deref()).collect::<Vec<_>>(), [Some("goes")]);
-        assert_eq!(cache.len(), 3);
+        assert_eq!(cache.all().len(), 3);
         assert!(cache.labelled(None, parapet_api::labels::CLUSTER_NAME, "of-2").is_empty());
         // It was made and deleted, and no watch ever saw it: the next list says so.
         assert_eq!(cache.end(cache.begin(watch())).len(), 2);

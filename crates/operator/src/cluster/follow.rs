@@ -95,12 +95,6 @@ impl Followers {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.followers.get(&(resource, key.clone())).into_iter().flatten().cloned().collect()
     }
-
-    /// How many watches of users' objects there are.
-    #[cfg(test)]
-    pub(crate) fn watches(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).watches.len()
-    }
 }
 
 impl Drop for State {
@@ -140,9 +134,9 @@ mod tests {
         assert!(followers.of(Resource::ConfigMap, &secret.key).is_empty());
 
         followers.set(&one, BTreeSet::new(), watch);
-        assert_eq!(followers.watches(), 1, "the other still follows it");
+        assert_eq!(followers.state.lock().unwrap().watches.len(), 1, "the other still follows it");
         followers.set(&two, [target.clone()].into(), watch);
-        assert_eq!(followers.watches(), 0);
+        assert_eq!(followers.state.lock().unwrap().watches.len(), 0);
         assert!(followers.of(Resource::Secret, &secret.key).is_empty());
         followers.set(&two, BTreeSet::new(), watch);
         assert!(followers.of(target.resource, &target.key).is_empty());

@@ -134,7 +134,8 @@ pub(super) fn start(inner: &Arc<Inner>) -> Watches {
     if inner.options.network_policies {
         starting.cached::<k8s_openapi::api::networking::v1::NetworkPolicy>();
     }
-    if let Some(selector) = inner.options.namespace_selector.clone() {
+    if let Scope::Labelled { selector, .. } = &inner.options.scope {
+        let selector = selector.clone();
         starting.tasks.spawn(namespaces::follow(Arc::clone(inner), selector));
     }
     // Nothing runs before the caller awaits, so no watch is done before this.
@@ -188,15 +189,15 @@ impl Starting<'_> {
     }
 
     fn sources(&self, selector: usize) -> Vec<(Source, Option<String>)> {
-        match &self.inner.options.scope {
-            Scope::All => vec![(Source { id: selector, namespace: None }, None)],
-            Scope::Namespaces(names) => names
-                .iter()
-                .map(|name| {
-                    (Source { id: selector, namespace: Some(name.as_str().into()) }, Some(name.clone()))
-                })
-                .collect(),
-        }
+        let names = match &self.inner.options.scope {
+            Scope::All => return vec![(Source { id: selector, namespace: None }, None)],
+            Scope::Labelled { within, .. } if within.is_empty() => {
+                return vec![(Source { id: selector, namespace: None }, None)];
+            }
+            Scope::Namespaces(names) | Scope::Labelled { within: names, .. } => names,
+        };
+        let source = |name: &String| Source { id: selector, namespace: Some(name.as_str().into()) };
+        names.iter().map(|name| (source(name), Some(name.clone()))).collect()
     }
 }
 
