@@ -126,11 +126,14 @@ impl EventMetrics {
     }
 }
 
+/// The last sentence of one object's events, by reason and action.
+type Told = HashMap<(Reason, &'static str), String>;
+
 /// Tells the API server what happened. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     /// What was told last, by UID, reason and action.
-    told: Arc<Mutex<HashMap<String, HashMap<(Reason, &'static str), String>>>>,
+    told: Arc<Mutex<HashMap<String, Told>>>,
     waiting: mpsc::Sender<(&'static str, Event, ObjectReference)>,
     metrics: EventMetrics,
 }

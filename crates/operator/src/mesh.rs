@@ -7,6 +7,8 @@
 
 mod answers;
 mod application;
+#[cfg(test)]
+mod examples;
 mod istio;
 mod mtls;
 mod names;

@@ -162,7 +162,7 @@ pub enum PassError {
         /// Whose.
         of: String,
         /// Why.
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// The file realm.
     #[error(transparent)]

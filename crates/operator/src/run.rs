@@ -258,7 +258,10 @@ async fn work<R: Reconcile>(
     let Parts { settings, cluster, stop, .. } = &parts;
     let listed = async {
         match settings.cache_startup_timeout {
-            None => Ok(cluster.synced().await),
+            None => {
+                cluster.synced().await;
+                Ok(())
+            }
             Some(after) => {
                 tokio::time::timeout(after, cluster.synced()).await.map_err(|_| RunError::Listing { after })
             }

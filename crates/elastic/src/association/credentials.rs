@@ -40,7 +40,10 @@ impl std::fmt::Debug for UserSecrets {
 }
 
 /// A user with a password, and `roles`. A password that `live` has is kept, and the hash with it if it fits.
-#[allow(clippy::too_many_arguments, reason = "each is another part of the pair of Secrets; a struct would have one user")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is another part of the pair of Secrets; a struct would have one user"
+)]
 pub fn password_user<K: Application>(
     kind: AssociationKind,
     referrer: &K,

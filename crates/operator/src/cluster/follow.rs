@@ -130,7 +130,7 @@ mod tests {
         followers.set(&two, [secret.clone(), target.clone()].into(), watch);
         assert_eq!(*started.borrow(), ["certificate"]);
         assert_eq!(followers.of(Resource::Secret, &secret.key), [one.clone(), two.clone()]);
-        assert_eq!(followers.of(target.resource, &target.key), [two.clone()]);
+        assert_eq!(followers.of(target.resource, &target.key), std::slice::from_ref(&two));
         assert!(followers.of(Resource::ConfigMap, &secret.key).is_empty());
 
         followers.set(&one, BTreeSet::new(), watch);

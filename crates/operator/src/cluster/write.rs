@@ -267,7 +267,7 @@ fn is_watched<K: Cached>(object: &K) -> bool {
             None => has(term),
         })
     };
-    K::SELECTORS.iter().any(|selector| fits(&selector))
+    K::SELECTORS.iter().any(fits)
 }
 
 /// Whose the object is, if it isn't ours: another controller's, or nobody's without a label of ours.

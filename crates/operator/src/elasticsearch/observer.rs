@@ -129,8 +129,8 @@ impl Observer {
         let mut last = self.inner.last.subscribe();
         // The sender is kept by `self`.
         let _ = last.changed().await;
-        let next = Arc::clone(&last.borrow());
-        next
+        let next = last.borrow();
+        Arc::clone(&next)
     }
 
     pub(super) fn inner(&self) -> Arc<Inner> {

@@ -183,7 +183,7 @@ fn c2_without_tls_nothing_says_https() {
     let reference = |url: &str| {
         let conf = json!({ "url": url }).to_string();
         found(|world| {
-            world.kibana["metadata"]["annotations"] = json!({ "association.k8s.elastic.co/es-conf": conf })
+            world.kibana["metadata"]["annotations"] = json!({ "association.k8s.elastic.co/es-conf": conf });
         })
     };
     assert_eq!(
@@ -445,7 +445,7 @@ fn c12_elasticsearch_answers_the_operator() {
     assert_eq!(answered(Answer::of(503, None, None, "")), NONE);
     assert_eq!(answered(Answer::None), NONE, "nobody is no proxy");
     let check = |status: u16, body: &str, part: &str| {
-        assert!(hint(status, body).contains(part), "{body}: {}", hint(status, body))
+        assert!(hint(status, body).contains(part), "{body}: {}", hint(status, body));
     };
     check(503, body, "ISTIO_MUTUAL");
     check(503, "no healthy upstream", "no ready pod");

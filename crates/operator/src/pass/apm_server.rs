@@ -142,7 +142,10 @@ async fn deploy(
         .zip(kibana_credentials)
         .map(|((conf, _), credentials)| Association { conf, credentials });
     let inputs = config::ApmServerInputs { elasticsearch: es.as_ref(), kibana: kibana.as_ref() };
-    let refused = |source| PassError::Config { of: format!("APM Server {}", apm.object_name()), source };
+    let refused = |source| PassError::Config {
+        of: format!("APM Server {}", apm.object_name()),
+        source: Box::new(source),
+    };
     let yml = config::apm_server(apm, &inputs).map_err(refused)?;
     let config_name = names::generated(Kind::ApmServer, apm.object_name(), &["config"]);
     let live = cx.cluster.find::<Secret>(namespace, &config_name).await?;

@@ -147,7 +147,7 @@ fn pods(cx: &Context, kibana: &Kibana) -> Vec<std::sync::Arc<Pod>> {
 }
 
 fn refused_config(kibana: &Kibana, source: config::ConfigError) -> PassError {
-    PassError::Config { of: format!("Kibana {}", kibana.object_name()), source }
+    PassError::Config { of: format!("Kibana {}", kibana.object_name()), source: Box::new(source) }
 }
 
 async fn write_status(

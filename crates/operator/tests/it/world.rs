@@ -66,7 +66,6 @@ impl World {
             scope: Scope::Namespaces(BTreeSet::from([namespace.to_owned()])),
             deadline: Duration::from_secs(60),
             network_policies: false,
-            namespace_selector: None,
         };
         let cluster = Cluster::new(client.clone(), options, metrics.watches.clone());
         let (events, write) = Recorder::new(client.clone(), "test", metrics.events.clone());

@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
-use parapet_pki::{Bundle, Request};
 use parapet_pki::inspect::{self, CertificateFacts, Finding, Question, Severity};
+use parapet_pki::{Bundle, Request};
 use rustls::pki_types::ServerName;
 use serde::Serialize;
 

@@ -43,7 +43,8 @@ pub(super) async fn reconcile(
 ) -> Result<Nodes, PassError> {
     let mut groups = Vec::new();
     for set in &es.spec.node_sets {
-        let refused = |source| PassError::Config { of: format!("the nodes {}", set.name), source };
+        let refused =
+            |source| PassError::Config { of: format!("the nodes {}", set.name), source: Box::new(source) };
         let yml = config::elasticsearch(es, set, &cx.options.objects).map_err(refused)?;
         let roles = config::node_roles(&yml, version);
         groups.push(Group { set, yml, roles });
