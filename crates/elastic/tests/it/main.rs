@@ -1,5 +1,7 @@
 //! Tests of `parapet-elastic`.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod adoption;
 mod api_server;
 mod association;

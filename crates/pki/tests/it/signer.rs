@@ -69,7 +69,7 @@ fn an_authority_has_what_the_reference_gives_it() {
         assert_eq!(seen, expected.map(|(oid, critical)| (oid.to_owned(), critical)));
         let constraints = parsed.basic_constraints().unwrap().unwrap();
         assert_eq!(constraints.value.path_len_constraint, None);
-        let usage = parsed.key_usage().unwrap().unwrap().value.clone();
+        let usage = *parsed.key_usage().unwrap().unwrap().value;
         // Digital signature is bit 0, certificate signature bit 5.
         assert_eq!(usage.flags, 1 | 1 << 5);
     }

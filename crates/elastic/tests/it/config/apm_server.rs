@@ -74,7 +74,7 @@ fn standalone_older_and_with_the_users_own() {
     assert_eq!(older.text_at("apm-server.secret_token").as_deref(), Some("${SECRET_TOKEN}"));
     assert!(older.get("apm-server.auth").is_none());
     let own = built(|apm| {
-        apm["spec"]["config"] = json!({ "apm-server": { "host": "0.0.0.0:8200", "rum.enabled": true } })
+        apm["spec"]["config"] = json!({ "apm-server": { "host": "0.0.0.0:8200", "rum.enabled": true } });
     });
     assert_eq!(own.text_at("apm-server.host").as_deref(), Some("0.0.0.0:8200"));
     assert_eq!(own.text_at("apm-server.rum.enabled").as_deref(), Some("true"));

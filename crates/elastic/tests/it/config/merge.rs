@@ -59,7 +59,7 @@ fn later_wins_and_lists_are_appended_to() {
 #[test]
 fn scalars_stay_what_they_are() {
     let check = |value: Value, expected: &str| {
-        assert_eq!(yml(json!({ "a": value })).text(), format!("a: {expected}\n"))
+        assert_eq!(yml(json!({ "a": value })).text(), format!("a: {expected}\n"));
     };
     check(json!(1), "1");
     check(json!(1.0), "1");
