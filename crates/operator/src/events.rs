@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder as Publisher, Reporter};
-use parapet_api::Application;
+use parapet_api::{Application, Kind};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -152,7 +153,11 @@ impl Recorder {
 
     /// Tells of it, if the same wasn't told last for this reason and action. `controller`: whose pass it is.
     pub fn tell<K: Application>(&self, controller: &'static str, about: &K, news: News) {
-        let metadata = about.meta();
+        self.tell_of(controller, K::KIND, about.meta(), news);
+    }
+
+    /// The same about an application of which only the metadata could be read.
+    pub fn tell_of(&self, controller: &'static str, kind: Kind, metadata: &ObjectMeta, news: News) {
         let News { warning, reason, action, mut note } = news;
         truncate(&mut note);
         let uid = metadata.uid.clone().unwrap_or_default();
@@ -172,8 +177,8 @@ impl Recorder {
             secondary: None,
         };
         let regarding = ObjectReference {
-            api_version: Some(format!("{}/v1", K::KIND.group())),
-            kind: Some(K::KIND.name().to_owned()),
+            api_version: Some(format!("{}/v1", kind.group())),
+            kind: Some(kind.name().to_owned()),
             name: metadata.name.clone(),
             namespace: metadata.namespace.clone(),
             uid: metadata.uid.clone(),
@@ -190,6 +195,14 @@ impl Recorder {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = about.meta().uid.as_ref().and_then(|uid| told.get_mut(uid)) {
             last.retain(|(told, _), _| *told != reason);
+        }
+    }
+
+    /// The same for one action of the reason only.
+    pub fn over_at<K: Application>(&self, about: &K, reason: Reason, action: &'static str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = about.meta().uid.as_ref().and_then(|uid| told.get_mut(uid)) {
+            last.remove(&(reason, action));
         }
     }
 

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use parapet_api::{Kind, VersionError, labels};
+use parapet_elastic::claims::RecreationError;
 use parapet_elastic::compare::{Compare, changed};
 use parapet_elastic::config::ConfigError;
 use parapet_elastic::users::{Hasher, RealmError};
@@ -27,6 +28,7 @@ use rand::RngCore as _;
 
 use crate::cluster::{Applied, Cached, Cluster, ClusterError, Deletion};
 use crate::controller::{Failed, Next, Reconcile};
+use crate::elasticsearch::{ClientError, Clusters, Dialling};
 use crate::events::Recorder;
 use crate::{ApplicationKey, ObjectKey, certificates};
 
@@ -50,6 +52,13 @@ pub struct Options {
     pub enforce_rbac_on_refs: bool,
     /// Whether a storage class must allow what is asked of it.
     pub validate_storage_class: bool,
+    /// How Elasticsearch's nodes are called.
+    pub dialling: Dialling,
+    /// How long a call to Elasticsearch may take, if the application doesn't say (`elasticsearch-client-timeout`).
+    pub elasticsearch_deadline: Duration,
+    /// How often Elasticsearch is looked at, if the application doesn't say (`elasticsearch-observation-interval`); `None`:
+    /// only when a pass asks.
+    pub observation_interval: Option<Duration>,
 }
 
 /// What every pass works with.
@@ -58,6 +67,8 @@ pub struct Context {
     pub cluster: Cluster,
     /// The operator's configuration.
     pub options: Options,
+    /// What Elasticsearch says.
+    pub clusters: Clusters,
     /// Events.
     pub events: Recorder,
     /// Makes and checks hashes of passwords.
@@ -110,6 +121,7 @@ impl Context {
     pub(crate) async fn forget(&self, key: &ApplicationKey) -> Result<(), PassError> {
         self.cluster.follow(key, std::collections::BTreeSet::new());
         self.memory.forget(key);
+        self.clusters.forget(key);
         self.remove_softly_owned(key.kind, &key.object).await?;
         association::referrer_is_gone(self, key.kind, &key.object.namespace, &key.object.name).await
     }
@@ -180,6 +192,24 @@ pub enum PassError {
         /// What it lacks.
         missing: String,
     },
+    /// Elasticsearch.
+    #[error(transparent)]
+    Elasticsearch(#[from] ClientError),
+    /// Elasticsearch has nobody that could be asked.
+    #[error("no pod of the cluster runs that could be asked")]
+    NobodyToAsk,
+    /// A StatefulSet is being made anew, and nobody can say how to go on.
+    #[error(transparent)]
+    Recreation(#[from] RecreationError),
+    /// A Kubernetes node.
+    #[error("can't read the node that a pod runs on")]
+    Node(#[source] kube::Error),
+    /// Storage classes.
+    #[error("can't read the storage classes")]
+    StorageClasses(#[source] kube::Error),
+    /// Storage classes.
+    #[error("can't read the storage classes: no answer in time")]
+    StorageClassesDeadline,
     /// Users' Secrets for the keystore.
     #[error("the keystore can't be filled: {0}")]
     Keystore(#[from] parapet_elastic::files::KeystoreProblem),
@@ -190,9 +220,17 @@ impl PassError {
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::Cluster(error) => !error.is_transient() && !error.is_conflict(),
-            Self::Config { .. } | Self::Keystore(_) | Self::Version(_) => true,
+            Self::Config { .. } | Self::Keystore(_) | Self::Version(_) | Self::Recreation(_) => true,
             Self::Certificates(error) => error.is_users(),
-            Self::Review(_) | Self::ReviewDeadline | Self::Realm(_) | Self::Incomplete { .. } => false,
+            Self::Review(_)
+            | Self::ReviewDeadline
+            | Self::Realm(_)
+            | Self::Incomplete { .. }
+            | Self::Elasticsearch(_)
+            | Self::NobodyToAsk
+            | Self::Node(_)
+            | Self::StorageClasses(_)
+            | Self::StorageClassesDeadline => false,
         }
     }
 

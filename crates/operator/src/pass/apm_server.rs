@@ -18,6 +18,7 @@ use super::{Context, PassError, keystore, refused, stateless};
 use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
+use crate::events::Reason;
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
@@ -28,7 +29,7 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     let apm = match &*found {
         Custom::Valid(apm) => apm,
         Custom::Unreadable(unreadable) => {
-            tracing::warn!(error = unreadable.error, "an APM Server can't be read");
+            refused::unreadable::<ApmServer>(cx, unreadable, &refused::observed(unreadable)).await?;
             return Ok(Next::Wait);
         }
     };
@@ -38,6 +39,10 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, apm, &mut followed).await;
     cx.cluster.follow(key, followed);
+    match &ended {
+        Ok(_) => cx.events.over_at(&**apm, Reason::ReconciliationError, "Reconciliation"),
+        Err(error) => refused::failed(cx, &**apm, error),
+    }
     ended
 }
 

@@ -1,13 +1,17 @@
 //! A pass over one Elasticsearch, in the order in which each step needs what the one before made.
 //!
-//! Nothing here takes a node away yet: what [`parapet_orchestrate`] decides is carried out as far as it needs no answer of
-//! Elasticsearch, and the rest is reported as waiting.
+//! What Elasticsearch says is read from its observer; what needs its answer waits there for the next look.
 
+mod act;
+mod claims;
+mod leftovers;
+mod node_labels;
 mod nodes;
+mod observe;
 mod realm;
-mod state;
 mod status;
 mod transport;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,12 +24,15 @@ use parapet_api::{
 };
 use parapet_elastic::{files, services};
 
+use nodes::Existing;
+
 use super::http::{self, Http};
 use super::{Context, PassError, refused};
 use crate::ApplicationKey;
 use crate::certificates::Networking;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
+use crate::events::Reason;
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
@@ -36,7 +43,7 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     let es = match &*found {
         Custom::Valid(es) => es,
         Custom::Unreadable(unreadable) => {
-            tracing::warn!(error = unreadable.error, "an Elasticsearch can't be read");
+            refused::unreadable::<Elasticsearch>(cx, unreadable, &status::unreadable(cx, unreadable)).await?;
             return Ok(Next::Wait);
         }
     };
@@ -53,8 +60,12 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, key, es, &mut followed).await;
     cx.cluster.follow(key, followed);
-    if let Err(error) = &ended {
-        status::failed(cx, es, &error.to_string()).await?;
+    match &ended {
+        Ok(_) => cx.events.over_at(&**es, Reason::ReconciliationError, "Reconciliation"),
+        Err(error) => {
+            refused::failed(cx, &**es, error);
+            status::failed(cx, es, &error.to_string()).await?;
+        }
     }
     ended
 }
@@ -76,18 +87,24 @@ async fn reconcile(
         cx.remove::<Service>(namespace, &services::remote_cluster_name(es)).await?;
     }
     realm::reconcile(cx, es, followed).await?;
-    let live = stateful_sets(cx, es);
-    let pods = cx.cluster.labelled::<Pod>(Some(namespace), labels::CLUSTER_NAME, name);
+    let existing = Existing {
+        sets: stateful_sets(cx, es),
+        pods: cx.cluster.labelled::<Pod>(Some(namespace), labels::CLUSTER_NAME, name),
+    };
+    let pods = &existing.pods;
     let http = certificates(cx, es, followed).await?;
-    let transport = transport::reconcile(cx, es, &live, &pods, followed).await?;
+    let known = observe::observe(cx, key, es, pods).await?;
+    let transport = transport::reconcile(cx, es, &existing.sets, pods, followed).await?;
+    node_labels::reconcile(cx, es, pods).await?;
     cx.apply(&files::unicast_hosts(es, pods.iter().map(|pod| &**pod))).await?;
+    observe::remember_formation(cx, es, &known).await?;
     let settings_name = names::elasticsearch::file_settings(name);
     let settings = cx.cluster.find::<Secret>(namespace, &settings_name).await?;
     if let Some(settings) = files::file_settings(es, &version, settings.as_deref(), cx.now()) {
         cx.apply(&settings).await?;
     }
     let keystore = super::keystore::gather(cx, es, es.spec.secure_settings.as_deref(), followed).await?;
-    if live.is_empty()
+    if existing.sets.is_empty()
         && version.at_least(7, 17, 0)
         && es.annotation(annotations::ORCHESTRATION_HINTS).is_none()
     {
@@ -96,8 +113,8 @@ async fn reconcile(
         let hints = BTreeMap::from([(annotations::ORCHESTRATION_HINTS.to_owned(), Some(hints))]);
         cx.cluster.annotate::<Elasticsearch>(es.meta(), &hints).await?;
     }
-    let nodes = nodes::reconcile(cx, key, es, &version, &live, &pods, keystore).await?;
-    status::reconciled(cx, es, &version, &nodes, &pods).await?;
+    let nodes = nodes::reconcile(cx, key, es, &version, &existing, keystore, &known).await?;
+    status::reconciled(cx, es, &version, &nodes, &existing, &known).await?;
     Ok(http.next.sooner(transport).sooner(nodes.next))
 }
 

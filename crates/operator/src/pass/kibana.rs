@@ -19,6 +19,7 @@ use super::{Context, PassError, keystore, refused, stateless};
 use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
+use crate::events::Reason;
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
@@ -29,7 +30,7 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     let kibana = match &*found {
         Custom::Valid(kibana) => kibana,
         Custom::Unreadable(unreadable) => {
-            tracing::warn!(error = unreadable.error, "a Kibana can't be read");
+            refused::unreadable::<Kibana>(cx, unreadable, &refused::observed(unreadable)).await?;
             return Ok(Next::Wait);
         }
     };
@@ -39,6 +40,10 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, kibana, &mut followed).await;
     cx.cluster.follow(key, followed);
+    match &ended {
+        Ok(_) => cx.events.over_at(&**kibana, Reason::ReconciliationError, "Reconciliation"),
+        Err(error) => refused::failed(cx, &**kibana, error),
+    }
     ended
 }
 

@@ -2,8 +2,11 @@
 
 use parapet_api::validate::{FieldError, Warning};
 use parapet_api::{Application, annotations};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{Context, controller};
+use super::{Context, PassError, controller};
+use crate::cluster::{Managed, Unreadable};
 use crate::events::{News, Reason};
 
 /// Whether the operator leaves an object alone. Both spellings of the wish are honoured.
@@ -32,4 +35,36 @@ pub(super) fn warn<K: Application>(cx: &Context, object: &K, warnings: &[Warning
             News::warning(Reason::Validation, "Validation", warning.to_string()),
         );
     }
+}
+
+/// An object that can't be read gets a status and an event; nothing that belongs to it is touched.
+pub(super) async fn unreadable<K: Managed>(
+    cx: &Context,
+    object: &Unreadable,
+    status: &impl Serialize,
+) -> Result<(), PassError> {
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let note = format!("{} {name} can't be read: {}", K::KIND.name(), object.error);
+    let news = News::warning(Reason::Validation, "Validation", note);
+    cx.events.tell_of(controller(K::KIND), K::KIND, &object.metadata, news);
+    cx.cluster.write_status::<K>(&object.metadata, status).await?;
+    Ok(())
+}
+
+/// A pass failed for a reason that somebody must look at; conflicts and pauses of the API server pass by themselves.
+pub(super) fn failed<K: Application>(cx: &Context, object: &K, error: &PassError) {
+    if error.is_lasting() {
+        let news = News::warning(Reason::ReconciliationError, "Reconciliation", error.to_string());
+        cx.events.tell(controller(K::KIND), object, news);
+    }
+}
+
+/// The status of a Kibana or an APM Server that can't be read: as it was, with the generation that was looked at.
+pub(super) fn observed(object: &Unreadable) -> Value {
+    let mut status = match &object.status {
+        Value::Object(status) => status.clone(),
+        _ => Map::new(),
+    };
+    status.insert("observedGeneration".to_owned(), object.metadata.generation.into());
+    Value::Object(status)
 }

@@ -12,6 +12,7 @@ use parapet_elastic::users::Hasher;
 
 use crate::certificates::{self, KeyMaker, Policy};
 use crate::cluster::Cluster;
+use crate::elasticsearch::{Clusters, Dialling, ElasticsearchMetrics, SystemDial};
 use crate::endpoint::EndpointMetrics;
 use crate::pass::{Context, Memory, Options, Passes};
 use crate::settings::{Settings, Validity, WebhookSettings};
@@ -27,17 +28,22 @@ const WEBHOOK_SECRET: &str = "elastic-webhook-server-cert";
 
 /// The passes of each kind.
 pub async fn passes(parts: Parts) -> Result<Vec<(Kind, Passes)>, PassesError> {
-    let Parts { settings, cluster, events, .. } = parts;
+    let Parts { settings, cluster, events, enqueue, registry, .. } = parts;
     let authority = settings.ca_dir.as_deref().map(certificates::read_global).transpose()?;
     let options = Options {
         certificates: policy(&settings),
         rules: rules(&settings),
         enforce_rbac_on_refs: settings.enforce_rbac_on_refs,
         validate_storage_class: settings.validate_storage_class,
+        dialling: Dialling::default(),
+        elasticsearch_deadline: settings.elasticsearch_client_timeout,
+        observation_interval: settings.observation_interval,
         objects: settings.elastic,
     };
+    let counted = register(&registry, ElasticsearchMetrics::register);
     let context = Arc::new(Context {
         cluster,
+        clusters: Clusters::new(Arc::new(SystemDial), enqueue, counted),
         options,
         events,
         hasher: Hasher::new(REMEMBERED_HASHES),

@@ -10,8 +10,9 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Resource};
 use parapet_api::Kind;
 use parapet_elastic::users::Hasher;
-use parapet_operator::cluster::{Cluster, Options, Scope, Watches};
+use parapet_operator::cluster::{Cluster, Listener, Options, Scope, Watches};
 use parapet_operator::controller::Controller;
+use parapet_operator::elasticsearch::{Clusters, Dialling, ElasticsearchMetrics, SystemDial};
 use parapet_operator::events::Recorder;
 use parapet_operator::metrics::Metrics;
 use parapet_operator::pass::{self, Context, Memory, Passes};
@@ -71,6 +72,14 @@ impl World {
         let (events, write) = Recorder::new(client.clone(), "test", metrics.events.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(write);
+        let queues = Kind::ALL.map(|kind| (kind, Queue::new(metrics.workers.queue(pass::controller(kind)))));
+        let listeners = queues.clone();
+        let listener: Listener = Arc::new(move |key: &ApplicationKey| {
+            let queue = listeners.iter().find(|(kind, _)| *kind == key.kind);
+            queue.expect("every kind has a queue").1.add(key);
+        });
+        let counted = ElasticsearchMetrics::register(&mut registry);
+        let clusters = Clusters::new(Arc::new(SystemDial), Arc::clone(&listener), counted);
         let cx = Arc::new(Context {
             cluster: cluster.clone(),
             options: pass::Options {
@@ -79,7 +88,11 @@ impl World {
                 rules: parapet_api::validate::Rules::default(),
                 enforce_rbac_on_refs: false,
                 validate_storage_class: false,
+                dialling: Dialling::default(),
+                elasticsearch_deadline: Duration::from_secs(10),
+                observation_interval: Some(Duration::from_secs(10)),
             },
+            clusters,
             events,
             hasher: Hasher::new(100),
             keys: certificates::KeyMaker::default(),
@@ -87,12 +100,7 @@ impl World {
             memory: Memory::default(),
             now: setup.now,
         });
-        let queues = Kind::ALL.map(|kind| (kind, Queue::new(metrics.workers.queue(pass::controller(kind)))));
-        let listeners = queues.clone();
-        let watches = cluster.start(Arc::new(move |key: &ApplicationKey| {
-            let queue = listeners.iter().find(|(kind, _)| *kind == key.kind);
-            queue.expect("every kind has a queue").1.add(key);
-        }));
+        let watches = cluster.start(listener);
         cluster.synced().await;
         for (kind, queue) in queues {
             let passes = Arc::new(Passes::new(Arc::clone(&cx), kind));

@@ -1,27 +1,34 @@
-//! Groups of nodes: their configuration, Services and StatefulSets, and the budget of their disruption.
+//! Groups of nodes: their configuration, Services and StatefulSets, and which nodes come, go and are made anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource as _;
-use parapet_api::{Application as _, Elasticsearch, Health, NodeSet, StackVersion, annotations, names};
+use parapet_api::{Application as _, Elasticsearch, NodeSet, StackVersion, annotations, names};
+use parapet_elastic::compare::changed;
 use parapet_elastic::config::{self, Yml};
 use parapet_elastic::pod::PodInputs;
 use parapet_elastic::{disruption, kept_config_hash, pod, services, stateful_set};
-use parapet_orchestrate::{Bootstrap, Plan, bootstrap, decide};
+use parapet_orchestrate::{Bootstrap, Plan, State, bootstrap, decide};
 
-use super::state::{self, Wanted, replicas};
+use super::act::Acting;
+use super::observe::Known;
+use super::{claims, leftovers, trial};
 use crate::ApplicationKey;
-use crate::cluster::Deletion;
 use crate::controller::Next;
-use crate::pass::{Context, PAUSED_AGAIN, PassError, UNDER_WAY, stateless};
+use crate::elasticsearch::{Objects, state};
+use crate::events::{News, Reason};
+use crate::pass::{Context, PAUSED_AGAIN, PassError, UNDER_WAY, controller, stateless};
 
 /// What was decided about nodes, for the status.
 pub(super) struct Nodes {
+    pub(super) state: State,
     pub(super) plan: Plan,
+    /// What can't be done now, in sentences.
+    pub(super) held: Vec<String>,
     pub(super) next: Next,
 }
 
@@ -32,14 +39,26 @@ struct Group<'a> {
     roles: config::Roles,
 }
 
+/// What there is of a cluster.
+pub(super) struct Existing {
+    pub(super) sets: Vec<Arc<StatefulSet>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+}
+
+impl Existing {
+    fn set(&self, name: &str) -> Option<&Arc<StatefulSet>> {
+        self.sets.iter().find(|set| set.metadata.name.as_deref() == Some(name))
+    }
+}
+
 pub(super) async fn reconcile(
     cx: &Context,
     key: &ApplicationKey,
     es: &Elasticsearch,
     version: &StackVersion,
-    live: &[Arc<StatefulSet>],
-    pods: &[Arc<Pod>],
+    existing: &Existing,
     keystore: Option<Vec<u8>>,
+    known: &Known,
 ) -> Result<Nodes, PassError> {
     let mut groups = Vec::new();
     for set in &es.spec.node_sets {
@@ -49,11 +68,9 @@ pub(super) async fn reconcile(
         let roles = config::node_roles(&yml, version);
         groups.push(Group { set, yml, roles });
     }
-    let mut wanted = Vec::new();
-    for group in &groups {
-        wanted.push(build(cx, es, version, group, live, keystore.as_deref()).await?);
-    }
-    let mut state = state::state(es, version, &wanted, live, pods);
+    let wanted: Vec<StatefulSet> =
+        groups.iter().map(|group| build(cx, es, version, group, existing, keystore.as_deref())).collect();
+    let mut state = observed(es, &wanted, existing, known)?;
     state.unsettled = cx.memory.with(key, |expectations| expectations.pending(&state));
     let masters = match bootstrap(&state, es.annotation(annotations::INITIAL_MASTER_NODES)) {
         Bootstrap::Formed => None,
@@ -65,32 +82,87 @@ pub(super) async fn reconcile(
             Some(masters)
         }
     };
+    budget(cx, es, known, &groups).await?;
     let plan = decide(&state);
+    let mut held = Vec::new();
     if !state.paused {
+        let acting =
+            Acting { cx, key, es, observer: &known.observer, live: &existing.sets, pods: &existing.pods };
+        if claims::made_anew(&acting).await? {
+            held.push("A StatefulSet is being made anew around its pods, for larger volumes".to_owned());
+            return Ok(Nodes { state, plan, held, next: Next::Soon });
+        }
         for group in &groups {
             configure(cx, es, group, masters.as_deref()).await?;
         }
-        carry_out(cx, key, es, &plan, wanted, live).await?;
+        held.extend(claims::reconcile(&acting, &wanted).await?);
+        held.extend(upscale(&acting, &plan, &wanted, existing).await?);
+        acting.force(&plan.forced).await?;
+        if let Err(error) = down(&acting, &plan).await {
+            held.push(unanswered(cx, es, error)?);
+        } else {
+            cx.events.over_at(es, Reason::Delayed, "Reconciliation");
+        }
+        leftovers::remove(cx, es, &wanted, &existing.sets).await?;
     }
-    budget(cx, es, &groups).await?;
-    let next = match (plan.is_empty(), state.paused) {
+    known.observer.attend(&state, &plan);
+    let next = match (plan.is_empty() && held.is_empty(), state.paused) {
         (true, _) => Next::Wait,
         (false, true) => Next::After(PAUSED_AGAIN),
         (false, false) => Next::After(UNDER_WAY),
     };
-    Ok(Nodes { plan, next })
+    Ok(Nodes { state, plan, held, next })
 }
 
-async fn build(
+/// What needs an answer of Elasticsearch.
+async fn down(acting: &Acting<'_>, plan: &Plan) -> Result<(), PassError> {
+    acting.downscale(&plan.downscale).await?;
+    acting.restart(&plan.restart).await
+}
+
+/// Elasticsearch couldn't be told: nothing is lost, and the next pass decides again.
+fn unanswered(cx: &Context, es: &Elasticsearch, error: PassError) -> Result<String, PassError> {
+    match &error {
+        PassError::Elasticsearch(_) | PassError::NobodyToAsk => {
+            let text = error.to_string();
+            let news = News::warning(Reason::Delayed, "Reconciliation", text.clone());
+            cx.events.tell(controller(parapet_api::Kind::Elasticsearch), es, news);
+            Ok(text)
+        }
+        _ => Err(error),
+    }
+}
+
+fn observed(
+    es: &Elasticsearch,
+    wanted: &[StatefulSet],
+    existing: &Existing,
+    known: &Known,
+) -> Result<State, PassError> {
+    let differs = |wanted: &StatefulSet| {
+        let name = wanted.metadata.name.clone().unwrap_or_default();
+        let live = existing.set(&name)?;
+        changed(&**live, &resized(wanted, replicas(live))).map(|_| name)
+    };
+    let differing: BTreeSet<String> = wanted.iter().filter_map(differs).collect();
+    let sets: Vec<&StatefulSet> = existing.sets.iter().map(|set| &**set).collect();
+    let pods: Vec<&Pod> = existing.pods.iter().map(|pod| &**pod).collect();
+    let objects =
+        Objects { elasticsearch: es, desired: wanted, live: &sets, changed: &differing, pods: &pods };
+    Ok(state(objects, known.observer.details())?)
+}
+
+/// As specified, the number of replicas included.
+fn build(
     cx: &Context,
     es: &Elasticsearch,
     version: &StackVersion,
     group: &Group<'_>,
-    live: &[Arc<StatefulSet>],
+    existing: &Existing,
     keystore: Option<&[u8]>,
-) -> Result<Wanted, PassError> {
+) -> StatefulSet {
     let name = names::stateful_set(es.object_name(), &group.set.name);
-    let live = live.iter().find(|live| live.metadata.name.as_deref() == Some(&name));
+    let live = existing.set(&name);
     let secret = names::elasticsearch::config(&name);
     let live_config = cx.cluster.get::<Secret>(es.object_namespace(), &secret);
     let text = group.yml.text();
@@ -103,9 +175,7 @@ async fn build(
         keystore: keystore.is_some(),
     };
     let template = pod::elasticsearch(es, group.set, &group.roles.labels(version), &inputs);
-    let count = u32::try_from(group.set.count).unwrap_or_default();
-    let object = stateful_set(es, group.set, template, live.map_or(group.set.count, |live| replicas(live)));
-    Ok(Wanted { object, count, roles: state::roles(&group.roles) })
+    stateful_set(es, group.set, template, group.set.count)
 }
 
 /// The configuration, and the Service that gives the pods their names: before the pods.
@@ -126,49 +196,63 @@ async fn configure(
     Ok(())
 }
 
-/// Creates, changes and enlarges StatefulSets, and deletes pods of groups that never came up. All else waits for an answer
-/// of Elasticsearch.
-async fn carry_out(
-    cx: &Context,
-    key: &ApplicationKey,
-    es: &Elasticsearch,
+/// Creates, changes and enlarges StatefulSets. One whose pods the API server would refuse waits, and says why.
+async fn upscale(
+    acting: &Acting<'_>,
     plan: &Plan,
-    wanted: Vec<Wanted>,
-    live: &[Arc<StatefulSet>],
-) -> Result<(), PassError> {
-    for Wanted { mut object, .. } in wanted {
-        let name = object.metadata.name.clone().unwrap_or_default();
+    wanted: &[StatefulSet],
+    existing: &Existing,
+) -> Result<Vec<String>, PassError> {
+    let cx = acting.cx;
+    let mut held = Vec::new();
+    for wanted in wanted {
+        let name = wanted.metadata.name.clone().unwrap_or_default();
         let created = plan.upscale.create.iter().find(|one| one.set == name).map(|one| one.replicas);
         let raised = plan.upscale.raise.iter().find(|one| one.set == name).map(|one| one.to);
         let updated = plan.upscale.update.contains(&name);
-        if created.is_none() && raised.is_none() && !updated {
+        if created.is_none() && !updated {
+            if let (Some(to), Some(live)) = (raised, existing.set(&name)) {
+                acting.resize(live, to).await?;
+            }
             continue;
         }
-        let existing = live.iter().find(|live| live.metadata.name.as_deref() == Some(&name));
-        if let (Some(existing), false) = (existing, updated) {
-            object = (**existing).clone();
+        if let Some(refusal) = trial::refusal(cx, acting.es, wanted).await? {
+            held.push(refusal);
+            continue;
         }
-        if let (Some(spec), Some(to)) = (&mut object.spec, created.or(raised)) {
-            spec.replicas = i32::try_from(to).ok();
-        }
-        let written = cx.apply(&object).await?.object;
-        let uid = written.metadata.uid.clone().unwrap_or_default();
-        let generation = written.metadata.generation.unwrap_or_default();
-        cx.memory.with(key, |expectations| expectations.wrote(&name, &uid, generation));
+        let live = existing.set(&name).map(|live| u32::try_from(replicas(live)).unwrap_or_default());
+        let size = created.or(raised).or(live).and_then(|size| i32::try_from(size).ok());
+        let applied = cx.apply(&resized(wanted, size.unwrap_or_default())).await?;
+        acting.expect(&applied.object);
     }
-    for doomed in &plan.forced.delete {
-        let Some(pod) = cx.cluster.get::<Pod>(es.object_namespace(), &doomed.pod) else { continue };
-        cx.cluster.delete::<Pod>(&pod.metadata, Deletion { unchanged: true, orphan: false }).await?;
-        let uid = pod.metadata.uid.clone().unwrap_or_default();
-        cx.memory.with(key, |expectations| expectations.deleted(&doomed.pod, &uid));
+    if held.is_empty() {
+        cx.events.over_at(acting.es, Reason::ReconciliationError, "Upscale");
     }
-    Ok(())
+    Ok(held)
 }
 
-async fn budget(cx: &Context, es: &Elasticsearch, groups: &[Group<'_>]) -> Result<(), PassError> {
+fn resized(set: &StatefulSet, replicas: i32) -> StatefulSet {
+    let mut set = set.clone();
+    if let Some(spec) = &mut set.spec {
+        spec.replicas = Some(replicas);
+    }
+    set
+}
+
+/// How many replicas a StatefulSet has been told to have. The API server fills in 1.
+fn replicas(set: &StatefulSet) -> i32 {
+    set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
+async fn budget(
+    cx: &Context,
+    es: &Elasticsearch,
+    known: &Known,
+    groups: &[Group<'_>],
+) -> Result<(), PassError> {
     let sizes: Vec<(i32, config::Roles)> =
         groups.iter().map(|group| (group.set.count, group.roles.clone())).collect();
-    match disruption::pdb(es, Health::Unknown, &sizes) {
+    match disruption::pdb(es, known.health(), &sizes) {
         Some(budget) => drop(cx.apply(&budget).await?),
         None => cx.remove::<PodDisruptionBudget>(es.object_namespace(), &disruption::name(es)).await?,
     }

@@ -6,27 +6,51 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
 use parapet_api::{
-    Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health, Phase,
+    Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health, Kind, Phase,
     StackVersion, labels,
 };
 use parapet_orchestrate::{in_progress, phase};
 
-use super::nodes::Nodes;
-use crate::pass::{Context, PassError};
+use super::nodes::{Existing, Nodes};
+use super::observe::Known;
+use crate::cluster::Unreadable;
+use crate::events::{News, Reason};
+use crate::pass::{Context, PassError, controller};
 
 /// The specification is refused; no object was touched.
 pub(super) async fn invalid(cx: &Context, es: &Elasticsearch, why: &str) -> Result<(), PassError> {
-    let mut status = fresh(es);
-    status.available_nodes = None;
-    status.version = None;
-    status.phase = Some(Phase::Invalid);
-    say(&mut status, ConditionType::ReconciliationComplete, ConditionState::False, why, cx.now());
+    let status = refused(es.status.clone().unwrap_or_default(), es.metadata.generation, why, cx.now());
     write(cx, es, &status).await
+}
+
+/// The object can't be read; no object was touched.
+pub(super) fn unreadable(cx: &Context, object: &Unreadable) -> ElasticsearchStatus {
+    let before = serde_json::from_value(object.status.clone()).unwrap_or_default();
+    refused(before, object.metadata.generation, &object.error, cx.now())
+}
+
+fn refused(
+    before: ElasticsearchStatus,
+    generation: Option<i64>,
+    why: &str,
+    now: Timestamp,
+) -> ElasticsearchStatus {
+    let mut status = ElasticsearchStatus {
+        available_nodes: None,
+        version: None,
+        health: Some(Health::Unknown),
+        phase: Some(Phase::Invalid),
+        observed_generation: generation,
+        ..before
+    };
+    say(&mut status, ConditionType::ReconciliationComplete, ConditionState::False, why, now);
+    status
 }
 
 /// The pass ended early.
 pub(super) async fn failed(cx: &Context, es: &Elasticsearch, why: &str) -> Result<(), PassError> {
-    let mut status = fresh(es);
+    let mut status = es.status.clone().unwrap_or_default();
+    status.observed_generation = es.metadata.generation;
     status.phase = Some(Phase::ApplyingChanges);
     say(&mut status, ConditionType::ReconciliationComplete, ConditionState::False, why, cx.now());
     write(cx, es, &status).await
@@ -38,36 +62,152 @@ pub(super) async fn reconciled(
     es: &Elasticsearch,
     version: &StackVersion,
     nodes: &Nodes,
-    pods: &[Arc<Pod>],
+    existing: &Existing,
+    known: &Known,
 ) -> Result<(), PassError> {
-    let mut status = fresh(es);
-    let now = cx.now();
+    let before = es.status.clone().unwrap_or_default();
+    let mut status = before.clone();
+    let (now, pods) = (cx.now(), &existing.pods);
+    status.observed_generation = es.metadata.generation;
+    status.health = Some(known.health());
     status.available_nodes =
         Some(i32::try_from(pods.iter().filter(|pod| ready(pod)).count()).unwrap_or(i32::MAX));
-    let versions = || pods.iter().filter_map(|pod| version_of(pod));
-    status.version = versions().min().or_else(|| Some(version.clone())).map(|lowest| lowest.to_string());
-    // Nobody asks Elasticsearch yet: its health stays unknown, and the pass isn't complete without it.
-    let why = "Elasticsearch has not been asked yet";
-    status.phase = Some(phase(&nodes.plan).unwrap_or(Phase::ApplyingChanges));
-    say(&mut status, ConditionType::ReconciliationComplete, ConditionState::False, why, now);
-    let (state, text) = match versions().min() {
+    let lowest = lowest(existing);
+    status.version = lowest.as_ref().or(Some(version)).map(ToString::to_string);
+    let waiting = waiting(nodes, known);
+    status.phase = Some(match phase(&nodes.plan) {
+        Some(phase) => phase,
+        None if waiting.is_none() => Phase::Ready,
+        None => Phase::ApplyingChanges,
+    });
+    let (state, text) = match &waiting {
+        None => (ConditionState::True, "Everything is as specified"),
+        Some(why) => (ConditionState::False, why.as_str()),
+    };
+    say(&mut status, ConditionType::ReconciliationComplete, state, text, now);
+    let (state, text) = match &lowest {
         None => (ConditionState::Unknown, "No pod exists yet".to_owned()),
-        Some(lowest) if lowest >= *version => (ConditionState::True, format!("All nodes run {version}")),
+        Some(lowest) if lowest >= version => (ConditionState::True, format!("All nodes run {version}")),
         Some(lowest) => (ConditionState::False, format!("Some nodes still run {lowest}")),
     };
     say(&mut status, ConditionType::RunningDesiredVersion, state, &text, now);
-    say(&mut status, ConditionType::ElasticsearchIsReachable, ConditionState::False, why, now);
-    let at = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let before = es.status.as_ref().and_then(|status| status.in_progress_operations.as_ref());
-    status.in_progress_operations = Some(in_progress(&nodes.plan, before, &at));
+    let (state, text) = match (&known.last.failure, known.last.reachable()) {
+        (_, true) => (ConditionState::True, "Elasticsearch answers".to_owned()),
+        (Some(why), false) => (ConditionState::False, format!("Elasticsearch doesn't answer: {why}")),
+        (None, false) => (ConditionState::False, "Elasticsearch is being asked".to_owned()),
+    };
+    say(&mut status, ConditionType::ElasticsearchIsReachable, state, &text, now);
+    paused(&mut status, nodes.state.paused, now);
+    let at = rfc3339(now);
+    let operations = before.in_progress_operations.as_ref();
+    status.in_progress_operations = Some(in_progress(&nodes.plan, operations, &at));
+    tell(cx, es, &before, &status);
     write(cx, es, &status).await
 }
 
-fn fresh(es: &Elasticsearch) -> ElasticsearchStatus {
-    let mut status = es.status.clone().unwrap_or_default();
-    status.health = Some(Health::Unknown);
-    status.observed_generation = es.metadata.generation;
-    status
+/// What the pass waits for, in a sentence; `None` if everything is as specified.
+fn waiting(nodes: &Nodes, known: &Known) -> Option<String> {
+    let plan = &nodes.plan;
+    if let Some(first) = nodes.held.first() {
+        return Some(first.clone());
+    }
+    if nodes.state.paused && !plan.is_empty() {
+        return Some("Changes of nodes are held: the orchestration is paused".to_owned());
+    }
+    if !known.last.reachable() {
+        let why = known.last.failure.as_deref().unwrap_or("it was not asked yet");
+        return Some(format!("Waiting for Elasticsearch to answer: {why}"));
+    }
+    if plan.is_empty() {
+        return None;
+    }
+    let leaving = plan.downscale.leaving.iter().find_map(|one| one.why.as_deref().map(|why| (&one.pod, why)));
+    let restarting = plan.restart.waiting.first().map(|one| (&one.pod, one.why.as_str()));
+    let held = plan.upscale.held.first().map(|one| (&one.set, one.why.as_str()));
+    let coming = plan.upscale.nodes.iter().find_map(|one| one.why.as_deref().map(|why| (&one.pod, why)));
+    let first = leaving.or(restarting).or(held).or(coming);
+    Some(match (first, nodes.state.unsettled.first()) {
+        (Some((what, why)), _) => format!("{what} waits: {why}"),
+        (None, Some(unsettled)) => unsettled.clone(),
+        (None, None) => "Changes of nodes are being applied".to_owned(),
+    })
+}
+
+/// The lowest version of any node and of any template: what the cluster as a whole can be said to run.
+fn lowest(existing: &Existing) -> Option<StackVersion> {
+    let pods = existing.pods.iter().map(|pod| pod.metadata.labels.as_ref());
+    let templates = existing.sets.iter().map(|set| {
+        let spec = set.spec.as_ref().filter(|spec| spec.replicas != Some(0))?;
+        spec.template.metadata.as_ref()?.labels.as_ref()
+    });
+    pods.chain(templates).filter_map(|all| all?.get(labels::ELASTICSEARCH_VERSION)?.parse().ok()).min()
+}
+
+/// The condition is there from the first pause on.
+fn paused(status: &mut ElasticsearchStatus, is_paused: bool, now: Timestamp) {
+    let kind = ConditionType::OrchestrationPaused;
+    if is_paused {
+        say(status, kind, ConditionState::True, "Changes of nodes are held by an annotation", now);
+    } else if status.conditions.iter().any(|condition| condition.kind == kind) {
+        say(status, kind, ConditionState::False, "Changes of nodes go on", now);
+    }
+}
+
+/// Tells of transitions.
+fn tell(cx: &Context, es: &Elasticsearch, before: &ElasticsearchStatus, after: &ElasticsearchStatus) {
+    let tell = |news| cx.events.tell(controller(Kind::Elasticsearch), es, news);
+    match (before.health, after.health) {
+        (Some(Health::Green), Some(worse @ (Health::Yellow | Health::Red)))
+        | (Some(Health::Yellow), Some(worse @ Health::Red)) => {
+            let worse =
+                if worse == Health::Red { "red: data is missing" } else { "yellow: replicas are missing" };
+            let text = format!("The health of Elasticsearch is {worse}");
+            tell(News::warning(Reason::Unhealthy, "StatusUpdate", text));
+        }
+        (_, Some(Health::Green)) => cx.events.over(es, Reason::Unhealthy),
+        _ => {}
+    }
+    match after.phase {
+        Some(Phase::Stalled) => {
+            let operations = after.in_progress_operations.as_ref();
+            let why = operations
+                .and_then(|all| all.downscale.nodes.iter().find_map(|node| node.explanation.clone()))
+                .unwrap_or_default();
+            tell(News::warning(
+                Reason::Stalled,
+                "Shutdown",
+                format!("A node can't hand over its data: {why}"),
+            ));
+        }
+        _ => cx.events.over(es, Reason::Stalled),
+    }
+    let is_paused = |status: &ElasticsearchStatus| {
+        let found = status.conditions.iter().find(|one| one.kind == ConditionType::OrchestrationPaused);
+        found.is_some_and(|condition| condition.status == ConditionState::True)
+    };
+    match (is_paused(before), is_paused(after)) {
+        (false, true) => {
+            cx.events.over(es, Reason::Resumed);
+            tell(News::normal(Reason::Paused, "Reconciliation", "Changes of nodes are held"));
+        }
+        (true, false) => {
+            cx.events.over(es, Reason::Paused);
+            tell(News::normal(Reason::Resumed, "Reconciliation", "Changes of nodes go on"));
+        }
+        _ => {}
+    }
+    let version = |status: &ElasticsearchStatus| -> Option<StackVersion> {
+        status.version.as_deref().and_then(|version| version.parse().ok())
+    };
+    if let (Some(from), Some(to)) = (version(before), version(after))
+        && from < to
+    {
+        tell(News::normal(
+            Reason::Upgraded,
+            "VersionUpgrade",
+            format!("All nodes were upgraded from {from} to {to}"),
+        ));
+    }
 }
 
 /// Sets one condition; its time moves only if its state or its sentence does.
@@ -81,7 +221,7 @@ fn say(
     let new = Condition {
         kind,
         status: state,
-        last_transition_time: Some(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        last_transition_time: Some(rfc3339(now)),
         message: Some(message.to_owned()),
     };
     match status.conditions.iter_mut().find(|condition| condition.kind == kind) {
@@ -91,16 +231,16 @@ fn say(
     }
 }
 
+fn rfc3339(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 async fn write(cx: &Context, es: &Elasticsearch, status: &ElasticsearchStatus) -> Result<(), PassError> {
     cx.cluster.write_status::<Elasticsearch>(es.meta(), status).await?;
     Ok(())
 }
 
-fn ready(pod: &Pod) -> bool {
+fn ready(pod: &Arc<Pod>) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True")
-}
-
-fn version_of(pod: &Pod) -> Option<StackVersion> {
-    pod.metadata.labels.as_ref()?.get(labels::ELASTICSEARCH_VERSION)?.parse().ok()
 }

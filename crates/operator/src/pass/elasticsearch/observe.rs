@@ -1,0 +1,100 @@
+//! Looking at the cluster: where it is, whom to trust there, and what it says about itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Resource as _;
+use parapet_api::{Application as _, Elasticsearch, GoDuration, Health, annotations, names};
+use parapet_elastic::users;
+
+use crate::ApplicationKey;
+use crate::elasticsearch::{Access, Observer, Pace, Password, Snapshot, Target, endpoints};
+use crate::pass::{Context, PassError};
+
+/// What is known of a cluster.
+pub(super) struct Known {
+    /// Who looks at it.
+    pub(super) observer: Observer,
+    /// What was last seen.
+    pub(super) last: Arc<Snapshot>,
+}
+
+impl Known {
+    /// As the cluster says; unknown if it doesn't answer.
+    pub(super) fn health(&self) -> Health {
+        self.last.health
+    }
+}
+
+/// Looks at the cluster from now on. Without a password of the operator's own nobody can ask.
+pub(super) async fn observe(
+    cx: &Context,
+    key: &ApplicationKey,
+    es: &Elasticsearch,
+    pods: &[Arc<Pod>],
+) -> Result<Known, PassError> {
+    let (namespace, name) = (es.object_namespace(), es.object_name());
+    let internal = names::elasticsearch::internal_users(name);
+    let secret = cx.cluster.find::<Secret>(namespace, &internal).await?;
+    let password = secret.as_deref().and_then(|secret| users::password_of(secret, users::INTERNAL));
+    let password = password.ok_or_else(|| PassError::Incomplete {
+        what: "Secret",
+        name: internal,
+        missing: users::INTERNAL.to_owned(),
+    })?;
+    let certificates = names::generated(parapet_api::Kind::Elasticsearch, name, &["http-certs-internal"]);
+    let certificates = cx.cluster.find::<Secret>(namespace, &certificates).await?;
+    let target = Target {
+        endpoints: endpoints(es, pods.iter().map(|pod| &**pod), cx.options.dialling),
+        trusted: certificates.as_deref().and_then(trusted),
+        access: Access {
+            user: users::INTERNAL.to_owned(),
+            password: Password::new(password),
+            deadline: duration(es, annotations::CLIENT_TIMEOUT)
+                .filter(|deadline| !deadline.is_zero())
+                .unwrap_or(cx.options.elasticsearch_deadline),
+        },
+        pace: Pace {
+            interval: match duration(es, annotations::OBSERVER_INTERVAL) {
+                Some(interval) => Some(interval).filter(|interval| !interval.is_zero()),
+                None => cx.options.observation_interval,
+            },
+        },
+    };
+    let observer = cx.clusters.observe(key, target)?;
+    let last = observer.last();
+    Ok(Known { observer, last })
+}
+
+/// Writes down that the cluster was formed, and forgets with which masters it began.
+pub(super) async fn remember_formation(
+    cx: &Context,
+    es: &Elasticsearch,
+    known: &Known,
+) -> Result<(), PassError> {
+    let own = es.annotation(annotations::CLUSTER_UUID).filter(|uuid| !uuid.is_empty());
+    let Some(uuid) = own.or(known.last.cluster_uuid.as_deref()) else { return Ok(()) };
+    let annotations = BTreeMap::from([
+        (annotations::CLUSTER_UUID.to_owned(), Some(uuid.to_owned())),
+        (annotations::INITIAL_MASTER_NODES.to_owned(), None),
+    ]);
+    cx.cluster.annotate::<Elasticsearch>(es.meta(), &annotations).await?;
+    Ok(())
+}
+
+/// The authority, and the leaf itself: a custom certificate may come without its authority.
+fn trusted(secret: &Secret) -> Option<String> {
+    let data = secret.data.as_ref()?;
+    let text = |key: &str| data.get(key).and_then(|bytes| std::str::from_utf8(&bytes.0).ok());
+    let all: Vec<&str> = ["ca.crt", "tls.crt"].into_iter().filter_map(text).collect();
+    (!all.is_empty()).then(|| all.join("\n"))
+}
+
+/// What an annotation says, if it says a duration; the webhook refuses others.
+fn duration(es: &Elasticsearch, annotation: &str) -> Option<Duration> {
+    let duration: GoDuration = es.annotation(annotation)?.parse().ok()?;
+    // Below zero is as good as zero: switched off.
+    Some(Duration::try_from(duration.get()).unwrap_or_default())
+}
