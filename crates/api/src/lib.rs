@@ -14,6 +14,7 @@ mod meta;
 pub mod names;
 mod quantity;
 mod reference;
+mod role;
 mod schema;
 pub mod settings;
 mod status;
@@ -41,6 +42,7 @@ pub use reference::{
     ElasticsearchSelector, LocalSelector, Monitoring, MonitoringTarget, ObjectSelector, SecretSource,
     SecretSourceEntry,
 };
+pub use role::{Role, Roles};
 pub use status::{
     AssociationState, Condition, ConditionState, ConditionType, Downscale, DownscaledNode, Health,
     InProgress, NewNode, Phase, Upgrade, UpgradedNode, Upscale,

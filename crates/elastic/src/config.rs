@@ -10,7 +10,8 @@ mod tree;
 pub use apm_server::{ApmServerInputs, apm_server, secret as apm_server_secret};
 pub use elasticsearch::{elasticsearch, secret as elasticsearch_secret};
 pub use kibana::{EncryptionKeys, KibanaInputs, kibana, secret as kibana_secret};
-pub use roles::{Role, Roles, node_roles};
+pub use parapet_api::{Role, Roles};
+pub use roles::node_roles;
 pub use tree::{Node, Yml};
 
 use crate::association::Conf;

@@ -57,7 +57,7 @@ fn allowed(health: Health, nodes: i32, node_sets: &[(i32, Roles)]) -> i32 {
     }
     let alone = [
         with(&|roles| roles.has(Role::Master)),
-        with(&Roles::has_data),
+        with(&Roles::holds_data),
         with(&|roles| roles.has(Role::Ingest)),
     ]
     .contains(&1);

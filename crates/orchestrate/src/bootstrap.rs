@@ -36,7 +36,10 @@ pub fn bootstrap(state: &State, pinned: Option<&str>) -> Bootstrap {
         .node_sets
         .iter()
         .filter_map(|set| {
-            set.desired.as_ref().filter(|desired| desired.roles.master()).map(|desired| (set, desired))
+            set.desired
+                .as_ref()
+                .filter(|desired| desired.roles.is_master_eligible())
+                .map(|desired| (set, desired))
         })
         .flat_map(|(set, desired)| (0..desired.count).map(|ordinal| pod_name(&set.name, ordinal)))
         .collect();

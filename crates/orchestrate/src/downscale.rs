@@ -76,7 +76,7 @@ pub fn downscale(state: &State) -> Downscale {
     plan.clear_voting_exclusions = state.observed.voting_exclusions != Some(false)
         && plan.leaving.is_empty()
         && plan.delete_sets.is_empty()
-        && !state.pods.iter().any(|pod| pod.roles.master() && !state.becomes_master(pod))
+        && !state.pods.iter().any(|pod| pod.roles.is_master_eligible() && !state.becomes_master(pod))
         && only_specified_nodes(state);
     plan
 }
@@ -143,7 +143,7 @@ impl Removal {
         let needed = |max_unavailable| state.target().saturating_sub(max_unavailable);
         Self {
             budget: state.budget.max_unavailable.map(|most| ready.saturating_sub(needed(most))),
-            master: state.pods.iter().any(|pod| pod.terminating && pod.roles.master()),
+            master: state.pods.iter().any(|pod| pod.terminating && pod.roles.is_master_eligible()),
         }
     }
 }
@@ -279,21 +279,22 @@ fn may_go(state: &State, name: &str, removal: &mut Removal) -> Result<bool, Stri
     if serves && removal.budget == Some(0) {
         return Err("maxUnavailable is reached: other nodes must become ready first".to_owned());
     }
-    if pod.roles.master() {
+    if pod.roles.is_master_eligible() {
         master_may_go(state, pod, removal)?;
         removal.master = true;
     }
     if let Some(budget) = removal.budget.as_mut().filter(|_| serves) {
         *budget -= 1;
     }
-    Ok(pod.roles.master())
+    Ok(pod.roles.is_master_eligible())
 }
 
 fn master_may_go(state: &State, pod: &Pod, removal: &Removal) -> Result<(), String> {
     if removal.master {
         return Err("one master leaves at a time".to_owned());
     }
-    let others: Vec<&Pod> = state.pods.iter().filter(|p| p.roles.master() && p.name != pod.name).collect();
+    let others: Vec<&Pod> =
+        state.pods.iter().filter(|p| p.roles.is_master_eligible() && p.name != pod.name).collect();
     let healthy = others.iter().filter(|pod| state.healthy(pod)).count();
     let all = others.len() + state.missing_masters();
     if healthy == 0 {

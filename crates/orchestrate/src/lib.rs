@@ -20,11 +20,12 @@ mod forced;
 mod observed;
 mod predicate;
 mod restart;
-mod role;
 mod state;
 mod status;
 mod upscale;
 mod versions;
+
+pub use parapet_api::{Role, Roles};
 
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use decide::{Plan, decide};
@@ -36,7 +37,6 @@ pub use observed::{
 };
 pub use predicate::{Disabled, Predicate, UnknownPredicate};
 pub use restart::{Blocked, PodDelete, Prepare, Restart, restart};
-pub use role::{Role, Roles};
 pub use state::{Budget, Desired, Live, NodeSet, NodeShutdown, Pod, State, pod_name};
 pub use status::{in_progress, phase};
 pub use upscale::{Held, Incoming, Raise, Resized, Upscale, upscale};

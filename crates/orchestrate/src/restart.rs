@@ -16,6 +16,9 @@ pub struct Restart {
     pub shutdown: Vec<NodeShutdown>,
     /// Without the shutdown API: what Elasticsearch is told before pods are deleted.
     pub prepare: Option<Prepare>,
+    /// Masters that won't be masters any more, if one of them is deleted now: Elasticsearch is to exclude all of them from
+    /// voting. Their template is the new one already, so one that dies by itself comes back without its vote.
+    pub exclude_from_voting: Vec<String>,
     /// Pods to delete.
     pub delete: Vec<PodDelete>,
     /// Pods that wait.
@@ -85,6 +88,7 @@ impl Restart {
             }
         }
         self.prepare = None;
+        self.exclude_from_voting.clear();
     }
 }
 
@@ -107,6 +111,10 @@ pub fn restart(state: &State) -> Restart {
         all(&context, &mut plan);
     } else {
         one_by_one(context, &mut plan);
+    }
+    if plan.delete.iter().any(|delete| delete.exclude_from_voting) {
+        let leaving = state.pods.iter().filter(|pod| leaves_masters(state, pod));
+        plan.exclude_from_voting = leaving.map(|pod| pod.name.clone()).collect();
     }
     plan
 }
@@ -157,8 +165,9 @@ fn together(context: &Context<'_>) -> bool {
     const TOO_FEW: u32 = 2;
     let state = context.state;
     let desired = state.node_sets.iter().filter_map(|set| set.desired.as_ref());
-    let expected: u32 = desired.filter(|desired| desired.roles.master()).map(|desired| desired.count).sum();
-    let actual = state.pods.iter().filter(|pod| pod.roles.master()).count();
+    let expected: u32 =
+        desired.filter(|desired| desired.roles.is_master_eligible()).map(|desired| desired.count).sum();
+    let actual = state.pods.iter().filter(|pod| pod.roles.is_master_eligible()).count();
     state.upgrades()
         && expected <= TOO_FEW
         && actual <= TOO_FEW as usize
@@ -209,8 +218,10 @@ fn one_by_one(mut context: Context<'_>, plan: &mut Restart) {
 
 /// The next step for a pod that may go: tell Elasticsearch, wait for it, or delete the pod.
 fn prepare(state: &State, pod: &Pod, plan: &mut Restart) {
-    let leaves_role = pod.roles.master() && !state.becomes_master(pod);
-    let delete = || PodDelete { exclude_from_voting: leaves_role, ..PodDelete::of(pod, reason(state, pod)) };
+    let delete = || PodDelete {
+        exclude_from_voting: leaves_masters(state, pod),
+        ..PodDelete::of(pod, reason(state, pod))
+    };
     let Some(node) = state.observed.node(&pod.name) else {
         plan.delete.push(delete());
         return;
@@ -250,6 +261,11 @@ fn prepare(state: &State, pod: &Pod, plan: &mut Restart) {
             plan.waiting.push(blocked(pod, None, why));
         }
     }
+}
+
+/// Whether it is a master and won't be one when it is made anew.
+fn leaves_masters(state: &State, pod: &Pod) -> bool {
+    pod.roles.is_master_eligible() && !state.becomes_master(pod)
 }
 
 fn reason(state: &State, pod: &Pod) -> String {

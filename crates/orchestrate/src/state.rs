@@ -199,18 +199,18 @@ impl State {
 
     /// Whether it is a master, or will be one once it is made anew.
     pub(crate) fn is_or_becomes_master(&self, pod: &Pod) -> bool {
-        pod.roles.master() || self.becomes_master(pod)
+        pod.roles.is_master_eligible() || self.becomes_master(pod)
     }
 
     pub(crate) fn becomes_master(&self, pod: &Pod) -> bool {
-        self.set_of(pod).and_then(NodeSet::roles).is_some_and(Roles::master)
+        self.set_of(pod).and_then(NodeSet::roles).is_some_and(Roles::is_master_eligible)
     }
 
     /// How many masters were asked for and have no pod: they count in elections, and don't vote.
     pub(crate) fn missing_masters(&self) -> usize {
         let masters = self.node_sets.iter().filter_map(|set| set.live.as_ref().map(|live| (set, live)));
         masters
-            .filter(|(_, live)| live.roles.master())
+            .filter(|(_, live)| live.roles.is_master_eligible())
             .flat_map(|(set, live)| (0..live.replicas).map(|ordinal| pod_name(&set.name, ordinal)))
             .filter(|name| self.pod(name).is_none())
             .count()

@@ -101,12 +101,12 @@ fn template(
         plan.held.push(Held { set: name, why: PAUSED.to_owned() });
         return;
     }
-    if live.roles.master() && !desired.roles.master() && !another_master(state) {
+    if live.roles.is_master_eligible() && !desired.roles.is_master_eligible() && !another_master(state) {
         let why = "it stops to be a master, and no other master is ready yet".to_owned();
         plan.held.push(Held { set: name, why });
         return;
     }
-    let master = desired.roles.master() || live.roles.master();
+    let master = desired.roles.is_master_eligible() || live.roles.is_master_eligible();
     match hold {
         Some(why)
             if master && changes_version(live.version.as_ref(), &state.version) && !stuck(state, set) =>
@@ -122,9 +122,12 @@ fn template(
 fn another_master(state: &State) -> bool {
     let stays = |pod: &Pod| {
         let desired = state.set_of(pod).and_then(|set| set.desired.as_ref());
-        desired.is_some_and(|desired| desired.roles.master()) && state.becomes_master(pod)
+        desired.is_some_and(|desired| desired.roles.is_master_eligible()) && state.becomes_master(pod)
     };
-    state.pods.iter().any(|pod| pod.roles.master() && stays(pod) && state.stays(pod) && state.healthy(pod))
+    state
+        .pods
+        .iter()
+        .any(|pod| pod.roles.is_master_eligible() && stays(pod) && state.stays(pod) && state.healthy(pod))
 }
 
 /// Whether a master can't start with the present template: the new one may repair it, and nobody else goes before it does.
@@ -178,19 +181,19 @@ impl Room {
         };
         Self {
             allowed: state.budget.max_surge.map(|surge| (state.target() + surge).saturating_sub(existing)),
-            master: none_stays(Roles::master),
+            master: none_stays(Roles::is_master_eligible),
             data: none_stays(Roles::holds_data),
         }
     }
 
     /// Takes as many of those that are wanted as there is room for.
     fn take(&mut self, wanted: u32, roles: &Roles) -> u32 {
-        let needed = self.master && roles.master() || self.data && roles.holds_data();
+        let needed = self.master && roles.is_master_eligible() || self.data && roles.holds_data();
         let least = u32::from(needed).min(wanted);
         let granted = self.allowed.map_or(wanted, |allowed| allowed.min(wanted)).max(least);
         self.allowed = self.allowed.map(|allowed| allowed.saturating_sub(granted));
         if granted > 0 {
-            self.master &= !roles.master();
+            self.master &= !roles.is_master_eligible();
             self.data &= !roles.holds_data();
         }
         granted
@@ -201,7 +204,7 @@ impl Room {
 fn masters_wait(state: &State) -> Option<String> {
     for set in &state.node_sets {
         let (Some(desired), Some(live)) = (&set.desired, &set.live) else { continue };
-        if desired.roles.master() || live.roles.master() {
+        if desired.roles.is_master_eligible() || live.roles.is_master_eligible() {
             continue;
         }
         let behind = |version: Option<&StackVersion>| changes_version(version, &state.version);

@@ -11,11 +11,12 @@ pub(super) fn one_at_a_time(context: &Context<'_>, pod: &Pod) -> Option<String> 
     if let Some(other) = context.chosen.iter().find(|chosen| state.is_or_becomes_master(chosen)) {
         return Some(format!("the master {} is restarted first", other.name));
     }
-    let others = || state.pods.iter().filter(|other| other.name != pod.name && other.roles.master());
+    let others =
+        || state.pods.iter().filter(|other| other.name != pod.name && other.roles.is_master_eligible());
     if let Some(other) = others().find(|other| other.terminating) {
         return Some(format!("the master {} is terminating", other.name));
     }
-    let leaves_role = pod.roles.master() && !state.becomes_master(pod);
+    let leaves_role = pod.roles.is_master_eligible() && !state.becomes_master(pod);
     if leaves_role && !others().any(|other| state.healthy(other)) {
         return Some("it is the last master that is ready, and wouldn't be one any more".to_owned());
     }
@@ -36,11 +37,14 @@ pub(super) fn one_at_a_time(context: &Context<'_>, pod: &Pod) -> Option<String> 
 /// can't join a cluster in which all others run a higher version.
 pub(super) fn last(context: &Context<'_>, pod: &Pod) -> Option<String> {
     let state = context.state;
-    if !pod.roles.master() || !state.upgrades() || !state.runs_older(pod) {
+    if !pod.roles.is_master_eligible() || !state.upgrades() || !state.runs_older(pod) {
         return None;
     }
     let other_old_master = state.pods.iter().any(|other| {
-        other.name != pod.name && other.roles.master() && state.runs_older(other) && state.stays(other)
+        other.name != pod.name
+            && other.roles.is_master_eligible()
+            && state.runs_older(other)
+            && state.stays(other)
     });
     if other_old_master {
         return None;

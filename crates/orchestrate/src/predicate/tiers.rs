@@ -21,12 +21,24 @@ fn goes_before(other: &Roles, candidate: &Roles) -> bool {
     let (Some(first), Some(candidate_first)) = (first_tier(other), first_tier(candidate)) else {
         return false;
     };
-    let shared = other.iter().any(|role| role.tier().is_some() && candidate.has(role));
+    let shared = other.iter().any(|role| tier(role).is_some() && candidate.has(role));
     !shared && first < candidate_first
 }
 
 fn first_tier(roles: &Roles) -> Option<u8> {
-    roles.iter().filter_map(Role::tier).min()
+    roles.iter().filter_map(tier).min()
+}
+
+/// Where a role stands among the tiers in a version upgrade, the first to be upgraded lowest. Elasticsearch's documentation
+/// gives the order: an index moves from hot to frozen, and never onto a node of a lower version.
+fn tier(role: Role) -> Option<u8> {
+    match role {
+        Role::DataFrozen => Some(0),
+        Role::DataCold => Some(1),
+        Role::DataWarm => Some(2),
+        Role::DataHot => Some(3),
+        _ => None,
+    }
 }
 
 /// Of each role that a healthy pod has, another healthy pod must have it too, unless it never had company.

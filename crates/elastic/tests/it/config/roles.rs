@@ -8,7 +8,7 @@ fn roles(version: &str, config: &Value) -> Roles {
 }
 
 fn check(version: &str, config: &Value, expected: &str) {
-    let names: Vec<&str> = roles(version, config).iter().map(|role| role.as_str()).collect();
+    let names: Vec<&str> = roles(version, config).iter().map(|role| role.name()).collect();
     assert_eq!(names.join(" "), expected, "{version} {config}");
 }
 

@@ -38,7 +38,8 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn form<'a>(&mut self, pods: impl Iterator<Item = &'a SimPod>) {
-        let masters = pods.filter(|pod| pod.roles().master() && pod.runs()).map(|pod| pod.name.clone());
+        let masters =
+            pods.filter(|pod| pod.roles().is_master_eligible() && pod.runs()).map(|pod| pod.name.clone());
         self.voters = masters.collect();
         let all: BTreeSet<String> = self.voters.clone();
         self.voters = self.target(&all);
@@ -121,7 +122,10 @@ impl Cluster {
             .values()
             .filter(|pod| pod.runs())
             .map(|pod| {
-                (pod.name.clone(), (pod.version().clone(), pod.roles().master(), pod.roles().has(Role::Data)))
+                (
+                    pod.name.clone(),
+                    (pod.version().clone(), pod.roles().is_master_eligible(), pod.roles().has(Role::Data)),
+                )
             })
             .collect();
         self.volumes.extend(running.keys().cloned());

@@ -147,6 +147,12 @@ impl Pass<'_> {
             }
             self.world.cluster.allocate_replicas(false);
         }
+        if !restart.exclude_from_voting.is_empty() {
+            if self.dies() {
+                return Ok(None);
+            }
+            self.world.cluster.exclude(&restart.exclude_from_voting);
+        }
         let together = self.masters() <= 2 && self.state.upgrades();
         for delete in &restart.delete {
             if self.dies() {
@@ -165,7 +171,7 @@ impl Pass<'_> {
     }
 
     fn masters(&self) -> usize {
-        self.world.pods.values().filter(|pod| pod.roles().master()).count()
+        self.world.pods.values().filter(|pod| pod.roles().is_master_eligible()).count()
     }
 
     fn remove(&mut self, set: &str, from: u32, to: u32) -> Result<(), Violation> {
