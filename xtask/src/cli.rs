@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::workspace::Workspace;
-use crate::{check, clients, console, fuzz, kernel, process, pss, server, test, testbed};
+use crate::{check, clients, console, fuzz, image, kernel, manifests, process, pss, server, test, testbed};
 
 /// Builds, runs, tests and measures Parapet. Start with `cargo xtask up`.
 #[derive(Parser)]
@@ -107,6 +107,14 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Make a container image without a daemon: an OCI layout, to be copied to a registry by any client
+    Image(image::ImageArguments),
+    /// Run the image's programs as its user, on a root file system that nobody writes to
+    ///
+    /// Needs root; says SKIPPED without it.
+    VerifyImage,
+    /// Write deploy/operator again, the manifests for `kubectl apply`, made of the operator's chart
+    Manifests,
     /// Write the generated references again (OpenAPI, command line)
     Docs,
     /// Install a git hook that runs `cargo xtask check` before each push
@@ -155,6 +163,9 @@ pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
         Command::VerifyKernel { clusters, seed } => kernel::verify(&workspace, clusters, seed)?.all_passed(),
         Command::VerifyPss => pss::verify(&workspace)?.all_passed(),
         Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
+        Command::Image(arguments) => image::run(&workspace, arguments),
+        Command::VerifyImage => image::verify(&workspace)?.all_passed(),
+        Command::Manifests => manifests::write(&workspace),
         Command::Docs => check::regenerate(&workspace),
         Command::Hooks => hooks(&workspace),
     }
