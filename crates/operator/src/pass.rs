@@ -8,8 +8,11 @@ mod http;
 mod keystore;
 mod kibana;
 mod memory;
+mod mesh;
+mod network;
 mod refused;
 mod stateless;
+mod surroundings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,13 +29,16 @@ use parapet_elastic::config::ConfigError;
 use parapet_elastic::users::{Hasher, RealmError};
 use rand::RngCore as _;
 
-use crate::cluster::{Applied, Cached, Cluster, ClusterError, Deletion};
+use crate::cluster::{Applied, Cached, Cluster, ClusterError, Deletion, Listener};
 use crate::controller::{Failed, Next, Reconcile};
 use crate::elasticsearch::{ClientError, Clusters, Dialling};
 use crate::events::Recorder;
+use crate::network::OperatorPods;
+use crate::settings::NetworkPolicies;
 use crate::{ApplicationKey, ObjectKey, certificates};
 
 pub use memory::Memory;
+pub use surroundings::Surroundings;
 
 /// How soon a pass comes again while something is under way that nobody tells of (the reference's figure).
 pub(crate) const UNDER_WAY: Duration = Duration::from_secs(10);
@@ -52,6 +58,12 @@ pub struct Options {
     pub enforce_rbac_on_refs: bool,
     /// Whether a storage class must allow what is asked of it.
     pub validate_storage_class: bool,
+    /// For which applications NetworkPolicies are made.
+    pub network_policies: NetworkPolicies,
+    /// The operator's own pods.
+    pub operator: OperatorPods,
+    /// The port of the operator's webhook.
+    pub webhook_port: u16,
     /// How Elasticsearch's nodes are called.
     pub dialling: Dialling,
     /// How long a call to Elasticsearch may take, if the application doesn't say (`elasticsearch-client-timeout`).
@@ -77,6 +89,10 @@ pub struct Context {
     pub keys: certificates::KeyMaker,
     /// The one authority for everything, if there is one.
     pub authority: Option<parapet_pki::Signer>,
+    /// Namespaces and the service mesh.
+    pub surroundings: Surroundings,
+    /// Asks for a pass.
+    pub enqueue: Listener,
     /// What isn't seen yet of our own writes.
     pub memory: Memory,
     /// What time it is.

@@ -28,7 +28,7 @@ use crate::settings::{self, Given, NetworkPolicies, SecurityContext, Settings};
 use crate::webhook::{self, WebhookError};
 use crate::{ApplicationKey, usage};
 
-pub use wiring::passes;
+pub use wiring::{operator_pods, passes};
 
 /// For passes that run when the process is to end; the pod has ten seconds for everything.
 const FINISH: Duration = Duration::from_secs(5);

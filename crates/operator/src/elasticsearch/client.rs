@@ -20,6 +20,7 @@ use super::body::{self, BodyError};
 use super::dial::Connector;
 use super::metrics::{CallOutcome, ElasticsearchMetrics};
 use super::{ClientError, Dial, Endpoint, Password, trust};
+use crate::mesh::Answer;
 
 /// How long a connection that nobody uses is kept: three intervals of observation.
 const IDLE: Duration = Duration::from_secs(30);
@@ -196,7 +197,12 @@ impl Client {
         let response: Response<_> =
             self.transport.hyper.request(request).await.map_err(|error| unreachable(causes(&error)))?;
         let status = response.status();
+        let says = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let by = Answer::of(status.as_u16(), says("x-elastic-product"), says("server"), "");
         match body::collect(response.into_body(), most).await {
+            Ok(bytes) if !status.is_success() && by != Answer::Elasticsearch => {
+                Err(ClientError::Proxy { call: call.0.clone(), status, reason: reason(&bytes) })
+            }
             Ok(bytes) => Ok((status, bytes)),
             Err(BodyError::TooLong) => Err(ClientError::TooLong { call: call.0.clone(), most }),
             Err(BodyError::Broken(error)) => Err(unreachable(causes(&*error))),

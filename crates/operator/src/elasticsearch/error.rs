@@ -51,6 +51,16 @@ pub enum ClientError {
         /// As the body says, shortened.
         reason: String,
     },
+    /// A proxy of the mesh answered in its place.
+    #[error("{call}: a proxy of the mesh answered {status}{}{reason}", if reason.is_empty() { "" } else { ": " })]
+    Proxy {
+        /// Method and path.
+        call: String,
+        /// The proxy's.
+        status: StatusCode,
+        /// As the body says, shortened.
+        reason: String,
+    },
     /// The answer has more than it may.
     #[error("{call}: the answer has more than {most} bytes")]
     TooLong {
@@ -73,7 +83,7 @@ impl ClientError {
     /// The status, if there was one.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
-            Self::Status { status, .. } => Some(*status),
+            Self::Status { status, .. } | Self::Proxy { status, .. } => Some(*status),
             Self::Trust(_)
             | Self::Identifier(_)
             | Self::Request { .. }
@@ -91,6 +101,7 @@ impl ClientError {
             Self::Status { status, .. } => status.is_client_error(),
             Self::Unreachable { .. }
             | Self::Deadline { .. }
+            | Self::Proxy { .. }
             | Self::TooLong { .. }
             | Self::Malformed { .. } => false,
         }
@@ -101,7 +112,7 @@ impl ClientError {
         use super::metrics::CallOutcome;
         match self {
             Self::Trust(_) | Self::Identifier(_) | Self::Request { .. } => CallOutcome::Unsendable,
-            Self::Unreachable { .. } => CallOutcome::Unreachable,
+            Self::Unreachable { .. } | Self::Proxy { .. } => CallOutcome::Unreachable,
             Self::Deadline { .. } => CallOutcome::Deadline,
             Self::Status { .. } => CallOutcome::Refused,
             Self::TooLong { .. } => CallOutcome::TooLong,

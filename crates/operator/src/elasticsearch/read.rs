@@ -7,6 +7,7 @@ use parapet_orchestrate::{Observed, Shard, ShardState, shutdown_api};
 use tokio::time::Instant;
 
 use super::{Client, ClientError, Snapshot};
+use crate::mesh::Answer;
 
 /// Looks at a cluster: its health, whose it is if that isn't known yet, and the rest if asked for.
 pub(super) async fn look(client: &Client, before: &Snapshot, closely: bool) -> Snapshot {
@@ -15,8 +16,18 @@ pub(super) async fn look(client: &Client, before: &Snapshot, closely: bool) -> S
         version: before.version.clone(),
         ..Snapshot::nothing(Instant::now())
     };
+    snapshot.answer = Answer::Elasticsearch;
     if let Err(error) = fill(client, &mut snapshot, closely).await {
         snapshot.failure = Some(error.to_string());
+        snapshot.answer = match error {
+            ClientError::Proxy { status, reason, .. } => {
+                Answer::Proxy { status: status.as_u16(), body: reason }
+            }
+            ClientError::Status { .. } | ClientError::TooLong { .. } | ClientError::Malformed { .. } => {
+                Answer::Elasticsearch
+            }
+            _ => Answer::None,
+        };
     }
     snapshot
 }

@@ -6,6 +6,8 @@ use parapet_api::{Health, StackVersion};
 use parapet_orchestrate::Observed;
 use tokio::time::Instant;
 
+use crate::mesh::Answer;
+
 /// What was last seen of a cluster.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -21,6 +23,8 @@ pub struct Snapshot {
     pub details: Option<Arc<Observed>>,
     /// Why nobody answered, or not to all; with the status, `503 Service Unavailable`.
     pub failure: Option<String>,
+    /// Who answered.
+    pub answer: Answer,
 }
 
 impl Snapshot {
@@ -33,6 +37,7 @@ impl Snapshot {
             version: None,
             details: None,
             failure: None,
+            answer: Answer::None,
         }
     }
 

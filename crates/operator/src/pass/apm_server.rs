@@ -14,11 +14,12 @@ use parapet_elastic::{deployment, pod, services, users};
 
 use super::association::{Bound, Established, associate};
 use super::http::{self, Http};
-use super::{Context, PassError, keystore, refused, stateless};
-use crate::ApplicationKey;
+use super::mesh::{self, Looked};
+use super::{Context, PassError, keystore, network, refused, stateless};
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
 use crate::events::Reason;
+use crate::{ApplicationKey, ObjectKey};
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
@@ -83,6 +84,13 @@ async fn reconcile(
     let (es_state, kibana_state) = (links.elasticsearch.state(), links.kibana.state());
     stateless::changed_state(cx, apm, "elasticsearchRef", before.elasticsearch_association_status, es_state);
     stateless::changed_state(cx, apm, "kibanaRef", before.kibana_association_status, kibana_state);
+    if before.kibana_association_status != kibana_state
+        && let Some(name) = &to_kibana.name
+    {
+        // Its policy lets us in.
+        let namespace = to_kibana.namespace.as_deref().unwrap_or(apm.object_namespace());
+        (cx.enqueue)(&ApplicationKey { kind: Kind::Kibana, object: ObjectKey::new(namespace, name) });
+    }
     let waits = [&links.elasticsearch, &links.kibana]
         .into_iter()
         .filter_map(|bound| stateless::waiting(cx, apm, bound));
@@ -100,6 +108,8 @@ async fn reconcile(
     let objects = &cx.options.objects;
     let service = cx.apply(&services::apm_server(apm, objects)).await?.object;
     let http = http::http(cx, apm, http::by_service(&service), followed).await?;
+    let is_new = cx.cluster.get::<Deployment>(apm.object_namespace(), &deployment_name(apm)).is_none();
+    network::reconcile(cx, apm, is_new, crate::network::apm_server).await?;
     let version: StackVersion = apm.spec.version.parse()?;
     let mut next = http.next;
     let targets: Vec<&Established> = links.elasticsearch().into_iter().chain(links.kibana()).collect();
@@ -112,6 +122,8 @@ async fn reconcile(
     let pods = cx.cluster.labelled::<Pod>(Some(apm.object_namespace()), labels::APM_NAME, apm.object_name());
     let running =
         live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::APM_VERSION));
+    let looked = Looked { apm_servers: std::slice::from_ref(apm), ..Looked::default() };
+    mesh::check(cx, apm, looked, &pods, None).await;
     write_status(cx, apm, &links, running).await?;
     Ok(next)
 }

@@ -27,7 +27,8 @@ use parapet_elastic::{files, services};
 use nodes::Existing;
 
 use super::http::{self, Http};
-use super::{Context, PassError, refused};
+use super::mesh::{self, Looked};
+use super::{Context, PassError, network, refused};
 use crate::ApplicationKey;
 use crate::certificates::Networking;
 use crate::cluster::{Custom, Followed};
@@ -113,8 +114,12 @@ async fn reconcile(
         let hints = BTreeMap::from([(annotations::ORCHESTRATION_HINTS.to_owned(), Some(hints))]);
         cx.cluster.annotate::<Elasticsearch>(es.meta(), &hints).await?;
     }
+    let is_new = existing.sets.is_empty();
+    network::reconcile(cx, es, is_new, crate::network::elasticsearch).await?;
     let nodes = nodes::reconcile(cx, key, es, &version, &existing, keystore, &known).await?;
-    status::reconciled(cx, es, &version, &nodes, &existing, &known).await?;
+    let looked = Looked { elasticsearches: std::slice::from_ref(es), ..Looked::default() };
+    let mesh = mesh::check(cx, es, looked, &existing.pods, Some(known.last.answer.clone())).await;
+    status::reconciled(cx, es, &version, &nodes, &existing, &known, mesh.as_deref()).await?;
     Ok(http.next.sooner(transport).sooner(nodes.next))
 }
 

@@ -15,7 +15,8 @@ use parapet_elastic::{files, pod, services};
 
 use super::association::{Bound, associate};
 use super::http::{self, Http};
-use super::{Context, PassError, keystore, refused, stateless};
+use super::mesh::{self, Looked};
+use super::{Context, PassError, keystore, network, refused, stateless};
 use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
@@ -80,6 +81,14 @@ async fn reconcile(
     let objects = &cx.options.objects;
     let service = cx.apply(&services::kibana(kibana, objects)).await?.object;
     let http = http::http(cx, kibana, http::by_service(&service), followed).await?;
+    let is_new = cx
+        .cluster
+        .get::<Deployment>(
+            kibana.object_namespace(),
+            &names::generated(Kind::Kibana, kibana.object_name(), &[]),
+        )
+        .is_none();
+    network::reconcile(cx, kibana, is_new, crate::network::kibana).await?;
     let version: StackVersion = kibana.spec.version.parse()?;
     let mut next = http.next;
     if stateless::may_run(cx, kibana, &version, established.as_slice()) {
@@ -92,6 +101,8 @@ async fn reconcile(
     let pods = pods(cx, kibana);
     let running =
         live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::KIBANA_VERSION));
+    let looked = Looked { kibanas: std::slice::from_ref(kibana), ..Looked::default() };
+    mesh::check(cx, kibana, looked, &pods, None).await;
     write_status(cx, kibana, &bound, running).await?;
     Ok(next)
 }

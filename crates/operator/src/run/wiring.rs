@@ -14,7 +14,8 @@ use crate::certificates::{self, KeyMaker, Policy};
 use crate::cluster::Cluster;
 use crate::elasticsearch::{Clusters, Dialling, ElasticsearchMetrics, SystemDial};
 use crate::endpoint::EndpointMetrics;
-use crate::pass::{Context, Memory, Options, Passes};
+use crate::network::OperatorPods;
+use crate::pass::{Context, Memory, Options, Passes, Surroundings};
 use crate::settings::{Settings, Validity, WebhookSettings};
 use crate::webhook::certificates::Keeper;
 use crate::webhook::{self, Certificate, Serving, Webhook};
@@ -23,6 +24,8 @@ use super::{Parts, PassesError};
 
 /// How many pairs of a password and its hash are remembered: a cluster has ten, and 500 clusters are looked after.
 const REMEMBERED_HASHES: u64 = 5_000;
+/// The reference's port of the webhook.
+const WEBHOOK_PORT: u16 = 9443;
 /// The Secret of the webhook's certificate in the reference's manifests.
 const WEBHOOK_SECRET: &str = "elastic-webhook-server-cert";
 
@@ -35,6 +38,9 @@ pub async fn passes(parts: Parts) -> Result<Vec<(Kind, Passes)>, PassesError> {
         rules: rules(&settings),
         enforce_rbac_on_refs: settings.enforce_rbac_on_refs,
         validate_storage_class: settings.validate_storage_class,
+        network_policies: settings.network_policies,
+        operator: operator_pods(&settings.operator_namespace),
+        webhook_port: settings.webhook.as_ref().map_or(WEBHOOK_PORT, |webhook| webhook.port),
         dialling: Dialling::default(),
         elasticsearch_deadline: settings.elasticsearch_client_timeout,
         observation_interval: settings.observation_interval,
@@ -43,16 +49,24 @@ pub async fn passes(parts: Parts) -> Result<Vec<(Kind, Passes)>, PassesError> {
     let counted = register(&registry, ElasticsearchMetrics::register);
     let context = Arc::new(Context {
         cluster,
-        clusters: Clusters::new(Arc::new(SystemDial), enqueue, counted),
+        clusters: Clusters::new(Arc::new(SystemDial), Arc::clone(&enqueue), counted),
         options,
         events,
         hasher: Hasher::new(REMEMBERED_HASHES),
         keys: KeyMaker::default(),
         authority,
+        surroundings: Surroundings::default(),
+        enqueue,
         memory: Memory::default(),
         now: Arc::new(Timestamp::now),
     });
     Ok(Kind::ALL.into_iter().map(|kind| (kind, Passes::new(Arc::clone(&context), kind))).collect())
+}
+
+/// The operator's own pods, by the label of the reference's manifests.
+pub fn operator_pods(namespace: &str) -> OperatorPods {
+    let labels = [("control-plane".to_owned(), "elastic-operator".to_owned())].into();
+    OperatorPods { namespace: namespace.to_owned(), labels }
 }
 
 /// What the webhook is made of.

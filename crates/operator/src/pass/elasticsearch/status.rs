@@ -15,7 +15,8 @@ use super::nodes::{Existing, Nodes};
 use super::observe::Known;
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
-use crate::pass::{Context, PassError, controller};
+use crate::mesh::Finding;
+use crate::pass::{Context, PassError, controller, mesh};
 
 /// The specification is refused; no object was touched.
 pub(super) async fn invalid(cx: &Context, es: &Elasticsearch, why: &str) -> Result<(), PassError> {
@@ -64,6 +65,7 @@ pub(super) async fn reconciled(
     nodes: &Nodes,
     existing: &Existing,
     known: &Known,
+    mesh: Option<&[Finding]>,
 ) -> Result<(), PassError> {
     let before = es.status.clone().unwrap_or_default();
     let mut status = before.clone();
@@ -98,6 +100,7 @@ pub(super) async fn reconciled(
     };
     say(&mut status, ConditionType::ElasticsearchIsReachable, state, &text, now);
     paused(&mut status, nodes.state.paused, now);
+    meshed(&mut status, mesh, now);
     let at = rfc3339(now);
     let operations = before.in_progress_operations.as_ref();
     status.in_progress_operations = Some(in_progress(&nodes.plan, operations, &at));
@@ -150,6 +153,22 @@ fn paused(status: &mut ElasticsearchStatus, is_paused: bool, now: Timestamp) {
         say(status, kind, ConditionState::True, "Changes of nodes are held by an annotation", now);
     } else if status.conditions.iter().any(|condition| condition.kind == kind) {
         say(status, kind, ConditionState::False, "Changes of nodes go on", now);
+    }
+}
+
+/// The condition is there where a mesh is.
+fn meshed(status: &mut ElasticsearchStatus, findings: Option<&[Finding]>, now: Timestamp) {
+    let kind = ConditionType::MeshReady;
+    let Some(findings) = findings else {
+        status.conditions.retain(|condition| condition.kind != kind);
+        return;
+    };
+    match findings {
+        [] => say(status, kind, ConditionState::True, "The service mesh fits", now),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+            say(status, kind, ConditionState::False, &format!("{}{more}", mesh::sentence(first)), now);
+        }
     }
 }
 
