@@ -13,7 +13,10 @@ use std::time::Duration;
 use crate::{Consumed, Inquiry, RefuseReason};
 pub use certificate::{CertificateAuthenticator, CertificateRules, user_of_certificate};
 pub use jwt::TokenTimes;
-pub use oidc::{ClaimRules, Fetcher, OidcAuthenticator, OidcError, OidcRules, identity_of_claims};
+pub use oidc::{
+    ClaimRules, Fetcher, OidcAuthenticator, OidcError, OidcRules, SigningAlgorithm, UnknownAlgorithm,
+    identity_of_claims,
+};
 pub use token::{TokenAuthenticator, TokenRules};
 
 use bearer::Bearer;

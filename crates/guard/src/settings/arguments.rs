@@ -135,7 +135,7 @@ pub struct GuardArguments {
     /// Put before groups' names.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = OIDC)]
     pub oidc_groups_prefix: String,
-    /// Signature algorithms: RS, PS 256/384/512, ES256, ES384.
+    /// Signature algorithms: RS, PS, ES 256/384/512.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "RS256", help_heading = OIDC)]
     pub oidc_sign_alg: Vec<String>,
     /// Certificate authorities to know the issuer by, PEM [default: the machine's].

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
-
 use super::SettingsError;
 use super::arguments::GuardArguments;
-use crate::authn::{CertificateRules, ClaimRules, OidcRules, TokenRules};
+use crate::authn::{CertificateRules, ClaimRules, OidcRules, SigningAlgorithm, TokenRules, UnknownAlgorithm};
 use crate::authz::AccessRules;
 use crate::review::ReviewLimits;
 
@@ -98,15 +96,10 @@ pub(super) fn oidc(
     Ok(Some(OidcSettings { rules, authorities: arguments.oidc_ca_file.clone() }))
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, SettingsError> {
-    let known: Option<Algorithm> = name.parse().ok();
-    known
-        .filter(|algorithm| matches!(algorithm.family(), AlgorithmFamily::Rsa | AlgorithmFamily::Ec))
-        .ok_or_else(|| {
-            let message =
-                format!("expected RS256, RS384, RS512, PS256, PS384, PS512, ES256 or ES384, got {name:?}");
-            SettingsError::flag("oidc-sign-alg", message)
-        })
+fn algorithm(name: &str) -> Result<SigningAlgorithm, SettingsError> {
+    name.parse().map_err(|error: UnknownAlgorithm| {
+        SettingsError::flag("oidc-sign-alg", format!("{error}, got {name:?}"))
+    })
 }
 
 pub(super) fn caches(arguments: &GuardArguments) -> Result<(TokenRules, AccessRules), SettingsError> {

@@ -177,11 +177,11 @@ fn openid_connect() {
     refused(&["--oidc-clientID="], "--oidc-clientID: is needed");
     refused(&["--oidc-issuer="], "--oidc-issuer: is needed for the other --oidc flags");
     refused(&["--oidc-username-claim="], "--oidc-username-claim: is empty");
-    for algorithm in ["none", "HS256", "EdDSA", "ES512", "rs256"] {
+    for algorithm in ["none", "HS256", "EdDSA", "ES521", "rs256"] {
         refused(&[&format!("--oidc-sign-alg={algorithm}")], "--oidc-sign-alg: expected RS256");
     }
-    let settings = with(&[&good[..], &["--oidc-sign-alg=RS256,ES256"]].concat()).unwrap();
-    assert_eq!(settings.oidc.unwrap().rules.algorithms.len(), 2);
+    let settings = with(&[&good[..], &["--oidc-sign-alg=RS256,ES256,ES512"]].concat()).unwrap();
+    assert_eq!(settings.oidc.unwrap().rules.algorithms.len(), 3);
     warned(&[&good[..], &["--auth-token-audiences=a"]].concat(), "--auth-token-audiences has no effect");
     // The reference forgets client certificates beside an issuer; here both count.
     assert!(with(&[&good[..], &["--client-ca-file=a"]].concat()).unwrap().client_authorities.is_some());

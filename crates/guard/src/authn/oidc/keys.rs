@@ -1,8 +1,11 @@
 //! The keys that an issuer publishes.
 
+use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
+use serde_json::Value;
+
+use super::signing::{Key, SigningAlgorithm};
 
 /// Keys of an issuer; the largest ones publish about ten.
 const KEYS_LIMIT: usize = 100;
@@ -14,24 +17,23 @@ pub(super) struct KeySet(Vec<Published>);
 struct Published {
     id: Option<String>,
     /// The one algorithm that it is for, if it says so.
-    algorithm: Option<Algorithm>,
-    key: DecodingKey,
+    algorithm: Option<SigningAlgorithm>,
+    key: Key,
 }
 
 #[derive(Deserialize)]
 struct Document {
-    keys: Vec<serde_json::Value>,
+    keys: Vec<Value>,
 }
 
 impl KeySet {
     /// Of a JWK set. Keys of kinds that no allowed algorithm uses are left out, as RFC 7517 asks.
     pub(super) fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
         let Document { keys } = serde_json::from_slice(json)?;
-        let keys = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        Ok(Self(keys.filter_map(published).take(KEYS_LIMIT).collect()))
+        Ok(Self(keys.into_iter().filter_map(published).take(KEYS_LIMIT).collect()))
     }
 
-    pub(super) fn knows(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
+    pub(super) fn knows(&self, id: Option<&str>, algorithm: SigningAlgorithm) -> bool {
         self.candidates(id, algorithm).next().is_some()
     }
 
@@ -39,27 +41,46 @@ impl KeySet {
     pub(super) fn candidates(
         &self,
         id: Option<&str>,
-        algorithm: Algorithm,
-    ) -> impl Iterator<Item = &DecodingKey> {
+        algorithm: SigningAlgorithm,
+    ) -> impl Iterator<Item = &Key> {
         self.0
             .iter()
             .filter(move |published| id.is_none_or(|id| published.id.as_deref() == Some(id)))
             .filter(move |published| published.algorithm.is_none_or(|one| one == algorithm))
             .map(|published| &published.key)
-            .filter(move |key| key.family() == algorithm.family())
+            .filter(move |key| key.fits(algorithm))
             .take(TRIES)
     }
 }
 
-fn published(jwk: Jwk) -> Option<Published> {
+fn published(jwk: Value) -> Option<Published> {
+    match Key::p521(&jwk) {
+        Some(key) => published_p521(&jwk, key),
+        None => published_for_library(serde_json::from_value(jwk).ok()?),
+    }
+}
+
+/// The library knows neither the curve nor the algorithm.
+fn published_p521(jwk: &Value, key: Key) -> Option<Published> {
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+    let is_for_signatures = text("use").is_none_or(|purpose| purpose == "sig");
+    let is_for_es512 = text("alg").is_none_or(|algorithm| algorithm == "ES512");
+    (is_for_signatures && is_for_es512).then(|| Published {
+        id: text("kid").map(str::to_owned),
+        algorithm: Some(SigningAlgorithm::Es512),
+        key,
+    })
+}
+
+fn published_for_library(jwk: Jwk) -> Option<Published> {
     if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
         return None;
     }
     let algorithm = match jwk.common.key_algorithm {
         None => None,
         // One that isn't known can't be the one that a token was allowed to use.
-        Some(named) => Some(named.to_string().parse().ok()?),
+        Some(named) => Some(SigningAlgorithm::Library(named.to_string().parse().ok()?)),
     };
-    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    let key = Key::Library(DecodingKey::from_jwk(&jwk).ok()?);
     Some(Published { id: jwk.common.key_id, algorithm, key })
 }

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use parapet_guard::authn::{ClaimRules, Fetcher, OidcAuthenticator, OidcRules, Tokens};
+use parapet_guard::authn::{ClaimRules, Fetcher, OidcAuthenticator, OidcRules, SigningAlgorithm, Tokens};
 use parapet_guard::{AllowReason, AuthnMethod, RefuseReason};
 use parapet_pki::Bundle;
 use parapet_testbed::{Authority, Leaf};
@@ -25,6 +27,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{BEGINNING, Options, World, allowed, refused};
+
+const ES256: SigningAlgorithm = SigningAlgorithm::Library(Algorithm::ES256);
 
 /// A key that signs ES256, under a name.
 struct Key {
@@ -122,7 +126,7 @@ impl Issuer {
     }
 
     /// A gate that knows this issuer, and the task that fetches its keys.
-    async fn world(&self, algorithms: Vec<Algorithm>) -> (World, Arc<OidcAuthenticator>) {
+    async fn world(&self, algorithms: Vec<SigningAlgorithm>) -> (World, Arc<OidcAuthenticator>) {
         let rules = OidcRules {
             claims: ClaimRules {
                 issuer: self.address.clone(),
@@ -152,7 +156,7 @@ impl Issuer {
         (world, kept.recv().unwrap())
     }
 
-    async fn ready_world(&self, algorithms: Vec<Algorithm>) -> World {
+    async fn ready_world(&self, algorithms: Vec<SigningAlgorithm>) -> World {
         let (world, authenticator) = self.world(algorithms).await;
         let running = Arc::clone(&authenticator);
         tokio::spawn(async move { running.run().await });
@@ -181,7 +185,7 @@ fn answer(request: &Request<Incoming>, state: &Mutex<State>, address: &str) -> R
 async fn nobody_gets_in_before_the_keys_are_there() {
     let key = Key::new("1");
     let issuer = Issuer::start(&[&key]).await;
-    let (world, _) = issuer.world(vec![Algorithm::ES256]).await;
+    let (world, _) = issuer.world(vec![ES256]).await;
     let refusal = refused(
         world.get("/metrics", &key.sign(&issuer.claims())).await,
         503,
@@ -194,7 +198,7 @@ async fn nobody_gets_in_before_the_keys_are_there() {
 async fn a_good_token_of_an_issuer() {
     let key = Key::new("1");
     let issuer = Issuer::start(&[&key]).await;
-    let world = issuer.ready_world(vec![Algorithm::ES256]).await;
+    let world = issuer.ready_world(vec![ES256]).await;
     let grant = allowed(world.get("/metrics", &key.sign(&issuer.claims())).await, AllowReason::Review);
     let identity = grant.identity.unwrap();
     assert_eq!((identity.user.as_str(), identity.method), ("oidc:alice@example.org", AuthnMethod::Oidc));
@@ -205,10 +209,35 @@ async fn a_good_token_of_an_issuer() {
 }
 
 #[tokio::test]
+async fn a_token_signed_on_the_largest_curve() {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap();
+    let (x, y) = pair.public_key().as_ref()[1..].split_at(66);
+    let public = json!({
+        "kty": "EC", "crv": "P-521", "alg": "ES512", "use": "sig", "kid": "large",
+        "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+    });
+    let issuer = Issuer::start(&[&Key::new("1")]).await;
+    issuer.state.lock().unwrap().keys.push(public);
+    let sign = |kid: &str| {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&json!({"alg": "ES512", "kid": kid})), part(&issuer.claims()));
+        let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    let world = issuer.ready_world(vec![ES256, SigningAlgorithm::Es512]).await;
+    let grant = allowed(world.get("/metrics", &sign("large")).await, AllowReason::Review);
+    assert_eq!(grant.identity.unwrap().user, "oidc:alice@example.org");
+    // The key of the other kind has this name.
+    refused(world.get("/metrics", &sign("1")).await, 401, RefuseReason::BadCredentials);
+    let strict = issuer.ready_world(vec![ES256]).await;
+    refused(strict.get("/metrics", &sign("large")).await, 401, RefuseReason::BadCredentials);
+}
+
+#[tokio::test]
 async fn forged_tokens() {
     let key = Key::new("1");
     let issuer = Issuer::start(&[&key]).await;
-    let world = issuer.ready_world(vec![Algorithm::ES256]).await;
+    let world = issuer.ready_world(vec![ES256]).await;
     let claims = issuer.claims();
     let good = key.sign(&claims);
     let (_, rest) = good.split_once('.').unwrap();
@@ -251,7 +280,7 @@ async fn forged_tokens() {
 async fn a_new_key_is_found_and_strangers_cannot_make_us_ask_for_more() {
     let (old, new) = (Key::new("1"), Key::new("2"));
     let issuer = Issuer::start(&[&old]).await;
-    let world = issuer.ready_world(vec![Algorithm::ES256]).await;
+    let world = issuer.ready_world(vec![ES256]).await;
     assert_eq!(issuer.fetched(), 1);
     issuer.publish(&[&old, &new]);
     allowed(world.get("/metrics", &new.sign(&issuer.claims())).await, AllowReason::Review);
@@ -273,7 +302,7 @@ async fn an_issuer_of_another_name_is_not_believed() {
     let key = Key::new("1");
     let issuer = Issuer::start(&[&key]).await;
     issuer.state.lock().unwrap().name = Some(format!("{}/", issuer.address));
-    let (world, authenticator) = issuer.world(vec![Algorithm::ES256]).await;
+    let (world, authenticator) = issuer.world(vec![ES256]).await;
     let running = Arc::clone(&authenticator);
     tokio::spawn(async move { running.run().await });
     while world.counted("parapet_guard_reloads_total{what=\"oidc_keys\",result=\"failure\"}") < 1.0 {
