@@ -161,6 +161,23 @@ export interface components {
             days: number;
             signal: string;
         };
+        SecretStatus: {
+            /** Format: int64 */
+            age_seconds?: number | null;
+            /** Format: int32 */
+            failures: number;
+            last_failure?: string | null;
+            name: string;
+            required: boolean;
+            stale: boolean;
+            users: components["schemas"]["SecretUser"][];
+            version?: string | null;
+        };
+        SecretUser: {
+            applied?: string | null;
+            name: string;
+            refused?: string | null;
+        };
         Series: {
             labels: {
                 [key: string]: string;
@@ -230,6 +247,7 @@ export interface components {
             demo: boolean;
             receivers: components["schemas"]["ReceiverStatus"][];
             recovery: Record<string, never>;
+            secrets: components["schemas"]["SecretStatus"][];
             signals: components["schemas"]["SignalStatus"][];
             sources: components["schemas"]["SourceStatus"][];
             started_at: string;

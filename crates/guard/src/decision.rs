@@ -98,11 +98,13 @@ pub enum AllowReason {
     StaticRule,
     /// A SubjectAccessReview allowed it.
     Review,
+    /// This process knows the caller, and its account may do this.
+    Account,
 }
 
 impl AllowReason {
     /// Every reason.
-    pub const ALL: &[Self] = &[Self::IgnoredPath, Self::StaticRule, Self::Review];
+    pub const ALL: &[Self] = &[Self::IgnoredPath, Self::StaticRule, Self::Review, Self::Account];
 
     /// The word in audit lines.
     pub fn as_str(self) -> &'static str {
@@ -110,6 +112,7 @@ impl AllowReason {
             Self::IgnoredPath => "ignored_path",
             Self::StaticRule => "static_rule",
             Self::Review => "review",
+            Self::Account => "account",
         }
     }
 }

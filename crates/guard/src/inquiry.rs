@@ -61,6 +61,8 @@ pub enum AuthnMethod {
     Token,
     /// A bearer token of an OpenID Connect issuer.
     Oidc,
+    /// A token or a session that this process itself has given out.
+    Account,
 }
 
 impl AuthnMethod {
@@ -70,6 +72,7 @@ impl AuthnMethod {
             Self::Certificate => "certificate",
             Self::Token => "token",
             Self::Oidc => "oidc",
+            Self::Account => "account",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! no certificates.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,37 +14,62 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use tower::{Layer, Service};
 
-use crate::{Decide, Engine, Peer, answer};
+use crate::{Decide, Engine, Peer, Refusal, answer};
+
+/// What a refusal looks like to the caller.
+type Answers = Arc<dyn Fn(&Refusal) -> Response<Bytes> + Send + Sync>;
 
 /// Puts the gate before a service.
-#[derive(Debug)]
 pub struct GuardLayer<D> {
     engine: Arc<Engine<D>>,
+    answers: Answers,
 }
 
 /// A service behind the gate.
-#[derive(Debug)]
 pub struct Guarded<D, S> {
     engine: Arc<Engine<D>>,
+    answers: Answers,
     inner: S,
 }
 
 impl<D> GuardLayer<D> {
     /// Asks `engine` about each request.
     pub fn new(engine: Arc<Engine<D>>) -> Self {
-        Self { engine }
+        Self { engine, answers: Arc::new(|refusal| answer::refused(refusal, |text| text)) }
+    }
+
+    /// With refusals in the words of the service behind, whose callers may expect a format of its own.
+    #[must_use]
+    pub fn answering(self, answers: impl Fn(&Refusal) -> Response<Bytes> + Send + Sync + 'static) -> Self {
+        Self { answers: Arc::new(answers), ..self }
+    }
+}
+
+impl<D> fmt::Debug for GuardLayer<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("GuardLayer")
+    }
+}
+
+impl<D, S: fmt::Debug> fmt::Debug for Guarded<D, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Guarded").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
 impl<D> Clone for GuardLayer<D> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine) }
+        Self { engine: Arc::clone(&self.engine), answers: Arc::clone(&self.answers) }
     }
 }
 
 impl<D, S: Clone> Clone for Guarded<D, S> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine), inner: self.inner.clone() }
+        Self {
+            engine: Arc::clone(&self.engine),
+            answers: Arc::clone(&self.answers),
+            inner: self.inner.clone(),
+        }
     }
 }
 
@@ -51,7 +77,7 @@ impl<D, S> Layer<S> for GuardLayer<D> {
     type Service = Guarded<D, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guarded { engine: Arc::clone(&self.engine), inner }
+        Guarded { engine: Arc::clone(&self.engine), answers: Arc::clone(&self.answers), inner }
     }
 }
 
@@ -75,13 +101,13 @@ where
         // The clone takes the readiness of the one that was polled.
         let waiting = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, waiting);
-        let engine = Arc::clone(&self.engine);
+        let (engine, answers) = (Arc::clone(&self.engine), Arc::clone(&self.answers));
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
             let admitted = match engine.admit(&parts, &peer, |_| Ok(())).await {
                 Ok(admitted) => admitted,
-                Err(refusal) => return Ok(answer::refused(&refusal, R::from)),
+                Err(refusal) => return Ok(answers(&refusal).map(R::from)),
             };
             engine.rewrite(&mut parts, &admitted, &peer, true);
             parts.uri = Uri::from(admitted.canonical.target);

@@ -4,6 +4,7 @@ mod certificates;
 mod collectors;
 mod demo;
 mod given;
+mod guarded;
 mod listeners;
 pub(crate) mod metrics;
 mod pipeline;
@@ -148,8 +149,10 @@ impl Running {
             clock: Arc::new(jiff::Timestamp::now),
             version: env!("CARGO_PKG_VERSION"),
             demo: config.demo,
+            metrics_are_guarded: true,
             shutdown: closed.clone(),
         });
+        let api = guarded::guarded(api, accounts.clone(), metrics.guard.clone());
         let welcome = Welcome {
             console: bound.console.local_addr(),
             otlp_grpc: bound.otlp_grpc.local_addr(),

@@ -29,6 +29,8 @@ pub struct State {
     pub pipeline: Arc<dyn PipelineStatus>,
     /// Who can reach whom in the configured manifests; none if there are none.
     pub posture: Option<Arc<dyn PostureSource>>,
+    /// Whether a gate before the router decides on each request of `/metrics`; if not, the router's own does.
+    pub metrics_are_guarded: bool,
     /// Everything that `/metrics` shows; `metrics` registered there as well.
     pub registry: Arc<Registry>,
     /// What the server counts itself.

@@ -135,12 +135,12 @@ impl Credential {
             let text = header.to_str().map_err(|_| Problem::from(Denied::Malformed))?;
             return Ok(Some(Self::Bearer(Arc::new(Secret::from(text.to_owned())))));
         }
-        Ok(session_cookie(headers)?.map(|cookie| Self::Cookie(Arc::new(cookie))))
+        Ok(session_of(headers)?.map(|cookie| Self::Cookie(Arc::new(cookie))))
     }
 }
 
-/// The value of the session cookie.
-pub(crate) fn session_cookie(headers: &HeaderMap) -> Result<Option<Secret>, Problem> {
+/// The value of the session cookie; two of them are malformed.
+pub fn session_of(headers: &HeaderMap) -> Result<Option<Secret>, Denied> {
     let mut found = None;
     for header in headers.get_all(COOKIE) {
         // Cookies of other programs on the same host may be anything.
@@ -148,7 +148,7 @@ pub(crate) fn session_cookie(headers: &HeaderMap) -> Result<Option<Secret>, Prob
         for pair in text.split(';') {
             let Some((SESSION_COOKIE, value)) = pair.trim().split_once('=') else { continue };
             if found.replace(Secret::from(value.to_owned())).is_some() {
-                return Err(Denied::Malformed.into());
+                return Err(Denied::Malformed);
             }
         }
     }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn which_cookie() {
         let check = |cookie: &'static str, expect: Result<Option<&str>, ()>| {
-            let got = session_cookie(&headers(&[("cookie", cookie)])).map_err(drop);
+            let got = session_of(&headers(&[("cookie", cookie)])).map_err(drop);
             let got = got.as_ref().map(|found| found.as_ref().map(Secret::expose));
             assert_eq!(got, expect.as_ref().copied(), "{cookie}");
         };

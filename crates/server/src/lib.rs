@@ -23,7 +23,11 @@ mod sampler;
 mod time;
 
 pub use app::State;
+pub use gate::session_of;
 pub use metrics::Metrics;
 pub use openapi::openapi_json;
-pub use pipeline::{CertificateStatus, PipelineStatus, ReceiverStatus, RefusedCount, SourceStatus};
+pub use pipeline::{
+    CertificateStatus, PipelineStatus, ReceiverStatus, RefusedCount, SecretStatus, SecretUser, SourceStatus,
+};
+pub use problem::refusal;
 pub use router::router;

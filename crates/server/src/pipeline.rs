@@ -11,6 +11,10 @@ pub trait PipelineStatus: Send + Sync + 'static {
     fn sources(&self) -> Vec<SourceStatus>;
     /// The certificates in use.
     fn certificates(&self) -> Vec<CertificateStatus>;
+    /// The secrets in use, without their values.
+    fn secrets(&self) -> Vec<SecretStatus> {
+        Vec::new()
+    }
     /// Whether everything that was configured is running: `/readyz`.
     fn is_ready(&self) -> bool;
 }
@@ -61,4 +65,36 @@ pub struct CertificateStatus {
     pub name: String,
     /// When it expires, RFC 3339.
     pub not_after: String,
+}
+
+/// A secret that is used by reference. Its value is told to nobody.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SecretStatus {
+    /// Its provider and path.
+    pub name: String,
+    /// The version that was read last; null: none yet.
+    pub version: Option<String>,
+    /// Seconds since it was last read; null: never.
+    pub age_seconds: Option<u64>,
+    /// Whether it is missing, older than the limit, or past its end.
+    pub stale: bool,
+    /// Whether somebody can't do without it.
+    pub required: bool,
+    /// Failures since it was last read.
+    pub failures: u32,
+    /// What the last failure was; null: it has been read since.
+    pub last_failure: Option<String>,
+    /// Who uses it.
+    pub users: Vec<SecretUser>,
+}
+
+/// Who uses a secret.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SecretUser {
+    /// Its name.
+    pub name: String,
+    /// The version in use; null: none yet.
+    pub applied: Option<String>,
+    /// Why the version that was read last is not in use; null: it is.
+    pub refused: Option<String>,
 }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use parapet_access::{AccessError, Denied, Fault, LoginError};
@@ -16,6 +18,7 @@ use crate::causes::Causes;
 /// The kinds of refusal and failure, each with a status and a stable name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    MalformedRequest,
     InvalidParameter,
     InvalidBody,
     InvalidQuery,
@@ -39,6 +42,7 @@ pub(crate) enum Kind {
 impl Kind {
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::MalformedRequest => (StatusCode::BAD_REQUEST, "malformed-request", "Malformed request"),
             Self::InvalidParameter => (StatusCode::BAD_REQUEST, "invalid-parameter", "Invalid parameter"),
             Self::InvalidBody => (StatusCode::BAD_REQUEST, "invalid-body", "Invalid request body"),
             Self::InvalidQuery => (StatusCode::BAD_REQUEST, "invalid-query", "Invalid query"),
@@ -131,8 +135,30 @@ pub(crate) struct FieldError {
     pub(crate) detail: String,
 }
 
+/// What a gate before the router answers to whom it refuses: a problem document like the router's own.
+pub fn refusal(status: StatusCode, detail: String, retry_after: Option<Duration>) -> http::Response<Bytes> {
+    let kind = match status {
+        StatusCode::UNAUTHORIZED => Kind::Unauthenticated,
+        StatusCode::FORBIDDEN => Kind::Forbidden,
+        StatusCode::METHOD_NOT_ALLOWED => Kind::MethodNotAllowed,
+        StatusCode::TOO_MANY_REQUESTS => Kind::TooManyRequests,
+        StatusCode::SERVICE_UNAVAILABLE => Kind::Unavailable,
+        _ => Kind::MalformedRequest,
+    };
+    let problem = Problem { retry_after, ..kind.because(detail) };
+    let mut response = problem.into_parts();
+    crate::router::secure(response.headers_mut());
+    response
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        self.into_parts().map(Body::from)
+    }
+}
+
+impl Problem {
+    fn into_parts(self) -> http::Response<Bytes> {
         let (status, name, title) = self.kind.parts();
         let document = Document {
             r#type: format!("urn:parapet:problem:{name}"),
@@ -142,7 +168,8 @@ impl IntoResponse for Problem {
             errors: self.errors,
         };
         let body = serde_json::to_vec(&document).expect("texts and numbers always serialize");
-        let mut response = (status, body).into_response();
+        let mut response = http::Response::new(Bytes::from(body));
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

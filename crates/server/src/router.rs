@@ -67,10 +67,13 @@ pub fn router(state: State) -> Router {
         .merge(managing.route_layer(from_fn_with_state(app.clone(), gate::managing)))
         .fallback(async || Kind::NotFound.because("there is no such route; /api/v1/openapi.json lists them"))
         .layer(from_fn(never_stored));
-    let metrics = Router::new()
-        .route("/metrics", get(health::metrics))
-        .route_layer(from_fn_with_state(app.clone(), gate::reading))
-        .route_layer(from_fn(never_stored));
+    let metrics = Router::new().route("/metrics", get(health::metrics));
+    let metrics = if app.state.metrics_are_guarded {
+        metrics
+    } else {
+        metrics.route_layer(from_fn_with_state(app.clone(), gate::reading))
+    };
+    let metrics = metrics.route_layer(from_fn(never_stored));
     Router::new()
         .nest(PREFIX, api)
         .merge(metrics)
@@ -138,13 +141,18 @@ async fn never_stored(request: Request, next: Next) -> Response {
     response
 }
 
+/// What every answer says to browsers, for answers that are given before the router is asked.
+pub(crate) fn secure(headers: &mut HeaderMap) {
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+}
+
 async fn secured(request: Request, next: Next) -> Response {
     let remember_tls = !is_this_machine(request.headers(), request.uri());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+    secure(headers);
     if remember_tls {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }

@@ -6,6 +6,7 @@ use prometheus_client::registry::Registry;
 pub(crate) struct Metrics {
     pub(crate) access: parapet_access::Metrics,
     pub(crate) collect: parapet_collect::Metrics,
+    pub(crate) guard: parapet_guard::Metrics,
     pub(crate) listen: parapet_listen::Metrics,
     pub(crate) pki: parapet_pki::Metrics,
     pub(crate) query: parapet_query::Metrics,
@@ -19,6 +20,7 @@ impl Metrics {
         Self {
             access: parapet_access::Metrics::register(registry),
             collect: parapet_collect::Metrics::register(registry),
+            guard: parapet_guard::Metrics::register(registry),
             listen: parapet_listen::Metrics::register(registry),
             pki: parapet_pki::Metrics::register(registry),
             query: parapet_query::Metrics::register(registry),

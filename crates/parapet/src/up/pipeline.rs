@@ -1,11 +1,14 @@
-//! What the status page shows of receivers, sources and certificates, asked of those who know.
+//! What the status page shows of receivers, sources, certificates and secrets, asked of those who know.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parapet_collect::files::SourceState;
 use parapet_collect::otlp::Receiver;
-use parapet_server::{CertificateStatus, PipelineStatus, ReceiverStatus, RefusedCount, SourceStatus};
+use parapet_secrets::ConsumerStatus;
+use parapet_server::{
+    CertificateStatus, PipelineStatus, ReceiverStatus, RefusedCount, SecretStatus, SecretUser, SourceStatus,
+};
 
 use super::certificates::Certificates;
 use super::collectors::FilesStatus;
@@ -69,6 +72,25 @@ impl PipelineStatus for Pipeline {
             not_after: ends.to_string(),
         };
         self.certificates.expiries().into_iter().map(of).collect()
+    }
+
+    fn secrets(&self) -> Vec<SecretStatus> {
+        let user = |user: ConsumerStatus| SecretUser {
+            name: user.name,
+            applied: user.applied.map(|version| version.to_string()),
+            refused: user.refused.map(str::to_owned),
+        };
+        let of = |status: parapet_secrets::SecretStatus| SecretStatus {
+            name: status.secret,
+            version: status.version.map(|version| version.to_string()),
+            age_seconds: status.age_seconds,
+            stale: status.stale,
+            required: status.required,
+            failures: status.failures,
+            last_failure: status.last_failure.map(|reason| reason.as_str().to_owned()),
+            users: status.consumers.into_iter().map(user).collect(),
+        };
+        self.secrets.status().into_iter().map(of).collect()
     }
 
     fn is_ready(&self) -> bool {

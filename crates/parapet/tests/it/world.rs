@@ -58,6 +58,11 @@ impl Up {
         self.child.id()
     }
 
+    /// Its data folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.data
+    }
+
     pub(crate) fn url(&self, key: &str) -> &str {
         self.ready[key].as_str().unwrap()
     }

@@ -117,9 +117,9 @@ pub(super) async fn logout(
 
 fn find(app: &Shared, headers: &HeaderMap) -> Result<(Secret, Session), Problem> {
     let refuse = |problem| app.refuse(Refusal::Credentials, problem);
-    let cookie = gate::session_cookie(headers)
-        .and_then(|cookie| cookie.ok_or(Denied::Missing.into()))
-        .map_err(refuse)?;
+    let cookie = gate::session_of(headers)
+        .and_then(|cookie| cookie.ok_or(Denied::Missing))
+        .map_err(|denied| refuse(denied.into()))?;
     let session = app.state.accounts.session(cookie.expose()).map_err(|denied| refuse(denied.into()))?;
     Ok((cookie, session))
 }

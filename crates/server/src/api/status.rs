@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::app::Shared;
 use crate::openapi::Refusals;
-use crate::pipeline::{CertificateStatus, ReceiverStatus, SourceStatus};
+use crate::pipeline::{CertificateStatus, ReceiverStatus, SecretStatus, SourceStatus};
 use crate::problem::Problem;
 use crate::query::Parameters;
 use crate::time::rfc3339;
@@ -36,6 +36,8 @@ pub(super) struct Status {
     recovery: serde_json::Value,
     /// The certificates in use.
     certificates: Vec<CertificateStatus>,
+    /// The secrets in use, without their values.
+    secrets: Vec<SecretStatus>,
 }
 
 /// What comes in of one signal.
@@ -119,6 +121,7 @@ pub(super) async fn status(
         store: store.into(),
         recovery: serde_json::to_value(&app.state.recovery).map_err(|error| Problem::internal(&error))?,
         certificates: pipeline.certificates(),
+        secrets: pipeline.secrets(),
     }))
 }
 

@@ -150,6 +150,7 @@ impl World {
             clock,
             version: "0.0.0-test",
             demo: true,
+            metrics_are_guarded: false,
             shutdown: stopping.clone(),
         };
         let router = parapet_server::router(state);
