@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Audit(Box<audit::AuditArguments>),
     /// Write the least network policies for declared, referenced or seen flows, and prove them.
     #[cfg(feature = "posture")]
+    #[command(after_help = policy::EXAMPLES)]
     Policy(policy::PolicyArguments),
     /// Look after Elasticsearch, Kibana and APM Server, as their manifests say.
     #[cfg(feature = "operator")]

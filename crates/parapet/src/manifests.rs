@@ -1,7 +1,8 @@
 //! Manifests from the command line: where they come from, and the cluster that they describe.
 
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use parapet_manifest::cluster::{self, ClusterAddress, ClusterLimits};
@@ -16,14 +17,11 @@ use crate::exit::{Failure, OrExit as _, Reason};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Manifests")]
 pub(crate) struct ManifestArguments {
-    /// A file, a folder, or - for standard input: manifests, `kustomize build` or `helm template` output; repeatable
-    #[arg(
-        short = 'f',
-        long = "filename",
-        visible_alias = "dirpath",
-        value_name = "PATH",
-        required_unless_present_any = ["context", "kubeconfig"]
-    )]
+    /// Files, folders, or - for standard input: manifests, `kustomize build` or `helm template` output
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The same, as kubectl names it; repeatable
+    #[arg(short = 'f', long = "filename", visible_alias = "dirpath", value_name = "PATH")]
     pub(crate) filename: Vec<PathBuf>,
     /// Read the folders' folders too
     #[arg(short = 'R', long)]
@@ -39,10 +37,12 @@ pub(crate) struct ManifestArguments {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Manifests")]
 pub(crate) struct ClusterArguments {
-    /// Read the cluster of this context of the kubeconfig, too; needs the verb list on what is to be seen, not on Secrets
+    /// Read a live cluster, that of this context of the kubeconfig; manifests that are named are read beside it
+    ///
+    /// The verb list on the kinds that matter is all that is needed, and not on Secrets.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// The kubeconfig; alone, its current context is read. Default with --context: KUBECONFIG, or ~/.kube/config
+    /// The kubeconfig; without --context its current context is read. Default with --context: KUBECONFIG, or ~/.kube/config
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
 }
@@ -125,18 +125,23 @@ pub(crate) struct Manifests {
 impl ManifestArguments {
     /// Reads everything; what can't be read is among the problems, unless nothing at all can.
     pub(crate) fn read(&self) -> Result<Manifests, Failure> {
-        let sources: Vec<Source> =
-            self.filename.iter().map(|path| Source::from_argument(path, self.recursive)).collect();
-        let loaded = self.cluster.load_with(&sources)?;
+        let loaded = self.load()?;
         let manifests = Manifests::of(loaded, &self.default_namespace);
         if manifests.documents.is_empty() {
             manifests.report()?;
             let error = anyhow::anyhow!(
-                "no Kubernetes object was found; give files, folders or - with -f, folders' folders with -R, or a cluster with --context"
+                "no Kubernetes object was found; -R reads the folders' folders too, --context a cluster"
             );
             return Err(Failure::new(Reason::Usage, error));
         }
         Ok(manifests)
+    }
+
+    /// What the files and the cluster hold.
+    pub(crate) fn load(&self) -> Result<Loaded, Failure> {
+        let paths = self.paths.iter().chain(&self.filename);
+        let sources: Vec<Source> = paths.map(|path| Source::from_argument(path, self.recursive)).collect();
+        self.cluster.load_with(&sources)
     }
 }
 
@@ -146,10 +151,18 @@ impl ClusterArguments {
         self.context.is_some() || self.kubeconfig.is_some()
     }
 
-    /// What is in `sources`, and in the cluster if one is named.
-    pub(crate) fn load_with(&self, sources: &[Source]) -> Result<Loaded, Failure> {
+    /// What is in `sources`, and in the cluster if one is named. With neither, a plugin of kubectl's reads the current
+    /// context, as kubectl's own commands do, and everybody else is told what can be named.
+    fn load_with(&self, sources: &[Source]) -> Result<Loaded, Failure> {
+        let nothing_named = sources.is_empty() && !self.is_named();
+        if nothing_named && !is_kubectls_plugin() {
+            let error = anyhow::anyhow!(
+                "no manifests: name files, folders, - for standard input, or a cluster with --context"
+            );
+            return Err(Failure::new(Reason::Usage, error));
+        }
         let mut loaded = parapet_manifest::load(sources, &Limits::default(), &mut io::stdin().lock());
-        if self.is_named() {
+        if self.is_named() || nothing_named {
             let Loaded { documents, problems } = self.load().or_exit(Reason::Usage)?;
             loaded.documents.extend(documents);
             loaded.problems.extend(problems);
@@ -166,6 +179,13 @@ impl ClusterArguments {
             Ok(cluster::load(&client, &ClusterLimits::default()).await?)
         })
     }
+}
+
+/// Whether kubectl runs this: it looks for plugins by the beginning of their name.
+fn is_kubectls_plugin() -> bool {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let name = called.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+    name.is_some_and(|name| name.starts_with("kubectl-"))
 }
 
 impl Manifests {
@@ -189,17 +209,11 @@ impl Manifests {
         Self { documents, objects, cluster, problems }
     }
 
-    /// Writes the problems to standard error: `file:line:column: message`.
+    /// Writes the problems to standard error: `file:line:column: severity: message`.
     pub(crate) fn report(&self) -> Result<(), Failure> {
         let mut stderr = io::stderr().lock();
         for problem in &self.problems {
-            let what = match problem.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Note => "note",
-            };
-            let Problem { file, line, column, message, .. } = problem;
-            writeln!(stderr, "{file}:{line}:{column}: {what}: {message}").or_exit(Reason::Failed)?;
+            writeln!(stderr, "{problem}").or_exit(Reason::Failed)?;
         }
         if self.cluster.incomplete {
             writeln!(stderr, "some of the input could not be read: what follows is incomplete")

@@ -34,19 +34,28 @@ const SOMEBODY: [IpAddr; 2] = [
     IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77)),
 ];
 
-/// The engine's cluster, and what is wrong with the objects, by the number of the document.
+/// The engine's cluster, and what is wrong with the objects, by the number of the document; with workloads, too, though
+/// others stand for them here.
 pub(crate) fn cluster(
     documents: &[Document],
     workloads: &[Workload<'_>],
     options: &Options,
 ) -> (Cluster, Vec<(usize, Problem)>) {
-    let kept: Vec<usize> = (0..documents.len()).filter(|index| !is_replaced(&documents[*index])).collect();
-    let objects = kept.iter().map(|index| documents[*index].root.to_json());
+    let (replaced, kept): (Vec<usize>, Vec<usize>) =
+        (0..documents.len()).partition(|index| is_replaced(&documents[*index]));
     let decode = DecodeOptions { default_namespace: options.namespace.clone(), ..DecodeOptions::default() };
-    let (cluster, problems) = Cluster::from_objects(objects.chain(workloads.iter().map(pod)), &decode);
-    let problems = problems
+    let objects_of = |numbers: &[usize]| -> Vec<Value> {
+        numbers.iter().map(|index| documents[*index].root.to_json()).collect()
+    };
+    let (_, of_workloads) = Cluster::from_objects(objects_of(&replaced), &decode);
+    let stand_ins = workloads.iter().map(pod);
+    let (cluster, of_others) = Cluster::from_objects(objects_of(&kept).into_iter().chain(stand_ins), &decode);
+    let number_of =
+        |numbers: &[usize], problem: Problem| Some((*numbers.get(problem.object.index)?, problem));
+    let problems = of_workloads
         .into_iter()
-        .filter_map(|problem| Some((*kept.get(problem.object.index)?, problem)))
+        .filter_map(|problem| number_of(&replaced, problem))
+        .chain(of_others.into_iter().filter_map(|problem| number_of(&kept, problem)))
         .collect();
     (cluster, problems)
 }

@@ -34,12 +34,8 @@ pub(super) fn write(audit: &Audit, style: Style<'_>, out: &mut dyn Write) -> io:
                 file: problem.file.clone(),
                 span: parapet_manifest::Span::new(problem.line, problem.column),
             };
-            let level = match problem.severity {
-                parapet_manifest::Severity::Error => "error",
-                parapet_manifest::Severity::Warning => "warning",
-                parapet_manifest::Severity::Note => "note",
-            };
-            json!({"level": level, "message": {"text": problem.message}, "locations": [location(&place)]})
+            // SARIF's levels have the same names.
+            json!({"level": problem.severity.name(), "message": {"text": problem.message}, "locations": [location(&place)]})
         })
         .collect();
     let report = json!({

@@ -57,7 +57,7 @@ fn the_later_of_two_objects_with_one_name_counts() {
     assert_eq!(loaded.documents[1].at("/spec/x").and_then(|x| x.as_i64()), Some(2));
     assert_eq!(
         loaded.problems[0].to_string(),
-        "m.yaml:12:12: a second Pod named \"a\"; the first, at m.yaml:3:12, would be replaced and is left out"
+        "m.yaml:12:12: error: a second Pod named \"a\"; the first, at m.yaml:3:12, would be replaced and is left out"
     );
     assert!(loaded.incomplete());
 }
@@ -94,7 +94,7 @@ fn ten_thousand_documents_are_read_and_one_too_many_is_named() {
     let loaded = load_text("m.yaml", file.as_bytes(), &Limits { documents: 9_999, ..Limits::default() });
     assert_eq!(loaded.documents.len(), 9_999);
     assert!(
-        loaded.problems[0].to_string().starts_with("m.yaml:39996:1: more than 9999 documents"),
+        loaded.problems[0].to_string().starts_with("m.yaml:39996:1: error: more than 9999 documents"),
         "{:?}",
         loaded.problems
     );

@@ -48,7 +48,7 @@ fn a_file_over_the_bound_is_refused_without_reading_it_whole() {
     let loaded = load(&[Source::Stdin], &Limits::default(), &mut std::io::repeat(b'a'));
     assert_eq!(
         loaded.problems[0].to_string(),
-        "-:1:1: larger than 64 MiB: not read; cut it into several files"
+        "-:1:1: error: larger than 64 MiB: not read; cut it into several files"
     );
     let missing = load(&[Source::File("no such file".into())], &Limits::default(), &mut std::io::empty());
     assert!(missing.problems[0].message.starts_with("can't be read"), "{:?}", missing.problems);
@@ -63,5 +63,5 @@ fn lists_are_expanded_and_typed_lists_give_their_kind() {
     let policy = &loaded.documents[1];
     assert_eq!((&*policy.kind, &*policy.api_version), ("NetworkPolicy", "networking.k8s.io/v1"));
     assert_eq!((policy.index, policy.item, policy.origin.to_string().as_str()), (1, Some(0), "12:3"));
-    assert_eq!(loaded.problems[0].to_string(), "m.yaml:7:3: not a Kubernetes object: no apiVersion");
+    assert_eq!(loaded.problems[0].to_string(), "m.yaml:7:3: warning: not a Kubernetes object: no apiVersion");
 }

@@ -12,10 +12,10 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use parapet_audit::report::{self, Format, Style};
 use parapet_audit::{Audit, Baseline, Options, Severity, SuppressionEntry};
-use parapet_manifest::{Document, Limits, Source};
+use parapet_manifest::{Document, Limits};
 
 use crate::exit::{Failure, OrExit as _, Reason};
-use crate::manifests::ClusterArguments;
+use crate::manifests::ManifestArguments;
 use crate::yaml;
 
 /// What `--help` says at its end.
@@ -24,6 +24,7 @@ Examples:
   parapet audit deploy/ -R                                  read a folder and those in it
   helm template chart/ | parapet audit -                    what a chart really makes
   parapet audit --context prod                              what a cluster has
+  kubectl parapet audit -n logging                          one namespace of the current context's cluster
   parapet audit deploy/ -o sarif --output audit.sarif       for code scanning
   parapet audit deploy/ --write-baseline known.json         remember what is known
   parapet audit deploy/ --baseline known.json               only what is new
@@ -37,20 +38,15 @@ Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 the command line or t
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
-    /// Files, folders, or - for standard input: manifests, `kustomize build` or `helm template` output
-    #[arg(value_name = "PATH", required_unless_present_any = ["filename", "context", "kubeconfig", "explain", "list_rules"])]
-    paths: Vec<PathBuf>,
-    /// The same, as kubectl names it; repeatable
-    #[arg(short = 'f', long, value_name = "PATH")]
-    filename: Vec<PathBuf>,
-    /// Read the folders' folders too
-    #[arg(short = 'R', long)]
-    recursive: bool,
-    /// The namespace of objects that name none
-    #[arg(short, long, default_value = "default")]
-    namespace: String,
     #[command(flatten)]
-    cluster: ClusterArguments,
+    manifests: ManifestArguments,
+
+    /// Print what a rule means
+    #[arg(long, value_name = "ID", value_parser = rule_id, help_heading = "Rules")]
+    explain: Option<String>,
+    /// Print all rules
+    #[arg(long, help_heading = "Rules")]
+    list_rules: bool,
 
     /// The report's form
     #[arg(short = 'o', long, value_enum, default_value = "text", help_heading = "Report")]
@@ -67,6 +63,12 @@ pub(crate) struct AuditArguments {
     /// Only these rules; repeatable
     #[arg(long, value_name = "ID", value_parser = rule_id, help_heading = "Report")]
     rule: Vec<String>,
+    /// Only findings of objects in these namespaces; comma-separated. Everything is read all the same: who reaches them counts
+    #[arg(short, long, value_name = "NAMESPACE", value_delimiter = ',', help_heading = "Report")]
+    namespace: Vec<String>,
+    /// Findings of every namespace, and of objects without one: the default
+    #[arg(short = 'A', long, conflicts_with = "namespace", help_heading = "Report")]
+    all_namespaces: bool,
     /// Write all patches as one unified diff to FILE, - for standard output
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     fix: Option<PathBuf>,
@@ -114,13 +116,6 @@ pub(crate) struct AuditArguments {
     /// Kubernetes' version, for the Pod Security Standards: 1.N
     #[arg(long, value_name = "VERSION", value_parser = minor, help_heading = "What is meant")]
     kubernetes_version: Option<u32>,
-
-    /// Print what a rule means
-    #[arg(long, value_name = "ID", value_parser = rule_id)]
-    explain: Option<String>,
-    /// Print all rules
-    #[arg(long)]
-    list_rules: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -177,6 +172,8 @@ struct Audited {
 struct Known {
     /// The only rules that count; all if empty.
     rules: Vec<String>,
+    /// The only namespaces whose objects count; all if empty.
+    namespaces: Vec<String>,
     suppressions: Option<(PathBuf, Vec<SuppressionEntry>)>,
     baseline: Option<Baseline>,
 }
@@ -187,6 +184,10 @@ impl Known {
         let findings = &mut audit.findings;
         if !self.rules.is_empty() {
             findings.retain(|finding| self.rules.iter().any(|id| id == finding.rule.id));
+        }
+        if !self.namespaces.is_empty() {
+            let is_asked_for = |namespace: &str| self.namespaces.iter().any(|asked| asked == namespace);
+            findings.retain(|finding| finding.object.namespace.as_deref().is_some_and(is_asked_for));
         }
         let mut notes = Vec::new();
         if let Some((path, entries)) = &self.suppressions {
@@ -261,7 +262,7 @@ impl AuditArguments {
     }
 
     fn audit(&self) -> Result<Audited, Failure> {
-        let loaded = self.cluster.load_with(&self.sources())?;
+        let loaded = self.manifests.load()?;
         let options = self.options();
         let mut audit = parapet_audit::audit(&loaded.documents, loaded.problems, &options);
         let mut stderr = io::stderr().lock();
@@ -283,7 +284,8 @@ impl AuditArguments {
 
     /// What is not asked for, or known and lived with.
     fn known(&self) -> Result<Known, Failure> {
-        let mut known = Known { rules: self.rule.clone(), ..Known::default() };
+        let mut known =
+            Known { rules: self.rule.clone(), namespaces: self.namespace.clone(), ..Known::default() };
         if let Some(path) = &self.suppressions {
             let file: Suppressions = yaml::read(path, "file of suppressions").or_exit(Reason::Usage)?;
             known.suppressions = Some((path.clone(), file.suppressions));
@@ -331,14 +333,9 @@ impl AuditArguments {
         Ok(())
     }
 
-    fn sources(&self) -> Vec<Source> {
-        let paths = self.paths.iter().chain(&self.filename);
-        paths.map(|path| Source::from_argument(path, self.recursive)).collect()
-    }
-
     fn options(&self) -> Options {
         Options {
-            namespace: self.namespace.clone(),
+            namespace: self.manifests.default_namespace.clone(),
             every_workload: self.all_workloads,
             fips: self.fips,
             tenant_label: self.tenant_label.clone(),

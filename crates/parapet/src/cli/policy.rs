@@ -17,6 +17,22 @@ use crate::yaml;
 /// Tuples of a kind that the report lists before it only counts.
 const LISTED: usize = 20;
 
+/// What `--help` says at its end.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  parapet policy flows manifests/ > flows.yaml                       what the manifests show: a guess to edit
+  parapet policy generate manifests/ --flows flows.yaml > policies.yaml
+  parapet policy generate manifests/ --preset elasticsearch=logging/main --infer
+  parapet policy prove manifests/ policies.yaml --flows flows.yaml   are these policies the least?
+  parapet policy generate --context prod --flows flows.yaml          for a live cluster
+
+A flow says who opens connections to whom, on which ports of the pods:
+  flows:
+  - {from: {workload: {namespace: shop, name: web}}, to: {pods: {namespace: shop, labels: {app: orders}}}, ports: [8080]}
+  - {from: world, to: {workload: {namespace: shop, name: web}}, ports: [https]}
+
+Exit codes: 0 written, or proved; 1 not proved; 2 the command line, a flow or the manifests are wrong.";
+
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArguments {
     #[command(subcommand)]
@@ -27,14 +43,18 @@ pub(crate) struct PolicyArguments {
 enum PolicyCommand {
     /// Write the least policies that allow the flows, and prove them.
     ///
+    /// For each namespace one policy that denies everything, and one for each workload with what its flows need.
     /// The policies go to standard output in the order in which they are to be applied, the report to standard error:
     /// what was proved, what labels can't tell apart, and what the policies would cut in the cluster as it is.
+    #[command(after_help = EXAMPLES)]
     Generate(GenerateArguments),
     /// Prove that the manifests' own NetworkPolicies allow the flows, nothing else, and have no rule to spare.
     ///
     /// Exit code 0: proved; 1: not.
+    #[command(after_help = EXAMPLES)]
     Prove(FlowArguments),
     /// Print the flows that manifests show and records hold, as a flows.yaml to edit.
+    #[command(after_help = EXAMPLES)]
     Flows(FlowArguments),
     /// List the presets: flows of well-known components.
     Presets,
@@ -44,10 +64,10 @@ enum PolicyCommand {
 struct FlowArguments {
     #[command(flatten)]
     manifests: ManifestArguments,
-    /// Declared flows; repeatable
+    /// Declared flows: a YAML file with the key `flows`; repeatable
     #[arg(long, value_name = "FILE", help_heading = "Flows")]
     flows: Vec<PathBuf>,
-    /// Flows of a well-known component: NAME=NAMESPACE, or NAME=NAMESPACE/CLUSTER; repeatable
+    /// Flows of a well-known component: NAME=NAMESPACE, or NAME=NAMESPACE/CLUSTER; `parapet policy presets` lists them; repeatable
     #[arg(long, value_name = "NAME=NAMESPACE", value_parser = preset, help_heading = "Flows")]
     preset: Vec<PresetUse>,
     /// Add what manifests show: Services named in environments, arguments and ConfigMaps; Ingresses; LoadBalancers
@@ -59,7 +79,7 @@ struct FlowArguments {
     /// Who wrote the record
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "parapet", help_heading = "Flows")]
     observed_format: RecordFormat,
-    /// Lock down this namespace, whether flows touch it or not; repeatable. Default: those that flows touch
+    /// Lock down this namespace, too, whether flows touch it or not; repeatable. Default: those that flows touch
     #[arg(short, long, value_name = "NAMESPACE", help_heading = "Flows")]
     namespace: Vec<String>,
 }
@@ -69,10 +89,17 @@ struct GenerateArguments {
     #[command(flatten)]
     of: FlowArguments,
     /// The kind of policies
-    #[arg(short, long, value_enum, default_value = "network-policy")]
+    #[arg(
+        short,
+        long,
+        value_name = "KIND",
+        value_enum,
+        default_value = "network-policy",
+        help_heading = "Output"
+    )]
     output: Output,
     /// Print JSON: the documents and the report in one object
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
@@ -92,7 +119,7 @@ enum RecordFormat {
     Parapet,
     /// `hubble observe -o json`
     Hubble,
-    /// Calico's flow logs
+    /// Calico's flow logs, or the flows of its console Whisker, one a line
     Calico,
 }
 
@@ -224,7 +251,7 @@ impl World {
         if needs.scope.is_empty() {
             let error = anyhow!(
                 "no flow was declared; give --flows, --preset or --infer, or name what to lock down with --namespace \
-                 (`parapet policy flows -f PATH` prints what manifests show)"
+                 (`parapet policy flows PATH` prints what manifests show)"
             );
             return Err(Failure::new(Reason::Usage, error));
         }

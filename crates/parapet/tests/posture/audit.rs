@@ -172,13 +172,44 @@ fn suppressions_and_baselines_let_live_what_is_known() {
 #[test]
 fn kubectl_finds_it_as_a_plugin() {
     let folder = weak();
-    let plugin = folder.path("kubectl-parapet");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_parapet"), &plugin).unwrap();
-    let output =
-        Command::new(&plugin).args(["audit", "weak.yaml"]).current_dir(folder.path("")).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said, folder.parapet(&["audit", "weak.yaml"]).out);
+    let said = folder.kubectl_parapet(&["audit", "weak.yaml"], "no-such-file");
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(said.out, folder.parapet(&["audit", "weak.yaml"]).out);
+    // Without manifests kubectl's commands are about the current context; ours are about nothing.
+    let current = folder.kubectl_parapet(&["audit"], "no-such-file");
+    assert_eq!(current.code, 2);
+    assert!(current.err.contains("can't use the kubeconfig"), "{}", current.err);
+    let nothing = folder.parapet(&["audit"]);
+    assert_eq!(nothing.code, 2);
+    assert!(nothing.err.contains("or a cluster with --context"), "{}", nothing.err);
+}
+
+#[test]
+fn findings_of_one_namespace_rest_on_all_that_was_read() {
+    let es = |namespace: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: es, namespace: {namespace}}}\nspec:\n  template:\n    \
+             metadata: {{labels: {{app: es}}}}\n    spec: {{containers: [{{name: es, image: 'elasticsearch:9.0.0', \
+             ports: [{{containerPort: 9300}}]}}]}}\n"
+        )
+    };
+    let folder = Folder::of(&[("a.yaml", &es("a")), ("b.yaml", &es("b"))]);
+    let of = |more: &[&str]| {
+        let words = ["audit", "a.yaml", "b.yaml", "-o", "json", "--exit-zero", "--rule", "OBS-RX-13"];
+        let said = folder.parapet(&[&words[..], more].concat());
+        let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings
+            .into_iter()
+            .map(|finding| finding["message"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[]), of(&["-A"]));
+    assert_eq!(of(&[]).len(), 2);
+    let one = of(&["-n", "a"]);
+    assert_eq!(one.len(), 1);
+    assert!(one[0].contains("9300 of a/es[StatefulSet] is reached by b/es[StatefulSet]"), "{one:?}");
+    assert_eq!(folder.parapet(&["audit", "a.yaml", "-n", "a", "-A"]).code, 2);
 }
 
 #[test]

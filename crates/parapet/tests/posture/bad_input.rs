@@ -19,17 +19,23 @@ fn policy(spec: &str) -> String {
     )
 }
 
-/// Both commands name `expect` on standard error, and both still speak of the rest.
+/// Every command names `expect` on standard error, and all of them still speak of the rest.
 fn check(bad: &[u8], expect: &str) {
     let folder = Folder::of(&[("fine.yaml", FINE)]);
     fs::write(folder.path("bad.yaml"), bad).unwrap();
-    for words in
-        [&["reach", "list", "fine.yaml", "bad.yaml"][..], &["audit", "fine.yaml", "bad.yaml", "--exit-zero"]]
-    {
-        let said = folder.parapet(words);
+    for words in [
+        &["reach", "list"][..],
+        &["audit", "--exit-zero", "--all-workloads"],
+        &["policy", "generate", "--namespace", "a"],
+    ] {
+        let said = folder.parapet(&[words, &["fine.yaml", "bad.yaml"]].concat());
         assert_eq!(said.code, 0, "{expect}: {words:?}: {}", said.err);
         assert!(said.err.contains(expect), "{expect}: {words:?}: {}", said.err);
-        assert!(!said.out.is_empty(), "{expect}: {words:?}");
+        assert!(
+            said.out.contains("fine") || said.out.contains("default-deny"),
+            "{expect}: {words:?}: {}",
+            said.out
+        );
     }
 }
 
@@ -131,7 +137,7 @@ fn policies_that_the_api_server_would_refuse_open_nothing() {
 }
 
 #[test]
-fn what_is_unusual_but_valid_is_analysed_without_complaint() {
+fn what_is_unusual_but_valid_is_analysed_and_told() {
     let odd = "\
 apiVersion: apps/v1
 kind: Deployment
@@ -143,9 +149,17 @@ kind: Service
 metadata: {name: manual, namespace: a}
 spec: {ports: [{port: 80}]}
 ";
+    check(odd.as_bytes(), "bad.yaml:4:8: warning: Deployment a/bare: no labels: ");
+    check(odd.as_bytes(), "bad.yaml:9:1: warning: Service a/manual: a Service without selector: ");
     let folder = Folder::of(&[("odd.yaml", odd)]);
     let said = folder.parapet(&["reach", "list", "odd.yaml"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.contains("a/bare[Deployment]"), "{}", said.out);
-    assert_eq!(folder.parapet(&["audit", "odd.yaml", "--exit-zero", "--all-workloads"]).code, 0);
+    assert!(said.out.contains("a/bare[Deployment]") && !said.err.contains("incomplete"), "{}", said.out);
+}
+
+#[test]
+fn what_is_wrong_with_a_workload_is_told_by_every_command() {
+    let port = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: a}\n\
+                spec: {containers: [{name: m, ports: [{containerPort: 0}]}]}\n";
+    check(port.as_bytes(), "bad.yaml:4:40: error: Pod a/p: 0 is no port");
 }

@@ -131,6 +131,11 @@ async fn a_live_cluster_is_read_as_its_manifests_are_and_what_may_not_be_listed_
     assert!(wanted.iter().any(|(rule, ..)| rule == "OBS-POD-03"), "{wanted:?}");
     assert_eq!(found, wanted);
 
+    let plugin =
+        folder.kubectl_parapet(&["audit", "-o", "json", "--exit-zero", "-n", "posture-live"], &admin);
+    let (of_namespace, _) = findings(&plugin);
+    assert_eq!(of_namespace, wanted, "{}", plugin.err);
+
     // Without the permission to list NetworkPolicies the answer is what is left, and says that it is.
     let partly = folder.parapet(&["reach", "list", "--kubeconfig", &reader, "-n", "posture-live"]);
     assert_eq!(partly.code, 0, "{}", partly.err);

@@ -44,12 +44,21 @@ impl Folder {
 
     /// Runs `parapet` here with these words.
     pub(crate) fn parapet(&self, words: &[&str]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_parapet"))
-            .args(words)
-            .current_dir(self.0.path())
-            .env("NO_COLOR", "1")
-            .output()
-            .unwrap();
+        self.run(Command::new(env!("CARGO_BIN_EXE_parapet")).args(words))
+    }
+
+    /// Runs it as kubectl does that finds it as its plugin; `kubeconfig` is what the environment names.
+    #[cfg(unix)]
+    pub(crate) fn kubectl_parapet(&self, words: &[&str], kubeconfig: &str) -> Said {
+        let plugin = self.path("kubectl-parapet");
+        if !plugin.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_parapet"), &plugin).unwrap();
+        }
+        self.run(Command::new(&plugin).args(words).env("KUBECONFIG", kubeconfig))
+    }
+
+    fn run(&self, command: &mut Command) -> Said {
+        let output = command.current_dir(self.0.path()).env("NO_COLOR", "1").output().unwrap();
         Said {
             code: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),

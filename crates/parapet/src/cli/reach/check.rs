@@ -13,13 +13,23 @@ use super::list::netpol_analyzers_modes;
 use crate::exit::{Failure, Reason};
 use crate::manifests::{Manifests, ModeArguments};
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  parapet reach check web/frontend db/postgres 5432 manifests/     may the frontend connect to the database?
+  parapet reach explain 203.0.113.9 logging/es 9200 manifests/ -R  why may the outside, or may not?
+  parapet reach check shop/web kube-system/coredns udp/53 --context prod
+
+A workload of several pods is allowed only if each of them is. The port is the pods' own, not a Service's.
+Exit codes of check: 0 allowed; 1 denied; 2 nothing can be said. explain ends with 0 when it has an answer.";
+
 #[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
 pub(super) struct CheckArguments {
     /// Who connects: namespace/name of a workload or pod, or an address
     source: String,
     /// To whom: namespace/name of a workload or pod, or an address
     destination: String,
-    /// At which port of the destination's pods: 9300, udp/53
+    /// At which port of the destination's pods: 9300, udp/53, tcp-80
     #[arg(value_parser = input::port)]
     port: (Protocol, u16),
     #[command(flatten)]
@@ -190,7 +200,20 @@ impl EvaluateArguments {
     }
 }
 
+const QUERY_EXAMPLES: &str = "\
+What is found:
+  selects-nothing    the policy is about no pod that was read
+  never-matches      a rule whose peers are nobody today
+  dead-rules         rules of a direction that policyTypes doesn't name
+  redundant          the whole policy; redundant-rule: one rule. Without it every verdict of today is the same
+  shadowed           an administrators' rule before which another always decides
+  contradicting      administrators' policies of one priority that say opposite things
+  ineffective        it is about pods in their node's network, which policies don't see
+
+Exit codes: 0 whatever is found; 2 nothing can be said.";
+
 #[derive(Debug, Args)]
+#[command(after_help = QUERY_EXAMPLES)]
 pub(super) struct QueryArguments {
     #[command(flatten)]
     input: InputArguments,

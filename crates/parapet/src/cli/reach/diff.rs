@@ -17,7 +17,17 @@ use super::list::netpol_analyzers_modes;
 use crate::exit::{Failure, OrExit as _, Reason};
 use crate::manifests::{ClusterArguments, ManifestArguments, Manifests, ModeArguments};
 
+const EXAMPLES: &str = "\
+Examples:
+  parapet reach diff before/ after/                     two folders, such as two checkouts
+  parapet reach diff new-policy.yaml --context prod     what applying this would change in the cluster
+  parapet reach diff --dir1 before/ --dir2 after/       netpol-analyzer's flags, and its very lines
+
+Each line is a connection that is added, removed, or changed to other ports.
+Exit codes: 0 no difference; 1 something differs; 2 nothing useful can be said.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct DiffArguments {
     /// The manifests before: a file or a folder; with --context the manifests that are to be applied to that cluster
     #[arg(value_name = "BEFORE", required_unless_present = "dir1")]
@@ -44,26 +54,26 @@ pub(super) struct DiffArguments {
     dir2: Option<PathBuf>,
     #[command(flatten)]
     modes: ModeArguments,
-    /// The form of the output: txt, json, csv, md, dot
-    #[arg(short, long, value_name = "FORMAT", default_value = "txt", value_parser = input::format)]
-    output: Format,
-    /// Write to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
     /// Read the folders' folders too
-    #[arg(short = 'R', long)]
+    #[arg(short = 'R', long, help_heading = "Manifests")]
     recursive: bool,
     /// The namespace of objects that name none
-    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
+    #[arg(long, value_name = "NAMESPACE", default_value = "default", help_heading = "Manifests")]
     default_namespace: String,
-    /// Stop at the first thing that can't be read
-    #[arg(long)]
+    /// Exit code 2 if anything can't be read
+    #[arg(long, help_heading = "Manifests")]
     fail: bool,
     /// Say nothing about what can't be read
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Manifests")]
     quiet: bool,
+    /// The form of the output: txt, json, csv, md, dot
+    #[arg(short, long, value_name = "FORMAT", default_value = "txt", value_parser = input::format, help_heading = "Output")]
+    output: Format,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    file: Option<PathBuf>,
     /// Exit code 0 even if there are differences
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     exit_zero: bool,
 }
 
@@ -115,7 +125,8 @@ impl DiffArguments {
         };
         let read = |path: &PathBuf| {
             let manifests = ManifestArguments {
-                filename: vec![path.clone()],
+                paths: vec![path.clone()],
+                filename: Vec::new(),
                 recursive,
                 default_namespace: self.default_namespace.clone(),
                 cluster: ClusterArguments::default(),

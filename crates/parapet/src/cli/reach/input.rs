@@ -14,7 +14,7 @@ use crate::manifests::{ClusterArguments, ManifestArguments, Manifests};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Manifests")]
 pub(super) struct InputArguments {
-    /// Files, folders, or - for standard input
+    /// Files, folders, or - for standard input: manifests, `kustomize build` or `helm template` output
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
     /// A folder, with its folders, as netpol-analyzer reads it: its modes and its very lines, too
@@ -26,7 +26,7 @@ pub(super) struct InputArguments {
     /// The namespace of objects that name none
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     pub(super) default_namespace: String,
-    /// Stop at the first thing that can't be read
+    /// Exit code 2 if anything can't be read
     #[arg(long)]
     pub(super) fail: bool,
     /// Say nothing about what can't be read
@@ -44,7 +44,8 @@ impl InputArguments {
             None => self.paths.clone(),
         };
         let manifests = ManifestArguments {
-            filename: paths,
+            paths,
+            filename: Vec::new(),
             recursive: self.recursive || self.dirpath.is_some(),
             default_namespace: self.default_namespace.clone(),
             cluster: self.cluster.clone(),
@@ -55,11 +56,6 @@ impl InputArguments {
 
 /// Reads manifests, and says what is wrong with them.
 pub(super) fn read(arguments: &ManifestArguments, fail: bool, quiet: bool) -> Result<Manifests, Failure> {
-    if arguments.filename.is_empty() && !arguments.cluster.is_named() {
-        let error =
-            anyhow!("no manifests: name files, folders, - for standard input, or a cluster with --context");
-        return Err(Failure::new(Reason::Usage, error));
-    }
     checked(arguments.read()?, fail, quiet)
 }
 

@@ -24,19 +24,19 @@ pub(super) struct ListArguments {
     #[command(flatten)]
     view: ViewArguments,
     /// The form of the output: txt, json, csv, md, dot, mermaid, svg, html
-    #[arg(short, long, value_name = "FORMAT", default_value = "txt", value_parser = input::format)]
+    #[arg(short, long, value_name = "FORMAT", default_value = "txt", value_parser = input::format, help_heading = "Output")]
     output: Format,
     /// Write to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     file: Option<PathBuf>,
     /// Add what pods that don't exist yet could reach, or be reached by
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     exposure: bool,
     /// Say why, rule by rule (txt only)
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     explain: bool,
     /// With --explain: only what is allowed, or denied
-    #[arg(long, value_enum, value_name = "VERDICT", requires = "explain")]
+    #[arg(long, value_enum, value_name = "VERDICT", requires = "explain", help_heading = "Output")]
     explain_only: Option<Verdict>,
 }
 
