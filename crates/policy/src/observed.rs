@@ -1,8 +1,11 @@
 //! Flows that were seen: connections that others recorded, as declared flows.
 //!
 //! Parapet's own form is one JSON object a line: `{"from": PARTY, "to": PARTY, "port": 9200, "protocol": "TCP"}`, parties as
-//! in [`crate::flows`]. Hubble's (`hubble observe -o json`) and Calico's flow logs are read as those tools write them.
+//! in [`crate::flows`]. Hubble's (`hubble observe -o json`) and Calico's flow logs are read as those tools write them
+//! ([`calico`] says which).
 //! Only what was let through counts, and only in the direction in which the connection was opened.
+
+mod calico;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -62,9 +65,9 @@ pub fn read(lines: impl Iterator<Item = String>, format: Format) -> Observed {
             Format::Hubble => {
                 serde_json::from_str(&line).map_err(|e| e.to_string()).map(|value| hubble(&value))
             }
-            Format::Calico => {
-                serde_json::from_str(&line).map_err(|e| e.to_string()).map(|value| calico(&value))
-            }
+            Format::Calico => serde_json::from_str(&line)
+                .map_err(|e| e.to_string())
+                .and_then(|value| calico::connection(&value)),
         };
         match read {
             Ok(Some((from, to, protocol, port))) => {
@@ -148,31 +151,6 @@ fn hubble_labels(namespace: &str, labels: &Value) -> Option<Party> {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     (!labels.is_empty()).then(|| Party::Pods(PodsOf { namespace: namespace.to_owned(), labels }))
-}
-
-/// One line of Calico's flow logs. Both ends report a flow; the destination's report is enough where there is one.
-fn calico(flow: &Value) -> Option<Connection> {
-    if flow["action"] != "allow" {
-        return None;
-    }
-    let protocol = match flow["proto"].as_str()? {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        "sctp" => Protocol::Sctp,
-        _ => return None,
-    };
-    let port = port(&flow["dest_port"])?;
-    let end = |kind: &str, namespace: &str, name: &str, address: &str| match flow[kind].as_str()? {
-        "wep" => {
-            let namespace = flow[namespace].as_str()?;
-            // `NAME-*` for a template's pods: what comes before the last dash is the workload, or its ReplicaSet.
-            let name = flow[name].as_str()?.trim_end_matches('*').trim_end_matches('-');
-            Some(workload_party(namespace, without_hash(name), None))
-        }
-        _ => of_address(&flow[address]),
-    };
-    let from = end("source_type", "source_namespace", "source_name_aggr", "source_ip")?;
-    Some((from, end("dest_type", "dest_namespace", "dest_name_aggr", "dest_ip")?, protocol, port))
 }
 
 /// The workload of a pod's name, where nothing else is told: without a StatefulSet's ordinal, or without the five characters
@@ -276,20 +254,6 @@ mod tests {
                 "a/web[Deployment] 192.0.2.7/32 [Full(FullPort { port: Some(Number(53)), protocol: Udp })]"
             ]
         );
-    }
-
-    #[test]
-    fn calico_flow_logs_name_templates() {
-        let text = concat!(
-            r#"{"action":"allow","proto":"tcp","dest_port":"8080","source_type":"wep","source_namespace":"a","source_name_aggr":"web-7d4b9c6f5-*","dest_type":"wep","dest_namespace":"a","dest_name_aggr":"db-*"}"#,
-            "\n",
-            r#"{"action":"deny","proto":"tcp","dest_port":1}"#,
-            "\n",
-            r#"{"action":"allow","proto":"tcp","dest_port":443,"source_type":"wep","source_namespace":"a","source_name_aggr":"db-*","dest_type":"net","dest_ip":"192.0.2.1"}"#
-        );
-        let (flows, skipped, unreadable) = told(text, Format::Calico);
-        assert_eq!((skipped, unreadable), (1, 0));
-        assert_eq!(flows, ["a/db 192.0.2.1/32 [Number(443)]", "a/web a/db [Number(8080)]"]);
     }
 
     #[test]

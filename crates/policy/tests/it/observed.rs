@@ -1,21 +1,28 @@
-//! A record that Hubble's own types wrote: `tests/hubble` made it, and makes it again.
+//! Records of others: one that Hubble's own types wrote (`tests/hubble` made it, and makes it again), and one in Calico's
+//! two forms, with every field that a published record has.
 
-use parapet_policy::observed::{Format, read};
+use parapet_policy::observed::{Format, Observed, read};
 
-const RECORD: &str = include_str!("../hubble.jsonl");
+const HUBBLE: &str = include_str!("../hubble.jsonl");
+const CALICO: &str = include_str!("../calico.jsonl");
 
-#[test]
-fn what_hubble_writes_is_read_as_it_is_meant() {
-    let observed = read(RECORD.lines().map(str::to_owned), Format::Hubble);
-    assert_eq!(observed.unreadable, []);
+/// The flows, one a line.
+fn told(observed: &Observed) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     for flow in &observed.flows {
         let ports = serde_json::to_string(&flow.ports).unwrap();
         told.push(format!("{} => {} : {ports}", flow.from, flow.to));
     }
     told.sort();
+    told
+}
+
+#[test]
+fn what_hubble_writes_is_read_as_it_is_meant() {
+    let observed = read(HUBBLE.lines().map(str::to_owned), Format::Hubble);
+    assert_eq!(observed.unreadable, []);
     assert_eq!(
-        told,
+        told(&observed),
         [
             "10.0.9.9/32 => shop/web[Deployment] : [8080]",
             "2001:db8::9/128 => shop/web[Deployment] : [8443]",
@@ -30,4 +37,28 @@ fn what_hubble_writes_is_read_as_it_is_meant() {
     );
     // A reply, a drop, an ICMP message, an audited refusal, lost events.
     assert_eq!(observed.skipped, 5);
+}
+
+#[test]
+fn what_calico_writes_is_read_in_both_forms() {
+    let observed = read(CALICO.lines().map(str::to_owned), Format::Calico);
+    assert_eq!(
+        told(&observed),
+        [
+            "10.1.0.4/32 => shop/web : [8080]",
+            "obs/agent => 192.0.2.1/32 : [8443]",
+            "obs/agent => obs/es : [9200]",
+            "obs/agent => world : [443]",
+            "shop/api => shop/db : [5432]",
+            "shop/web => kube-system/coredns : [{\"port\":53,\"protocol\":\"UDP\"}]",
+            "world => shop/web : [8443]",
+        ]
+    );
+    // Two refusals, an ICMP message.
+    assert_eq!(observed.skipped, 3);
+    let unreadable = [
+        (7, "the source is \"pvt\" without an address: declare that flow yourself".to_owned()),
+        (12, "the dest is \"PRIVATE NETWORK\" without an address: declare that flow yourself".to_owned()),
+    ];
+    assert_eq!(observed.unreadable, unreadable);
 }
