@@ -8,6 +8,7 @@ pub mod crash;
 pub mod guard;
 pub mod ingest;
 pub mod lines;
+pub mod operator;
 pub mod otlp;
 pub mod page;
 pub mod peer;

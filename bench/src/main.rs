@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use parapet_bench::{crash, guard, ingest, page, sdk, tail};
+use parapet_bench::{crash, guard, ingest, operator, page, sdk, tail};
 use rand::Rng as _;
 
 /// Drives a Parapet from outside.
@@ -52,6 +52,12 @@ enum Command {
         /// Seconds of each load of the guard's bench
         #[arg(long, default_value_t = 3)]
         seconds: u32,
+        /// Seconds without work of the operator's bench; a minute if not given
+        #[arg(long)]
+        idle: Option<u32>,
+        /// Numbers of clusters of the operator's bench, such as 1,100,500
+        #[arg(long, value_delimiter = ',')]
+        clusters: Vec<u32>,
     },
     /// Send with other people's clients
     Sdk {
@@ -68,6 +74,7 @@ enum Bench {
     Page,
     Tail,
     Guard,
+    Operator,
 }
 
 #[tokio::main]
@@ -90,7 +97,7 @@ async fn run(Cli { parapet, cache, command }: Cli) -> Result<u64> {
             let seed = seed.unwrap_or_else(|| u64::from(rand::rng().random::<u32>()));
             crash::run(crash::Options { parapet, cycles, seed, keep }).await?.failed
         }
-        Command::Bench { what, rows, runs, json, duckdb_python, seconds } => {
+        Command::Bench { what, rows, runs, json, duckdb_python, seconds, idle, clusters } => {
             match what {
                 // 1e6 lines are 200 MB of requests, held in memory by the senders.
                 Bench::Ingest => {
@@ -106,6 +113,9 @@ async fn run(Cli { parapet, cache, command }: Cli) -> Result<u64> {
                 Bench::Tail => {
                     let rows = rows.unwrap_or(300_000);
                     tail::run(tail::Options { parapet, rows, runs, json }).await?;
+                }
+                Bench::Operator => {
+                    operator::run(operator::Options { parapet, idle, clusters, json }).await?;
                 }
                 Bench::Guard => guard::run(guard::Options { parapet, cache, runs, seconds, json }).await?,
             }

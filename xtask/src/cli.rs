@@ -131,6 +131,8 @@ enum Bench {
     Tail,
     /// The gate in front of a metrics endpoint; peers: a Go proxy of the reference's parts, controller-runtime, nginx
     Guard,
+    /// Many Elasticsearch clusters on a real control plane: until all objects exist, and idle; beside the reference's figures
+    Operator,
     /// Who can talk to whom in generated clusters of up to a million pods; no server, no peer
     Reach,
 }
@@ -178,6 +180,7 @@ impl Bench {
             Self::Page => "page",
             Self::Tail => "tail",
             Self::Guard => "guard",
+            Self::Operator => "operator",
             Self::Reach => "reach",
         }
     }

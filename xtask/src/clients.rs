@@ -27,8 +27,16 @@ pub(crate) fn bench(
     json: bool,
     args: &[String],
 ) -> Result<()> {
-    let mut step =
-        if what == "guard" { guard_driver(workspace, profile)? } else { driver(workspace, profile)? };
+    let mut step = match what {
+        "guard" => {
+            for tool in [Tool::H2load, Tool::Nginx] {
+                tool.ensure(workspace)?;
+            }
+            role_driver(workspace, profile, "guard")?
+        }
+        "operator" => role_driver(workspace, profile, "operator")?,
+        _ => driver(workspace, profile)?,
+    };
     step = step.arg("bench").arg(what);
     match what {
         "tail" if !Tool::Rsyslog.is_there(workspace) => optional(Tool::Rsyslog.ensure(workspace)),
@@ -83,19 +91,16 @@ fn driver(workspace: &Workspace, profile: &str) -> Result<Step> {
     Ok(Step::new(driver, ["--parapet"], &workspace.root).arg(parapet).arg("--cache").arg(&workspace.cache))
 }
 
-/// The driver of the guard's bench, where the server isn't needed: the binary holds the guard alone, and the driver, whose
-/// load is made by other programs, is built for development.
-fn guard_driver(workspace: &Workspace, profile: &str) -> Result<Step> {
-    for tool in [Tool::H2load, Tool::Nginx] {
-        tool.ensure(workspace)?;
-    }
+/// The driver of the benches on a control plane, where the server isn't needed: the binary holds one role alone, and the
+/// driver, which does little itself, is built for development.
+fn role_driver(workspace: &Workspace, profile: &str, role: &str) -> Result<Step> {
     testbed::prepare(workspace)?;
-    let only_the_guard = ["--no-default-features", "--features", "guard", "--profile", profile];
-    Step::cargo(workspace, ["build", "--locked", "-p", "parapet"].into_iter().chain(only_the_guard)).run()?;
-    let guard = server::own_copy(workspace, profile, "parapet")?;
+    let alone = ["--no-default-features", "--features", role, "--profile", profile];
+    Step::cargo(workspace, ["build", "--locked", "-p", "parapet"].into_iter().chain(alone)).run()?;
+    let parapet = server::own_copy(workspace, profile, "parapet")?;
     Step::cargo(workspace, ["build", "--workspace", "--locked", "--bin", "parapet-bench"]).run()?;
     let driver = server::own_copy(workspace, "dev", "parapet-bench")?;
-    Ok(Step::new(driver, ["--parapet"], &workspace.root).arg(guard).arg("--cache").arg(&workspace.cache))
+    Ok(Step::new(driver, ["--parapet"], &workspace.root).arg(parapet).arg("--cache").arg(&workspace.cache))
 }
 
 /// A peer that can't be had leaves a visible line, and the bench goes on without it.
