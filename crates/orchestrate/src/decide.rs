@@ -32,12 +32,23 @@ pub fn decide(state: &State) -> Plan {
     if !forced.delete.is_empty() {
         return Plan { upscale, forced, ..Plan::default() };
     }
-    let downscale = downscale(state);
+    let mut downscale = downscale(state);
     let mut restart = restart(state);
     if !downscale.lower.is_empty() {
         restart.postpone("another node is being removed");
     } else if !settled {
         restart.postpone("the new specification is being applied");
     }
+    downscale.clear_voting_exclusions |= excluded_for_nothing(state, &downscale, &restart);
     Plan { upscale, forced, downscale, restart }
+}
+
+/// Whether a master may be excluded that was to leave once and no longer is: it might be the one that has to vote when
+/// others leave now. Those are excluded again at once; one that is on its way out must stay excluded until it is gone.
+fn excluded_for_nothing(state: &State, downscale: &Downscale, restart: &Restart) -> bool {
+    let excludes = !restart.exclude_from_voting.is_empty()
+        || downscale.lower.iter().any(|lower| !lower.exclude_from_voting.is_empty());
+    excludes
+        && state.observed.voting_exclusions == Some(true)
+        && !state.pods.iter().any(|pod| pod.terminating && pod.roles.is_master_eligible())
 }

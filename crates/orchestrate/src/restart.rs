@@ -16,8 +16,8 @@ pub struct Restart {
     pub shutdown: Vec<NodeShutdown>,
     /// Without the shutdown API: what Elasticsearch is told before pods are deleted.
     pub prepare: Option<Prepare>,
-    /// Masters that won't be masters any more, if one of them is deleted now: Elasticsearch is to exclude all of them from
-    /// voting. Their template is the new one already, so one that dies by itself comes back without its vote.
+    /// Masters that won't be masters any more, if one of them is deleted now. Elasticsearch must have excluded all of them
+    /// from voting before.
     pub exclude_from_voting: Vec<String>,
     /// Pods to delete.
     pub delete: Vec<PodDelete>,
@@ -43,8 +43,6 @@ pub struct PodDelete {
     pub uid: String,
     /// A precondition.
     pub resource_version: String,
-    /// It is a master and won't be one again: Elasticsearch must have excluded it from voting before.
-    pub exclude_from_voting: bool,
     /// Why, in a sentence.
     pub why: String,
 }
@@ -55,7 +53,6 @@ impl PodDelete {
             pod: pod.name.clone(),
             uid: pod.uid.clone(),
             resource_version: pod.resource_version.clone(),
-            exclude_from_voting: false,
             why,
         }
     }
@@ -96,9 +93,9 @@ impl Restart {
 /// leaves, each only if no [`Predicate`] holds it and Elasticsearch knows that it restarts.
 ///
 /// A cluster of at most two masters can't elect while one restarts, and after a version upgrade of one the other could not
-/// join it again: once masters are to change their version, all outdated pods go together. The nodes that are no masters
-/// were restarted one by one before, as their template came first (see [`crate::upscale`]); there the reference takes all
-/// down at once.
+/// join it again: once masters are to change their version, all outdated pods go together, unless a master stops to be one,
+/// which must be excluded from voting before. The nodes that are no masters were restarted one by one before, as their
+/// template came first (see [`crate::upscale`]); there the reference takes all down at once.
 pub fn restart(state: &State) -> Restart {
     let mut plan = Restart::default();
     let context = Context::new(state);
@@ -112,10 +109,7 @@ pub fn restart(state: &State) -> Restart {
     } else {
         one_by_one(context, &mut plan);
     }
-    if plan.delete.iter().any(|delete| delete.exclude_from_voting) {
-        let leaving = state.pods.iter().filter(|pod| leaves_masters(state, pod));
-        plan.exclude_from_voting = leaving.map(|pod| pod.name.clone()).collect();
-    }
+    plan.exclude_from_voting = no_voters_any_more(state, &plan.delete);
     plan
 }
 
@@ -172,6 +166,7 @@ fn together(context: &Context<'_>) -> bool {
         && expected <= TOO_FEW
         && actual <= TOO_FEW as usize
         && context.candidates.iter().any(|pod| state.is_or_becomes_master(pod) && state.runs_older(pod))
+        && !context.candidates.iter().any(|pod| leaves_masters(state, pod))
 }
 
 fn all(context: &Context<'_>, plan: &mut Restart) {
@@ -218,10 +213,7 @@ fn one_by_one(mut context: Context<'_>, plan: &mut Restart) {
 
 /// The next step for a pod that may go: tell Elasticsearch, wait for it, or delete the pod.
 fn prepare(state: &State, pod: &Pod, plan: &mut Restart) {
-    let delete = || PodDelete {
-        exclude_from_voting: leaves_masters(state, pod),
-        ..PodDelete::of(pod, reason(state, pod))
-    };
+    let delete = || PodDelete::of(pod, reason(state, pod));
     let Some(node) = state.observed.node(&pod.name) else {
         plan.delete.push(delete());
         return;
@@ -266,6 +258,20 @@ fn prepare(state: &State, pod: &Pod, plan: &mut Restart) {
 /// Whether it is a master and won't be one when it is made anew.
 fn leaves_masters(state: &State, pod: &Pod) -> bool {
     pod.roles.is_master_eligible() && !state.becomes_master(pod)
+}
+
+/// Those whose votes must not be counted on when these pods are deleted. All that leave the masters, not only the first:
+/// their template is the new one already, so one that dies by itself comes back without its vote. Only the deleted ones if
+/// nobody else could vote yet.
+fn no_voters_any_more(state: &State, deleted: &[PodDelete]) -> Vec<String> {
+    let is_deleted = |pod: &&Pod| deleted.iter().any(|delete| delete.pod == pod.name);
+    let leaving = || state.pods.iter().filter(|pod| leaves_masters(state, pod));
+    if !leaving().any(|pod| is_deleted(&pod)) {
+        return Vec::new();
+    }
+    let mut masters = state.pods.iter().filter(|pod| pod.roles.is_master_eligible());
+    let others = masters.any(|pod| !leaves_masters(state, pod) && state.healthy(pod));
+    leaving().filter(|pod| others || is_deleted(pod)).map(|pod| pod.name.clone()).collect()
 }
 
 fn reason(state: &State, pod: &Pod) -> String {

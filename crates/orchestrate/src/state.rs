@@ -184,7 +184,7 @@ impl State {
     }
 
     /// Whether it shall stay: within the specified number of its group.
-    pub(crate) fn stays(&self, pod: &Pod) -> bool {
+    pub fn stays(&self, pod: &Pod) -> bool {
         self.set_of(pod).is_some_and(|set| pod.ordinal < set.staying())
     }
 

@@ -209,7 +209,10 @@ fn masters_wait(state: &State) -> Option<String> {
         }
         let behind = |version: Option<&StackVersion>| changes_version(version, &state.version);
         let old = (0..set.staying()).map(|ordinal| pod_name(&set.name, ordinal)).find(|name| {
-            state.pod(name).map_or(behind(live.version.as_ref()), |pod| behind(pod.version.as_ref()))
+            // One that still is a master and won't be one may need those that wait, to take its place.
+            state.pod(name).map_or(behind(live.version.as_ref()), |pod| {
+                behind(pod.version.as_ref()) && !pod.roles.is_master_eligible()
+            })
         });
         if let Some(pod) = old {
             let version = &state.version;

@@ -84,13 +84,14 @@ fn holds(shards: &[Shard], node: &str, copy: &Shard) -> bool {
 }
 
 /// Unless the cluster is green, no primary goes that nobody else serves. It can't be better for an index without replicas,
-/// nor where no other node holds data.
+/// nor where no other node holds data and stays: one that leaves takes no replica any more, and may wait for this one to
+/// run the version that its own shards need.
 pub(super) fn started_replica(context: &Context<'_>, pod: &Pod) -> Option<String> {
     let state = context.state;
     if state.observed.health == Health::Green
         || state.observed.health == Health::Yellow && state.pods.len() == 1
         || state.observed.node(&pod.name).is_none()
-        || !state.pods.iter().any(|other| other.name != pod.name && other.roles.holds_data())
+        || !data_pods(context).any(|other| other.name != pod.name)
     {
         return None;
     }

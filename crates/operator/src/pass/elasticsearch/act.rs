@@ -81,7 +81,8 @@ impl Acting<'_> {
 
     /// Makes pods anew.
     pub(super) async fn restart(&self, plan: &Restart) -> Result<(), PassError> {
-        let Restart { clear_shutdowns, enable_allocation, shutdown, prepare, delete, .. } = plan;
+        let Restart { clear_shutdowns, enable_allocation, shutdown, prepare, .. } = plan;
+        let Restart { exclude_from_voting, delete, .. } = plan;
         if !clear_shutdowns.is_empty() || *enable_allocation || !shutdown.is_empty() || prepare.is_some() {
             let client = self.client()?;
             for node_id in clear_shutdowns {
@@ -106,11 +107,10 @@ impl Acting<'_> {
                 }
             }
         }
+        if !exclude_from_voting.is_empty() {
+            self.observer.exclude_from_voting(&self.client()?, exclude_from_voting).await?;
+        }
         for doomed in delete {
-            if doomed.exclude_from_voting {
-                let names = [doomed.pod.clone()];
-                self.observer.exclude_from_voting(&self.client()?, &names).await?;
-            }
             self.delete(doomed).await?;
         }
         Ok(())

@@ -151,15 +151,14 @@ impl Pass<'_> {
             if self.dies() {
                 return Ok(None);
             }
-            self.world.cluster.exclude(&restart.exclude_from_voting);
+            if !self.world.cluster.exclude(&restart.exclude_from_voting) {
+                return Ok(Some(()));
+            }
         }
         let together = self.masters() <= 2 && self.state.upgrades();
         for delete in &restart.delete {
             if self.dies() {
                 return Ok(None);
-            }
-            if delete.exclude_from_voting && !self.world.cluster.exclude(std::slice::from_ref(&delete.pod)) {
-                continue;
             }
             if together {
                 self.world.delete_pod(&delete.pod);
@@ -189,8 +188,10 @@ impl Pass<'_> {
         let healthy = self.state.pod(pod).is_some_and(|pod| self.state.healthy(pod));
         self.world.delete_pod(pod);
         before.check_quorum(self.world, self.plan)?;
-        // Where only one node holds data, nobody can serve what it serves.
-        if self.world.pods.values().any(|other| other.name != pod && other.roles().holds_data()) {
+        // Where only one node holds data in the end, nobody can serve what it serves.
+        let stays = |name: &str| self.state.pod(name).is_some_and(|pod| self.state.stays(pod));
+        let mut others = self.world.pods.values().filter(|other| other.name != pod && stays(&other.name));
+        if others.any(|other| other.roles().holds_data()) {
             before.check_served(self.world, self.plan)?;
         }
         let Some(most) = self.state.budget.max_unavailable else { return Ok(()) };

@@ -369,7 +369,8 @@ impl World {
     /// A broken group that is no longer specified, or no longer as masters, can't be repaired: nobody can help its user.
     fn is_broken(&self, at: usize) -> bool {
         let set = &self.spec.sets[at];
-        set.broken || self.pods.values().any(|pod| pod.set == set.name && pod.template.broken)
+        let live = self.sets.get(&set.name).is_some_and(|live| live.template.broken);
+        set.broken || live || self.pods.values().any(|pod| pod.set == set.name && pod.template.broken)
     }
 
     /// Everything is as specified.
