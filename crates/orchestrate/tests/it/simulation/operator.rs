@@ -218,10 +218,13 @@ struct Before {
 impl Before {
     fn of(world: &World) -> Self {
         let cluster = &world.cluster;
-        Self { voters: cluster.voters.len(), master: cluster.has_master(), served: cluster.served() }
+        let votes = |name: &String| world.pods.get(name).is_some_and(|pod| pod.roles().is_master_eligible());
+        let voters = if cluster.voters.iter().all(votes) { cluster.voters.len() } else { 0 };
+        Self { voters, master: cluster.has_master(), served: cluster.served() }
     }
 
-    /// One or two voters can't lose one.
+    /// One or two voters can't lose one; nor can two of three of which the third will never vote again, as the user deleted
+    /// it while it was to become something else.
     fn check_quorum(&self, world: &World, plan: &Plan) -> Result<(), Violation> {
         if self.master && self.voters >= 3 && !world.cluster.has_master() {
             return Err(Violation(format!("O-1: no quorum any more by {plan:?}")));
