@@ -16,7 +16,7 @@ use crate::usage::Usage;
 /// How often the operator is asked what it did.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The definitions, as they are installed.
-const DEFINITIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/parapet-operator/crds");
+const DEFINITIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/parapet-operator/files/crds");
 
 /// An operator and its control plane.
 pub(super) struct Subject {
