@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     access: Mutex<Access>,
     calls: Mutex<Vec<Call>>,
     faults: Mutex<Faults>,
+    /// Raised by every call and by every change of the state.
+    changes: watch::Sender<u64>,
     /// A certificate that nobody trusts.
     another: Arc<ServerConfig>,
 }
@@ -70,6 +72,7 @@ impl ScriptedElasticsearch {
             access: Mutex::default(),
             calls: Mutex::default(),
             faults: Mutex::default(),
+            changes: watch::Sender::new(0),
             another: server_config(&another.certificate, &another.key)?,
         });
         let mut tasks = JoinSet::new();
@@ -106,14 +109,19 @@ impl ScriptedElasticsearch {
         lock(&self.shared.access).passwords.insert(user.to_owned(), password.to_owned());
     }
 
+    /// These are the users and their passwords; all others are refused.
+    pub fn set_passwords(&self, passwords: BTreeMap<String, String>) {
+        lock(&self.shared.access).passwords = passwords;
+    }
+
     /// A node comes.
     pub fn join(&self, member: Member) {
-        lock(&self.shared.state).join(member);
+        self.state(|state| state.join(member));
     }
 
     /// A node goes.
     pub fn leave(&self, name: &str) {
-        lock(&self.shared.state).leave(name);
+        self.state(|state| state.leave(name));
     }
 
     /// From now on these are the nodes, whenever they change.
@@ -123,6 +131,7 @@ impl ScriptedElasticsearch {
             loop {
                 let now = members.borrow_and_update().clone();
                 lock(&shared.state).set_members(&now);
+                shared.changed();
                 if members.changed().await.is_err() {
                     return;
                 }
@@ -132,7 +141,19 @@ impl ScriptedElasticsearch {
 
     /// Reads or changes the cluster.
     pub fn state<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
-        read(&mut lock(&self.shared.state))
+        let result = read(&mut lock(&self.shared.state));
+        self.shared.changed();
+        result
+    }
+
+    /// Returns when the cluster is so; asks after every call and every change.
+    pub async fn until(&self, is_so: impl Fn(&State) -> bool) {
+        self.shared.until(|shared| is_so(&lock(&shared.state))).await;
+    }
+
+    /// Returns when something was called so that `is_so`, since the calls were last forgotten.
+    pub async fn until_called(&self, is_so: impl Fn(&[Call]) -> bool) {
+        self.shared.until(|shared| is_so(&lock(&shared.calls))).await;
     }
 
     /// Answers badly from now on, or well again.
@@ -173,6 +194,17 @@ impl Shared {
 
     pub(crate) fn record(&self, call: Call) {
         lock(&self.calls).push(call);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|number| *number += 1);
+    }
+
+    async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        let mut changes = self.changes.subscribe();
+        // The sender is in `self`, so it can't be gone.
+        let _ = changes.wait_for(|_| is_so(self)).await;
     }
 
     /// Whether the user has this password.

@@ -83,7 +83,7 @@ impl Shards {
     }
 
     /// How many copies that aren't unassigned are on a node.
-    pub(crate) fn on(&self, node: &str) -> usize {
+    pub fn on(&self, node: &str) -> usize {
         self.copies.iter().filter(|copy| is_on(copy, node)).count()
     }
 
