@@ -87,6 +87,9 @@ elastic-webhook-server-cert
 {{- if .Values.config.exposedNodeLabels }}
 {{- fail "createClusterScopedResources is false: config.exposedNodeLabels must be [], nodes have no namespace" }}
 {{- end }}
+{{- if .Values.config.meshChecks }}
+{{- fail "createClusterScopedResources is false: config.meshChecks must be false, namespaces have no namespace" }}
+{{- end }}
 {{- if .Values.config.metrics.secureMode.enabled }}
 {{- fail "createClusterScopedResources is false: config.metrics.secureMode.enabled must be false, reviews of tokens have no namespace" }}
 {{- end }}

@@ -61,6 +61,18 @@
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get, list, watch]
+{{- else if .Values.config.meshChecks }}
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list]
+{{- end }}
+{{- if .Values.config.meshChecks }}
+- apiGroups: [networking.istio.io]
+  resources: [destinationrules]
+  verbs: [list]
+- apiGroups: [security.istio.io]
+  resources: [peerauthentications]
+  verbs: [list]
 {{- end }}
 {{- if and .Values.webhook.enabled .Values.webhook.manageCerts }}
 - apiGroups: [admissionregistration.k8s.io]
@@ -96,6 +108,11 @@
   resources: [configmaps]
   resourceNames: [elastic-licensing, elastic-operator-uuid]
   verbs: [get, update]
+{{- if .Values.config.meshChecks }}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+{{- end }}
 {{- if and .Values.webhook.enabled .Values.webhook.manageCerts }}
 - apiGroups: [""]
   resources: [secrets]

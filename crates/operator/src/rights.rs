@@ -24,6 +24,8 @@ pub struct Enabled {
     pub namespace_selector: bool,
     /// NetworkPolicies are made.
     pub network_policies: bool,
+    /// The service mesh is looked at.
+    pub mesh_checks: bool,
 }
 
 impl From<&Settings> for Enabled {
@@ -38,6 +40,7 @@ impl From<&Settings> for Enabled {
             node_labels: !settings.elastic.exposed_node_labels.is_empty(),
             namespace_selector: settings.namespace_selector.is_some(),
             network_policies: settings.network_policies != NetworkPolicies::Off,
+            mesh_checks: settings.mesh_checks,
         }
     }
 }
@@ -46,6 +49,8 @@ impl From<&Settings> for Enabled {
 const EVERYTHING: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 /// To follow something.
 const READ: &[&str] = &["get", "list", "watch"];
+/// To look at something now and then.
+const LIST: &[&str] = &["list"];
 
 /// Where applications are: in all namespaces, or in each that is looked after.
 pub fn applications(enabled: &Enabled) -> Vec<PolicyRule> {
@@ -87,6 +92,12 @@ pub fn cluster(enabled: &Enabled) -> Vec<PolicyRule> {
     }
     if enabled.namespace_selector {
         rules.push(rule("", &["namespaces"], READ));
+    } else if enabled.mesh_checks {
+        rules.push(rule("", &["namespaces"], LIST));
+    }
+    if enabled.mesh_checks {
+        rules.push(rule("networking.istio.io", &["destinationrules"], LIST));
+        rules.push(rule("security.istio.io", &["peerauthentications"], LIST));
     }
     if let Some((configuration, _)) = &enabled.webhook {
         let resource = &["validatingwebhookconfigurations"];
@@ -110,6 +121,10 @@ pub fn own(enabled: &Enabled) -> Vec<PolicyRule> {
         rule("", &["configmaps"], &["create"]),
         named("", &["configmaps"], &["elastic-licensing", "elastic-operator-uuid"], &["get", "update"]),
     ];
+    if enabled.mesh_checks {
+        // Whether its own pod is in the mesh.
+        rules.push(rule("", &["pods"], LIST));
+    }
     if let Some((_, secret)) = &enabled.webhook {
         rules.push(named("", &["secrets"], &[secret], &["get", "update"]));
     }

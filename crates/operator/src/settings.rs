@@ -107,6 +107,8 @@ pub struct Settings {
     pub password_length: usize,
     /// For the first listing.
     pub cache_startup_timeout: Option<Duration>,
+    /// Whether the service mesh around applications is looked at.
+    pub mesh_checks: bool,
     /// For which applications NetworkPolicies are made.
     pub network_policies: NetworkPolicies,
     /// What is odd.
@@ -242,6 +244,7 @@ impl Settings {
             enforce_rbac_on_refs: from.flag("enforce-rbac-on-refs")?,
             password_length: password_length(from)?,
             cache_startup_timeout: (!startup.is_zero()).then_some(startup),
+            mesh_checks: from.flag("mesh-checks")?,
             network_policies: network_policies(from)?,
             operator_namespace,
             warnings: Vec::new(),

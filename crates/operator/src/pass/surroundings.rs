@@ -56,11 +56,20 @@ impl Seen {
 #[derive(Default)]
 pub struct Surroundings {
     last: Mutex<Option<(Instant, Arc<Seen>)>>,
+    off: bool,
 }
 
 impl Surroundings {
+    /// Never looked at: for an operator that may not read what has no namespace.
+    pub fn off() -> Self {
+        Self { off: true, ..Self::default() }
+    }
+
     /// What there is, as of now or a little before. What can't be read is taken as not there, but for namespaces.
     pub(super) async fn look(&self, cluster: &Cluster, operator: &OperatorPods) -> Arc<Seen> {
+        if self.off {
+            return Arc::default();
+        }
         let mut last = self.last.lock().await;
         if let Some((at, seen)) = &*last
             && at.elapsed() < FRESH

@@ -55,7 +55,10 @@ pub async fn passes(parts: Parts) -> Result<Vec<(Kind, Passes)>, PassesError> {
         hasher: Hasher::new(REMEMBERED_HASHES),
         keys: KeyMaker::default(),
         authority,
-        surroundings: Surroundings::default(),
+        surroundings: match settings.mesh_checks {
+            true => Surroundings::default(),
+            false => Surroundings::off(),
+        },
         enqueue,
         memory: Memory::default(),
         now: Arc::new(Timestamp::now),

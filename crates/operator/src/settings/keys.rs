@@ -139,6 +139,12 @@ pub const KEYS: &[Key] = &[
     key("manage-webhook-certs", "BOOL", "true", "Make and renew the webhook's certificate"),
     key("max-concurrent-reconciles", "NUMBER", "3", "Passes at the same time, for each kind"),
     key(
+        "mesh-checks",
+        "BOOL",
+        "true",
+        "Look whether a service mesh fits applications; namespaces and Istio's objects are read for it",
+    ),
+    key(
         "metrics-cert-dir",
         "PATH",
         "",

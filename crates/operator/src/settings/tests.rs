@@ -83,6 +83,95 @@ fn every_key_of_the_table_is_read_and_every_default_is_right() {
     }
 }
 
+/// Each key with a value that isn't its default.
+const OTHER_VALUES: &[(&str, &str)] = &[
+    ("auto-port-forward", "true"),
+    ("ca-cert-rotate-before", "48h"),
+    ("ca-cert-validity", "17520h"),
+    ("ca-dir", "/authority"),
+    ("cache-startup-timeout", "5m"),
+    ("cert-rotate-before", "36h"),
+    ("cert-validity", "720h"),
+    ("certificate-key-type", "rsa"),
+    ("container-registry", "registry.example"),
+    ("container-repository", "mirror/elastic"),
+    ("container-suffix", "-mine"),
+    ("debug-http-listen", "localhost:7070"),
+    ("disable-config-watch", "true"),
+    ("disable-telemetry", "true"),
+    ("distribution-channel", "all-in-one"),
+    ("elasticsearch-client-timeout", "90s"),
+    ("elasticsearch-observation-interval", "1m30s"),
+    ("enable-leader-election", "false"),
+    ("enable-tracing", "true"),
+    ("enable-webhook", "true"),
+    ("enforce-rbac-on-refs", "true"),
+    ("exposed-node-labels", "topology.kubernetes.io/.*"),
+    ("ip-family", "IPv6"),
+    ("kube-client-qps", "5"),
+    ("kube-client-timeout", "30s"),
+    ("log-verbosity", "-2"),
+    ("manage-webhook-certs", "false"),
+    ("max-concurrent-reconciles", "20"),
+    ("mesh-checks", "false"),
+    ("metrics-cert-dir", "/certificates"),
+    ("metrics-host", "127.0.0.1"),
+    ("metrics-port", "8081"),
+    ("metrics-secure", "true"),
+    ("namespace-selector", "team=data"),
+    ("namespaces", "a,b"),
+    ("network-policies", "new"),
+    ("operator-namespace", "elsewhere"),
+    ("password-hash-cache-size", "100"),
+    ("password-length", "32"),
+    ("probes-bind-address", "127.0.0.1:9000"),
+    ("restrict-watched-resources", "true"),
+    ("set-default-security-context", "false"),
+    ("telemetry-interval", "2h"),
+    ("ubi-only", "true"),
+    ("validate-storage-class", "false"),
+    ("webhook-cert-dir", "/webhook"),
+    ("webhook-name", "mine"),
+    ("webhook-port", "9999"),
+    ("webhook-secret", "secret"),
+];
+
+#[test]
+fn every_key_means_the_same_in_the_file_in_the_environment_and_as_a_flag() {
+    let names: Vec<&str> = OTHER_VALUES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, KEYS.iter().map(|key| key.name).collect::<Vec<_>>());
+    for (name, value) in OTHER_VALUES {
+        let key = find(name).unwrap();
+        // What some keys need to be seen: they say how something is done that is off.
+        let also = match *name {
+            "metrics-host" | "metrics-secure" => "metrics-port: 8080\n",
+            "metrics-cert-dir" => "metrics-port: 8080\nmetrics-secure: true\n",
+            "manage-webhook-certs" => "enable-webhook: true\n",
+            name if name.starts_with("webhook-") => "enable-webhook: true\n",
+            _ => "",
+        };
+        let own = if *name == "operator-namespace" { "" } else { "operator-namespace: elastic-system\n" };
+        let base = format!("{also}{own}");
+        let of = |file: String| Given { file: Some(("/conf/eck.yaml".into(), file)), ..Given::default() };
+        let shown = |given: &Given| {
+            let mut settings = Settings::resolve(given).unwrap_or_else(|error| panic!("{name}: {error}"));
+            settings.warnings.clear();
+            format!("{settings:?}")
+        };
+        let by_file = shown(&of(format!("{base}{name}: {value}\n")));
+        let mut given = of(base.clone());
+        given.environment.insert(key.variable(), (*value).to_owned());
+        assert_eq!(shown(&given), by_file, "{name} in the environment");
+        let mut given = of(base.clone());
+        given.flags.insert(key.name, (*value).to_owned());
+        assert_eq!(shown(&given), by_file, "{name} as a flag");
+        if *name != "operator-namespace" {
+            let differs = shown(&of(base)) != by_file;
+            assert_eq!(differs, key.effect == Effect::Full, "{name} does what the table says");
+        }
+    }
+}
+
 #[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let mut given = given("cert-validity: 100h");
