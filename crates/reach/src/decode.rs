@@ -11,7 +11,9 @@ mod mesh;
 mod network_policy;
 mod owners;
 mod selector;
+mod served;
 mod service;
+mod twice;
 mod workload;
 
 use std::collections::HashSet;
@@ -20,10 +22,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{AdminKind, Cluster, ContainerPort, Labels, NAMESPACE_NAME_LABEL, Namespace, Node, Pod};
+use crate::model::{Cluster, ContainerPort, Labels, NAMESPACE_NAME_LABEL, Namespace, Node, Pod};
 use crate::operators::made_of;
 use field::{Field, Notes};
 use owners::Owners;
+use served::{admin_kind, is_ours, note_gone, note_unserved};
 
 /// How objects are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,123 +298,6 @@ impl Reader<'_> {
                 }
             }
         }
-    }
-
-    /// False if another object of this name is kept instead.
-    fn is_first(
-        &mut self,
-        object: &Field<'_>,
-        group: &str,
-        kind: &str,
-        namespace: &Arc<str>,
-        name: &Arc<str>,
-    ) -> bool {
-        let key = (group.to_owned(), kind.to_owned(), namespace.to_string(), name.to_string());
-        if self.seen.insert(key) {
-            return true;
-        }
-        let what =
-            if self.options.last_wins { "the earlier one is replaced" } else { "this one is left out" };
-        let message = format!("a second {kind} of this name; {what}");
-        if !self.options.last_wins {
-            object.at(&["metadata", "name"]).error(message);
-            return false;
-        }
-        object.at(&["metadata", "name"]).warn(message);
-        let cluster = &mut self.cluster;
-        match kind {
-            "Namespace" => cluster.namespaces.retain(|other| other.name != *name),
-            "Node" => cluster.nodes.retain(|other| other.name != *name),
-            "Service" => {
-                cluster.services.retain(|other| (&other.namespace, &other.name) != (namespace, name));
-            }
-            "NetworkPolicy" => {
-                cluster.network_policies.retain(|other| (&other.namespace, &other.name) != (namespace, name));
-            }
-            "AuthorizationPolicy" => {
-                let policies = &mut cluster.mesh.authorization_policies;
-                policies.retain(|other| (&other.namespace, &other.name) != (namespace, name));
-            }
-            "PeerAuthentication" => {
-                let all = &mut cluster.mesh.peer_authentications;
-                all.retain(|other| (&other.namespace, &other.name) != (namespace, name));
-            }
-            "Sidecar" => {
-                cluster.mesh.sidecars.retain(|other| (&other.namespace, &other.name) != (namespace, name));
-            }
-            _ => {
-                if let Some(kind) = admin_kind(kind) {
-                    cluster.admin_policies.retain(|other| (other.kind, &other.name) != (kind, name));
-                }
-                self.operated.retain(|(of, _)| (&*of[0], &of[1], &of[2]) != (kind, namespace, name));
-                if kind == "Pod" {
-                    self.owners.live.retain(|pod| (&pod.namespace, &pod.name) != (namespace, name));
-                }
-                cluster.pods.retain(|pod| {
-                    (&pod.namespace, &*pod.workload.kind, &pod.workload.name) != (namespace, kind, name)
-                });
-                cluster
-                    .entry_points
-                    .retain(|other| (&*other.kind, &other.namespace, &other.name) != (kind, namespace, name));
-            }
-        }
-        true
-    }
-}
-
-fn admin_kind(kind: &str) -> Option<AdminKind> {
-    [AdminKind::AdminNetworkPolicy, AdminKind::BaselineAdminNetworkPolicy, AdminKind::ClusterNetworkPolicy]
-        .into_iter()
-        .find(|one| one.name() == kind)
-}
-
-/// Kinds by API group: another group's kind of the same name means something else.
-fn is_ours(group: &str, kind: &str) -> bool {
-    match group {
-        "" => matches!(kind, "Namespace" | "Node" | "Pod" | "ReplicationController" | "Service"),
-        "apps" => matches!(kind, "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet"),
-        "batch" => matches!(kind, "Job" | "CronJob"),
-        "networking.k8s.io" => matches!(kind, "NetworkPolicy" | "Ingress"),
-        "policy.networking.k8s.io" => admin_kind(kind).is_some(),
-        "route.openshift.io" => kind == "Route",
-        "gateway.networking.k8s.io" => {
-            matches!(kind, "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute")
-        }
-        "security.istio.io" => matches!(kind, "AuthorizationPolicy" | "PeerAuthentication"),
-        "networking.istio.io" => kind == "Sidecar",
-        _ => false,
-    }
-}
-
-/// Says so of objects that once had an effect and have none in clusters of today.
-fn note_gone(object: &Field<'_>, group: &str, kind: &str) {
-    let gone = match (group, kind) {
-        ("extensions", "NetworkPolicy") => "gone since Kubernetes 1.16; use networking.k8s.io/v1",
-        ("extensions", "Ingress" | "Deployment" | "DaemonSet" | "ReplicaSet") => {
-            "gone since Kubernetes 1.22 at the latest"
-        }
-        ("authentication.istio.io", _) => "gone since Istio 1.6; use PeerAuthentication",
-        ("rbac.istio.io", _) => "gone since Istio 1.6; use AuthorizationPolicy",
-        _ => return,
-    };
-    object
-        .get("apiVersion")
-        .error(format!("{kind} of {group} isn't served any more and has no effect: {gone}"));
-}
-
-/// Versions of our groups that no server offers.
-fn note_unserved(object: &Field<'_>, api_version: &str, kind: &str) {
-    let served = match (api_version.split_once('/').map_or(("", api_version), |pair| pair), kind) {
-        (("" | "apps" | "networking.k8s.io", version), _) => version == "v1",
-        (("batch", version), _) => matches!(version, "v1" | "v1beta1"),
-        (("policy.networking.k8s.io", version), "ClusterNetworkPolicy") => version == "v1alpha2",
-        (("policy.networking.k8s.io", version), _) => version == "v1alpha1",
-        _ => true,
-    };
-    if !served {
-        object
-            .get("apiVersion")
-            .error(format!("no server offers {kind} in {api_version}; it is read as the current version"));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Policies that don't do what their author may think: they select nobody, match nobody, repeat others, or lose to others.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::engine::{Change, Edited, Endpoint, PodId, Reachability};
@@ -70,7 +72,13 @@ pub fn odd_policies(cluster: &Cluster, options: &Options) -> Vec<Finding> {
     for policy in &cluster.network_policies {
         plain(&view, policy, &mut findings);
     }
-    redundant(cluster, options, &mut findings);
+    let mut spare = Vec::new();
+    redundant(cluster, options, &mut spare);
+    // What matches nobody can always go: that is one thing to say, not two.
+    let place = |finding: &Finding| (finding.policy.clone(), finding.direction, finding.rule);
+    let silent: HashSet<_> =
+        findings.iter().filter(|one| one.oddity == Oddity::NeverMatches).map(place).collect();
+    findings.extend(spare.into_iter().filter(|one| !silent.contains(&place(one))));
     for (index, policy) in cluster.admin_policies.iter().enumerate() {
         administrators(&view, policy, &cluster.admin_policies[..index], &mut findings);
     }

@@ -3,6 +3,7 @@
 //! The compatible forms are netpol-analyzer's, so that what reads its output reads this: peer strings, lines, columns and
 //! the order of everything. The native forms begin with the declared modes.
 
+mod difference;
 mod dot;
 mod html;
 mod mermaid;
@@ -14,9 +15,9 @@ mod table;
 use crate::exposure::Exposure;
 use crate::listing::Listing;
 
+pub use difference::{DiffLine, DiffType, diff_lines};
 pub use html::html;
 pub use reasons::{ExplainedPair, explanation, explanations};
-pub use table::{DiffLine, DiffType, diff_lines};
 
 /// A form of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,11 +71,11 @@ pub fn listing(listing: &Listing, exposure: Option<&Exposure>, format: Format, c
 /// Renders a difference; the forms that draw are a table there.
 pub fn diff(lines: &[DiffLine], names: (&str, &str), format: Format) -> String {
     match format {
-        Format::Json => table::diff_json(lines),
-        Format::Csv => table::diff_csv(lines, names),
-        Format::Markdown => table::diff_markdown(lines, names),
+        Format::Json => difference::json(lines),
+        Format::Csv => difference::csv(lines, names),
+        Format::Markdown => difference::markdown(lines, names),
         Format::Dot => dot::diff(lines, names),
-        Format::Text | Format::Mermaid | Format::Svg | Format::Html => table::diff_text(lines, names),
+        Format::Text | Format::Mermaid | Format::Svg | Format::Html => difference::text(lines, names),
     }
 }
 

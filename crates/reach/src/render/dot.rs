@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::table::{DiffLine, DiffType};
+use super::difference::{DiffLine, DiffType};
 use crate::exposure::{Exposed, Exposure};
 use crate::listing::{Listing, Peer, PeerKind};
 

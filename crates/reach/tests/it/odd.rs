@@ -48,7 +48,7 @@ fn what_selects_or_matches_nobody_is_found() {
         "p",
         json!({"podSelector": app("a"), "ingress": [{"from": [{"podSelector": app("zzz")}]}]}),
     )]);
-    assert!(never.contains(&("x/p".to_owned(), Oddity::NeverMatches)));
+    assert_eq!(never, [("x/p".to_owned(), Oddity::NeverMatches)]);
     let dead = oddities(vec![policy(
         "p",
         json!({"podSelector": app("a"), "policyTypes": ["Ingress"], "egress": [{}]}),
