@@ -48,10 +48,10 @@ pub enum PolicyError {
         flow: usize,
     },
     /// Addresses are needed and not given.
-    #[error("flow {flow} needs the addresses of {what}; give them as `{key}`")]
+    #[error("{by} needs the addresses of {what}; give them as `{key}` in a file of flows")]
     AddressesMissing {
-        /// Counted from 1.
-        flow: usize,
+        /// `flow 3`, counted from 1, or a preset.
+        by: String,
         /// Whose.
         what: &'static str,
         /// The key to set.

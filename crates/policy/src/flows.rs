@@ -67,6 +67,8 @@ pub enum Party {
     Workload(WorkloadName),
     /// Workloads by labels.
     Pods(PodsOf),
+    /// Workloads that have any of these sets of labels: installations label one component differently.
+    AnyOf(Vec<PodsOf>),
     /// Addresses.
     Cidr(Cidr),
     /// The nodes.
@@ -241,6 +243,22 @@ pub struct PresetUse {
     pub users: Option<String>,
 }
 
+impl Party {
+    /// The namespaces that it names.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let one = match self {
+            Self::Workload(workload) => Some(workload.namespace.as_str()),
+            Self::Pods(pods) => Some(pods.namespace.as_str()),
+            _ => None,
+        };
+        let several = match self {
+            Self::AnyOf(any) => any.as_slice(),
+            _ => &[],
+        };
+        one.into_iter().chain(several.iter().map(|pods| pods.namespace.as_str()))
+    }
+}
+
 impl std::fmt::Display for Party {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -248,11 +266,14 @@ impl std::fmt::Display for Party {
                 write!(f, "{namespace}/{name}[{kind}]")
             }
             Self::Workload(WorkloadName { namespace, name, kind: None }) => write!(f, "{namespace}/{name}"),
-            Self::Pods(PodsOf { namespace, labels }) if labels.is_empty() => write!(f, "{namespace}/*"),
-            Self::Pods(PodsOf { namespace, labels }) => {
-                let labels: Vec<String> =
-                    labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                write!(f, "{namespace}/{}", labels.join(","))
+            Self::Pods(pods) => write!(f, "{pods}"),
+            Self::AnyOf(any) => {
+                let any: Vec<String> = any.iter().map(ToString::to_string).collect();
+                match any.split_first() {
+                    Some((first, [])) => f.write_str(first),
+                    Some((first, others)) => write!(f, "{first} (or {})", others.join(", ")),
+                    None => f.write_str("nobody"),
+                }
             }
             Self::Cidr(cidr) => write!(f, "{}", cidr.0),
             Self::Nodes => f.write_str("nodes"),
@@ -260,5 +281,16 @@ impl std::fmt::Display for Party {
             Self::Dns => f.write_str("dns"),
             Self::World => f.write_str("world"),
         }
+    }
+}
+
+impl std::fmt::Display for PodsOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { namespace, labels } = self;
+        if labels.is_empty() {
+            return write!(f, "{namespace}/*");
+        }
+        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        write!(f, "{namespace}/{}", labels.join(","))
     }
 }

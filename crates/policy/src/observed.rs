@@ -205,12 +205,8 @@ fn port(value: &Value) -> Option<u16> {
 
 /// Flows whose parties are all in `known` namespaces or outside; the others' ends.
 pub fn outside_of(flows: &[Flow], known: &BTreeSet<String>) -> BTreeSet<String> {
-    let namespace = |party: &Party| match party {
-        Party::Workload(workload) => Some(workload.namespace.clone()),
-        Party::Pods(pods) => Some(pods.namespace.clone()),
-        _ => None,
-    };
-    let all = flows.iter().flat_map(|flow| [&flow.from, &flow.to]).filter_map(namespace);
+    let parties = flows.iter().flat_map(|flow| [&flow.from, &flow.to]);
+    let all = parties.flat_map(Party::namespaces).map(str::to_owned);
     all.filter(|namespace| !known.contains(namespace)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Flows of well-known components, by the labels that their operators and charts give them.
 
 mod collection;
+mod operational_insights;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ pub const NAMES: [(&str, &str); 22] = [
     ("metrics", "Prometheus to the ports of secured metrics"),
     (
         "operational-insights",
-        "Filebeat, Logstash, API Builder, memcached, Elasticsearch, Kibana, gateway managers",
+        "Filebeat, Logstash, API Builder, memcached, Elasticsearch, Kibana, gateway managers, monitoring",
     ),
     ("istio", "sidecars to istiod, the API server to its webhooks"),
     ("sumologic-logs", "agents on nodes to metadata enrichment, that to the API server and the backend"),
@@ -53,6 +54,8 @@ const WEBHOOK: u16 = 9443;
 /// The label of the kind of application that the Elastic operator sets.
 const TYPE: &str = "common.k8s.elastic.co/type";
 const APP: &str = "app.kubernetes.io/name";
+/// The same, before Kubernetes recommended labels.
+const OLD_APP: &str = "app";
 /// Where the Elastic operator's manifests put it.
 const OPERATOR_NAMESPACE: &str = "elastic-system";
 
@@ -85,8 +88,14 @@ impl Kit<'_> {
         pods(self.users, labels)
     }
 
+    /// An application of the preset's namespace, by the label that charts of today give it, or the one of older ones.
     fn app(&self, name: &str) -> Party {
-        self.here(&[(APP, name)])
+        app(self.namespace, name)
+    }
+
+    /// The same in the users' namespace.
+    fn users_app(&self, name: &str) -> Party {
+        app(self.users, name)
     }
 
     /// What the Elastic operator made of an object of `kind`; `key` is the label with the object's name.
@@ -109,11 +118,13 @@ pub fn flows(preset: &PresetUse) -> Result<Vec<Flow>, PolicyError> {
         Kit { name, namespace, cluster: cluster.as_deref(), users: users.as_deref().unwrap_or(namespace) };
     let flow = |from: Party, to: Party, ports: &[u16], reason: &str| kit.flow(from, to, ports, reason);
     let app = |name: &str| kit.app(name);
+    // Of Elastic's operator, or of a chart.
+    let operated = |name: &str, kind: &str| any_of(app(name), kit.here(&[(TYPE, kind)]));
     let elasticsearch = || kit.elasticsearch();
     let kibana = || kit.elastic("kibana", "kibana.k8s.elastic.co/name");
     let apm = || kit.elastic("apm-server", "apm.k8s.elastic.co/name");
     let operator = || pods(OPERATOR_NAMESPACE, &[("control-plane", "elastic-operator")]);
-    let prometheus = || kit.users(&[(APP, "prometheus")]);
+    let prometheus = || kit.users_app("prometheus");
     let flows = match name.as_str() {
         "elasticsearch" => vec![
             flow(elasticsearch(), elasticsearch(), &[ES_TRANSPORT], "its nodes among themselves"),
@@ -145,8 +156,13 @@ pub fn flows(preset: &PresetUse) -> Result<Vec<Flow>, PolicyError> {
             flow(operator(), Party::ApiServer, &[], "the metrics' reader is asked after"),
         ],
         "logstash" => vec![
-            flow(app("filebeat"), app("logstash"), &[BEATS], "Beats send events"),
-            flow(app("logstash"), elasticsearch(), &[ES_HTTP], "Logstash writes events"),
+            flow(
+                operated("filebeat", "beat"),
+                operated("logstash", "logstash"),
+                &[BEATS],
+                "Beats send events",
+            ),
+            flow(operated("logstash", "logstash"), elasticsearch(), &[ES_HTTP], "Logstash writes events"),
         ],
         "collector" => vec![flow(
             kit.users(&[]),
@@ -157,19 +173,7 @@ pub fn flows(preset: &PresetUse) -> Result<Vec<Flow>, PolicyError> {
         "metrics" => {
             vec![flow(prometheus(), kit.here(&[]), &[8080, 8443], "Prometheus reads secured metrics")]
         }
-        "operational-insights" => vec![
-            flow(app("filebeat"), app("logstash"), &[BEATS], "gateway logs"),
-            flow(app("logstash"), app("apibuilder"), &[8443], "details of APIs and applications"),
-            flow(app("logstash"), app("memcached"), &[11211], "cached details"),
-            flow(app("logstash"), app("elasticsearch"), &[ES_HTTP], "writes events"),
-            flow(app("apibuilder"), app("elasticsearch"), &[ES_HTTP], "reads events, keeps templates"),
-            flow(app("apibuilder"), app("anm"), &[8090], "asks the Admin Node Manager"),
-            flow(app("apibuilder"), app("apimanager"), &[8075], "asks the API Manager"),
-            flow(app("anm"), app("apibuilder"), &[8443], "traffic for the gateway's own pages"),
-            flow(app("kibana"), app("elasticsearch"), &[ES_HTTP], "reads events"),
-            flow(Party::World, app("kibana"), &[KIBANA], "users open Kibana"),
-            flow(app("elasticsearch"), app("elasticsearch"), &[ES_TRANSPORT], "its nodes among themselves"),
-        ],
+        "operational-insights" => operational_insights::flows(&kit),
         "istio" => vec![
             flow(
                 kit.users(&[]),
@@ -249,9 +253,27 @@ pub fn flows(preset: &PresetUse) -> Result<Vec<Flow>, PolicyError> {
 }
 
 fn pods(namespace: &str, labels: &[(&str, &str)]) -> Party {
+    Party::Pods(pods_of(namespace, labels))
+}
+
+fn pods_of(namespace: &str, labels: &[(&str, &str)]) -> PodsOf {
     let labels: BTreeMap<String, String> =
         labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Party::Pods(PodsOf { namespace: namespace.to_owned(), labels })
+    PodsOf { namespace: namespace.to_owned(), labels }
+}
+
+fn app(namespace: &str, name: &str) -> Party {
+    Party::AnyOf(vec![pods_of(namespace, &[(APP, name)]), pods_of(namespace, &[(OLD_APP, name)])])
+}
+
+/// Those of `one` and of `other`, both by labels.
+fn any_of(one: Party, other: Party) -> Party {
+    let sets = |party| match party {
+        Party::Pods(pods) => vec![pods],
+        Party::AnyOf(any) => any,
+        _ => Vec::new(),
+    };
+    Party::AnyOf(sets(one).into_iter().chain(sets(other)).collect())
 }
 
 #[cfg(test)]

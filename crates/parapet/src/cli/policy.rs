@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use parapet_policy::flows::{Flow, FlowFile, PresetUse};
-use parapet_policy::{Needs, Plan, Proof, Rollout, Units, infer, observed, presets, render};
+use parapet_policy::{
+    Cidr, Needs, Plan, PolicyError, Proof, Rollout, Units, infer, observed, presets, render,
+};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, OrExit as _, Reason};
@@ -20,18 +22,20 @@ const LISTED: usize = 20;
 /// What `--help` says at its end.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  parapet policy flows manifests/ > flows.yaml                       what the manifests show: a guess to edit
+  parapet policy flows manifests/ > flows.yaml           what the manifests show: a guess to edit
   parapet policy generate manifests/ --flows flows.yaml > policies.yaml
   parapet policy generate manifests/ --preset elasticsearch=logging/main --infer
-  parapet policy prove manifests/ policies.yaml --flows flows.yaml   are these policies the least?
-  parapet policy generate --context prod --flows flows.yaml          for a live cluster
+  parapet policy prove manifests/ policies.yaml --flows flows.yaml
+  parapet policy generate --context prod --flows flows.yaml
 
-A flow says who opens connections to whom, on which ports of the pods:
+A flow says who opens connections to whom, at which ports of the pods:
   flows:
-  - {from: {workload: {namespace: shop, name: web}}, to: {pods: {namespace: shop, labels: {app: orders}}}, ports: [8080]}
+  - from: {workload: {namespace: shop, name: web}}
+    to: {pods: {namespace: shop, labels: {app: orders}}}
+    ports: [8080]
   - {from: world, to: {workload: {namespace: shop, name: web}}, ports: [https]}
 
-Exit codes: 0 written, or proved; 1 not proved; 2 the command line, a flow or the manifests are wrong.";
+Exit codes: 0 written, or proved; 1 not proved; 2 the command line, a flow or a manifest is wrong.";
 
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArguments {
@@ -67,7 +71,10 @@ struct FlowArguments {
     /// Declared flows: a YAML file with the key `flows`; repeatable
     #[arg(long, value_name = "FILE", help_heading = "Flows")]
     flows: Vec<PathBuf>,
-    /// Flows of a well-known component: NAME=NAMESPACE, or NAME=NAMESPACE/CLUSTER; `parapet policy presets` lists them; repeatable
+    /// Flows of a well-known component, NAME=NAMESPACE; `parapet policy presets` lists them; repeatable
+    ///
+    /// NAME=NAMESPACE/CLUSTER where the component belongs to a cluster or a release; @NAMESPACE at the end is where those who
+    /// use it are: apm-server=logging/main@shop.
     #[arg(long, value_name = "NAME=NAMESPACE", value_parser = preset, help_heading = "Flows")]
     preset: Vec<PresetUse>,
     /// Add what manifests show: Services named in environments, arguments and ConfigMaps; Ingresses; LoadBalancers
@@ -79,6 +86,12 @@ struct FlowArguments {
     /// Who wrote the record
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "parapet", help_heading = "Flows")]
     observed_format: RecordFormat,
+    /// An address of the Kubernetes API, as `apiServer.addresses` in a file of flows; repeatable
+    #[arg(long, value_name = "ADDRESS", value_parser = cidr, help_heading = "Flows")]
+    api_server: Vec<Cidr>,
+    /// The nodes' addresses, as `nodes` in a file of flows; repeatable. Default: those of the nodes that are read
+    #[arg(long, value_name = "CIDR", value_parser = cidr, help_heading = "Flows")]
+    node: Vec<Cidr>,
     /// Lock down this namespace, too, whether flows touch it or not; repeatable. Default: those that flows touch
     #[arg(short, long, value_name = "NAMESPACE", help_heading = "Flows")]
     namespace: Vec<String>,
@@ -170,6 +183,12 @@ impl FlowArguments {
         }
         file.presets.extend(self.preset.iter().cloned());
         file.namespaces.extend(self.namespace.iter().cloned());
+        file.api_server.addresses.extend(&self.api_server);
+        file.nodes.extend(&self.node);
+        if file.nodes.is_empty() {
+            let addresses = manifests.cluster.nodes.iter().flat_map(|node| &node.addresses);
+            file.nodes = addresses.map(|address| Cidr((*address).into())).collect();
+        }
         let units = Units::of(&manifests.cluster);
         let inferred =
             infer::flows(&manifests.objects, &manifests.cluster, &units, &self.manifests.default_namespace);
@@ -246,8 +265,15 @@ impl FlowArguments {
 
 impl World {
     fn needs(&self) -> Result<Needs, Failure> {
-        let needs =
-            Needs::resolve(&self.file, &self.manifests.cluster, &self.units).or_exit(Reason::Usage)?;
+        let needs = Needs::resolve(&self.file, &self.manifests.cluster, &self.units);
+        let needs = needs.map_err(|error| match &error {
+            PolicyError::AddressesMissing { key, .. } => {
+                let flag = if *key == "nodes" { "--node" } else { "--api-server" };
+                anyhow!("{error}, or with {flag}")
+            }
+            _ => error.into(),
+        });
+        let needs = needs.or_exit(Reason::Usage)?;
         if needs.scope.is_empty() {
             let error = anyhow!(
                 "no flow was declared; give --flows, --preset or --infer, or name what to lock down with --namespace \
@@ -380,12 +406,21 @@ fn list(out: &mut impl Write, lines: impl ExactSizeIterator<Item = String>) -> i
 }
 
 /// `NAME=NAMESPACE` or `NAME=NAMESPACE/CLUSTER`.
+fn cidr(text: &str) -> Result<Cidr, String> {
+    Cidr::try_from(text.to_owned())
+}
+
+/// `NAME=NAMESPACE/CLUSTER@USERS`; the last two may be left out.
 fn preset(text: &str) -> Result<PresetUse, String> {
     let (name, rest) =
         text.split_once('=').ok_or("write NAME=NAMESPACE, for example elasticsearch=logging")?;
+    let (rest, users) = match rest.split_once('@') {
+        Some((rest, users)) => (rest, Some(users.to_owned())),
+        None => (rest, None),
+    };
     let (namespace, cluster) = match rest.split_once('/') {
         Some((namespace, cluster)) => (namespace, Some(cluster.to_owned())),
         None => (rest, None),
     };
-    Ok(PresetUse { name: name.to_owned(), namespace: namespace.to_owned(), cluster, users: None })
+    Ok(PresetUse { name: name.to_owned(), namespace: namespace.to_owned(), cluster, users })
 }

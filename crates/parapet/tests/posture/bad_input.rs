@@ -129,9 +129,21 @@ fn policies_that_the_api_server_would_refuse_open_nothing() {
         "p.yaml",
         &policy("  podSelector: {}\n  ingress:\n  - ports:\n    - {port: 90, endPort: 80}\n"),
     );
-    let said = folder.parapet(&["reach", "check", "203.0.113.9", "a/fine", "85", "fine.yaml", "p.yaml"]);
+    folder.write("both.yaml", &format!("{FINE}---\n{}", folder.read("p.yaml")));
+    let said = folder.parapet(&["reach", "check", "203.0.113.9", "a/fine", "85", "both.yaml"]);
     assert_eq!(said.code, 1, "{}", said.out);
     assert!(said.err.contains("what follows is incomplete"), "{}", said.err);
+    for words in [
+        &["reach", "list"][..],
+        &["reach", "check", "a/fine", "203.0.113.9", "85"],
+        &["reach", "explain", "a/fine", "203.0.113.9", "85"],
+        &["reach", "queries"],
+        &["reach", "diff", "fine.yaml"],
+        &["audit", "-o", "markdown", "--exit-zero"],
+    ] {
+        let marked = folder.parapet(&[words, &["both.yaml"]].concat());
+        assert!(marked.out.to_lowercase().contains("incomplete"), "{words:?}: {} {}", marked.out, marked.err);
+    }
     let strict = folder.parapet(&["reach", "list", "fine.yaml", "p.yaml", "--fail"]);
     assert_eq!(strict.code, 2, "{}", strict.out);
 }

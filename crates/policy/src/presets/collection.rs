@@ -76,7 +76,7 @@ pub(super) fn metrics(kit: &Kit<'_>) -> Vec<Flow> {
             "the state of the cluster",
         ),
         kit.flow(collector, Party::Nodes, &[9100, 10250], "the nodes' exporters and kubelets"),
-        kit.flow(kit.users(&[("app", "prometheus")]), enrichment.clone(), &[REMOTE_WRITE], "remote write"),
+        kit.flow(kit.users_app("prometheus"), enrichment.clone(), &[REMOTE_WRITE], "remote write"),
     ];
     this.enriches(&enrichment, &mut flows);
     flows

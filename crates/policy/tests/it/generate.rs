@@ -299,6 +299,6 @@ fn parties_that_are_nobody_and_ports_that_are_none_are_named() {
     );
     assert_eq!(
         resolve(pods("app-0"), Party::ApiServer, FlowPort::Number(443)),
-        "flow 1 needs the addresses of the Kubernetes API; give them as `apiServer.addresses`"
+        "flow 1 needs the addresses of the Kubernetes API; give them as `apiServer.addresses` in a file of flows"
     );
 }

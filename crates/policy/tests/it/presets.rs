@@ -33,9 +33,12 @@ fn file(name: &str) -> FlowFile {
     }
 }
 
+/// The most sets of labels that a party of a preset may have.
+const INSTALLATIONS: usize = 5;
+
 /// A workload of two pods for each party that the preset names, a stranger in each of their namespaces and elsewhere, and
-/// name servers.
-fn cluster(name: &str) -> Cluster {
+/// name servers. Where a party has several sets of labels, each installation has another of them.
+fn cluster(name: &str, installation: usize) -> Cluster {
     let mut cluster = Cluster::default();
     let mut add = |namespace: &str, name: String, kind: &str, labels: Labels| {
         let mut pod = Pod::new(namespace, &name, labels);
@@ -47,13 +50,21 @@ fn cluster(name: &str) -> Cluster {
         flows(&preset(name)).unwrap().into_iter().flat_map(|flow| [flow.from, flow.to]).collect();
     let mut namespaces = BTreeSet::from(["elsewhere".to_owned()]);
     for (index, party) in parties.into_iter().enumerate() {
-        match party {
-            Party::Workload(workload) => {
+        let pods_of = match &party {
+            Party::Pods(pods) => Some(pods),
+            Party::AnyOf(any) => {
+                assert!(any.len() <= INSTALLATIONS, "{name}: {party}");
+                Some(&any[installation % any.len()])
+            }
+            _ => None,
+        };
+        match (&party, pods_of) {
+            (Party::Workload(workload), _) => {
                 namespaces.insert(workload.namespace.clone());
                 let labels = Labels::from([("app", workload.name.as_str())]);
-                add(&workload.namespace, workload.name.clone(), &workload.kind.unwrap(), labels);
+                add(&workload.namespace, workload.name.clone(), workload.kind.as_ref().unwrap(), labels);
             }
-            Party::Pods(pods) => {
+            (_, Some(pods)) => {
                 let mut labels: Labels =
                     pods.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
                 if pods.labels.is_empty() {
@@ -82,8 +93,8 @@ fn cluster(name: &str) -> Cluster {
 
 #[test]
 fn what_each_preset_generates_is_proved_minimal() {
-    for (name, _) in NAMES {
-        let cluster = cluster(name);
+    for ((name, _), installation) in NAMES.iter().flat_map(|one| (0..INSTALLATIONS).map(move |n| (*one, n))) {
+        let cluster = cluster(name, installation);
         let units = Units::of(&cluster);
         let needs = Needs::resolve(&file(name), &cluster, &units).unwrap();
         assert!(

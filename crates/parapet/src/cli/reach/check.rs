@@ -57,18 +57,16 @@ impl CheckArguments {
         };
         let word = if denied.is_none() { "allowed" } else { "denied" };
         let (source, destination) = (reachability.name_of(sources[0]), reachability.name_of(destinations[0]));
+        let incomplete = manifests.cluster.incomplete;
         let answer = if self.json {
-            let incomplete = manifests.cluster.incomplete;
             let value = json!({
                 "schema": "parapet.reach.check/v1", "modes": options, "incomplete": incomplete, "source": source,
                 "destination": destination, "protocol": protocol, "port": port, "allowed": denied.is_none(),
             });
             format!("{value}\n")
         } else {
-            format!(
-                "# modes: {options}\n{source} => {destination} at {} {port}: {word}{through}\n",
-                protocol.name()
-            )
+            let head = input::head(&options, incomplete);
+            format!("{head}{source} => {destination} at {} {port}: {word}{through}\n", protocol.name())
         };
         input::write(&answer, None)?;
         Ok(if denied.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -91,10 +89,12 @@ impl CheckArguments {
         }
         let answer = if self.json {
             let schema = "parapet.reach.explain/v1";
-            format!("{}\n", json!({"schema": schema, "modes": options, "explanations": explained}))
+            let incomplete = manifests.cluster.incomplete;
+            let value = json!({"schema": schema, "modes": options, "incomplete": incomplete, "explanations": explained});
+            format!("{value}\n")
         } else {
             let texts: Vec<String> = explained.iter().map(render::explanation).collect();
-            format!("# modes: {options}\n{}", texts.join("\n"))
+            input::head(&options, manifests.cluster.incomplete) + &texts.join("\n")
         };
         input::write(&answer, None)?;
         Ok(ExitCode::SUCCESS)
@@ -231,9 +231,13 @@ impl QueryArguments {
         let findings = odd_policies(&manifests.cluster, &options);
         let answer = if self.json {
             let schema = "parapet.reach.queries/v1";
-            format!("{}\n", json!({"schema": schema, "modes": options, "findings": findings}))
+            let incomplete = manifests.cluster.incomplete;
+            format!(
+                "{}\n",
+                json!({"schema": schema, "modes": options, "incomplete": incomplete, "findings": findings})
+            )
         } else {
-            let mut answer = format!("# modes: {options}\n");
+            let mut answer = input::head(&options, manifests.cluster.incomplete);
             for one in &findings {
                 let direction = one.direction.map_or("", |direction| direction.name());
                 let rule = one.rule.map_or_else(String::new, |rule| format!(" {direction} rule {rule}"));

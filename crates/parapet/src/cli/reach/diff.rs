@@ -95,7 +95,7 @@ impl DiffArguments {
         };
         let mut answer = String::new();
         if !compatible && self.output == Format::Text {
-            answer += &format!("# modes: {options}\n");
+            answer += &input::head(&options, before.cluster.incomplete || after.cluster.incomplete);
         }
         if !lines.is_empty() || self.output != Format::Text {
             answer += &render::diff(&lines, names, self.output);

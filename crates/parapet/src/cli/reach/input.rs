@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use parapet_reach::Protocol;
 use parapet_reach::render::Format;
+use parapet_reach::{Options, Protocol};
 
 use crate::exit::{Failure, OrExit as _, Reason};
 use crate::manifests::{ClusterArguments, ManifestArguments, Manifests};
@@ -75,6 +75,16 @@ pub(super) fn checked(manifests: Manifests, fail: bool, quiet: bool) -> Result<M
         return Err(Failure::new(Reason::Usage, error));
     }
     Ok(manifests)
+}
+
+/// What an answer begins with: the modes, and whether something could not be read.
+pub(super) fn head(options: &Options, incomplete: bool) -> String {
+    let mark = if incomplete {
+        "# INCOMPLETE: something in the input could not be read, so the truth may differ\n"
+    } else {
+        ""
+    };
+    format!("# modes: {options}\n{mark}")
 }
 
 /// Writes an answer to a file, or to standard output.

@@ -104,7 +104,7 @@ impl ListArguments {
         let view = view.view(compatible);
         if explain {
             let answer = explanations(cluster, &options, &view, explain_only);
-            let head = if compatible { String::new() } else { format!("# modes: {options}\n") };
+            let head = if compatible { String::new() } else { input::head(&options, cluster.incomplete) };
             input::write(&(head + &answer), file.as_deref())?;
             return Ok(ExitCode::SUCCESS);
         }
