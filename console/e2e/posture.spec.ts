@@ -28,6 +28,8 @@ test('a denied port says what would change it', async ({ page }) => {
 
 test('a finding leads to its explanation and to the policy that was generated', async ({ page }) => {
   await open(page, '/posture?view=findings');
+  // More than the command says by default: the page tells why.
+  await expect(page.getByText('parapet audit --all-workloads')).toBeVisible();
   const findings = page.getByRole('list', { name: 'Findings, worst first' }).getByRole('listitem');
   await page.getByLabel('Namespace').selectOption('observability');
   await page.getByRole('searchbox', { name: 'Search findings' }).fill('elasticsearch');

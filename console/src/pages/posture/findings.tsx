@@ -54,6 +54,9 @@ export function Findings({ posture }: { posture: Posture }): JSX.Element {
           />
         )}
       </Panel>
+      <p className="hint">
+        Every workload counts here, as with <code>parapet audit --all-workloads</code>; without it the command looks at the observability stack’s alone and says less.
+      </p>
     </>
   );
 }
