@@ -15,7 +15,7 @@ pub struct Observed {
     pub shards: Option<Vec<Shard>>,
     /// Shutdown records by node id; those of nodes that are gone stay. `None` also where there is no shutdown API.
     pub shutdowns: Option<BTreeMap<String, Shutdown>>,
-    /// What restricts allocation; asked only where there is no shutdown API.
+    /// What restricts allocation; nodes are drained by it only where there is no shutdown API.
     pub allocation: Option<Allocation>,
     /// Whether voting exclusions may be set: `Some(false)` once they were cleared and none was added since.
     pub voting_exclusions: Option<bool>,

@@ -51,11 +51,9 @@ async fn fill(client: &Client, snapshot: &mut Snapshot, closely: bool) -> Result
 async fn details(client: &Client, health: Health) -> Result<Observed, ClientError> {
     let nodes = client.nodes().await?;
     let all_have_it = nodes.values().all(|node| shutdown_api(&node.version));
-    let (shutdowns, allocation) = if all_have_it {
-        (Some(client.shutdowns().await?), None)
-    } else {
-        (None, Some(client.allocation().await?))
-    };
+    let shutdowns = if all_have_it { Some(client.shutdowns().await?) } else { None };
+    // Asked in any case: an upgrade to the first version with the shutdown API ends with what was set by one without.
+    let allocation = Some(client.allocation().await?);
     let shards = client.shards().await?;
     let health = worse(health, &shards);
     Ok(Observed {

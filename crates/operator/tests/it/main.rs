@@ -4,5 +4,6 @@ mod certificates;
 mod definitions;
 mod manifests;
 mod scenario_certificates;
+mod scenarios;
 mod webhook;
 mod world;

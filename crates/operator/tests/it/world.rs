@@ -1,35 +1,59 @@
-//! An operator in this process, for one namespace of the real API server.
+//! An operator in this process, for namespaces of the real API server, and what runs in the pods there.
 
-use std::collections::BTreeSet;
+pub(crate) mod meddler;
+pub(crate) mod nodes;
+pub(crate) mod operator;
+pub(crate) mod volumes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::NamespaceResourceScope;
-use kube::runtime::wait::await_condition;
-use kube::{Api, Client, Resource};
-use parapet_api::Kind;
-use parapet_elastic::users::Hasher;
-use parapet_operator::cluster::{Cluster, Listener, Options, Scope, Watches};
-use parapet_operator::controller::Controller;
-use parapet_operator::elasticsearch::{Clusters, Dialling, ElasticsearchMetrics, SystemDial};
-use parapet_operator::events::Recorder;
-use parapet_operator::metrics::Metrics;
-use parapet_operator::pass::{self, Context, Memory, Passes};
-use parapet_operator::queue::Queue;
-use parapet_operator::{ApplicationKey, certificates};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use parapet_api::{Elasticsearch, Health, Phase};
+use parapet_operator::certificates;
+use parapet_scripted_elasticsearch::ScriptedElasticsearch;
 use parapet_testbed::Cluster as Testbed;
-use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
-/// The operator, until it is dropped.
+use nodes::Nodes;
+use operator::Operator;
+
+/// The operator and the pods' contents, until it is dropped.
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    pub(crate) testbed: &'static Testbed,
-    _watches: Watches,
-    _tasks: JoinSet<()>,
+    pub(crate) testbed: Bed,
+    pub(crate) nodes: Nodes,
+    namespaces: BTreeSet<String>,
+    setup: Setup,
+    operator: Mutex<Option<Operator>>,
+    tasks: JoinSet<()>,
+}
+
+/// The API server of all tests, or one of a test's own.
+pub(crate) enum Bed {
+    Shared(&'static Testbed),
+    Own(Box<Testbed>),
+}
+
+impl Deref for Bed {
+    type Target = Testbed;
+    fn deref(&self) -> &Testbed {
+        match self {
+            Self::Shared(testbed) => testbed,
+            Self::Own(testbed) => testbed,
+        }
+    }
 }
 
 /// How its operator differs from the ordinary one.
@@ -38,11 +62,32 @@ pub(crate) struct Setup {
     pub(crate) certificates: certificates::Policy,
     /// What time it is.
     pub(crate) now: Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>,
+    /// For each call of the API server.
+    pub(crate) deadline: Duration,
+    /// For each call of Elasticsearch.
+    pub(crate) elasticsearch_deadline: Duration,
+    /// Between looks at Elasticsearch.
+    pub(crate) observation_interval: Duration,
+    /// Whether references need rights.
+    pub(crate) enforce_rbac_on_refs: bool,
+    /// Whether classes of volumes are asked.
+    pub(crate) validate_storage_class: bool,
+    /// Namespaces that the operator looks after beside the world's own; they are made.
+    pub(crate) others: &'static [&'static str],
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { certificates: certificates::Policy::default(), now: Arc::new(jiff::Timestamp::now) }
+        Self {
+            certificates: certificates::Policy::default(),
+            now: Arc::new(jiff::Timestamp::now),
+            deadline: Duration::from_secs(60),
+            elasticsearch_deadline: Self::ELASTICSEARCH_DEADLINE,
+            observation_interval: Self::OBSERVATION_INTERVAL,
+            enforce_rbac_on_refs: false,
+            validate_storage_class: true,
+            others: &[],
+        }
     }
 }
 
@@ -55,66 +100,98 @@ impl World {
     /// The same with another clock or other settings.
     pub(crate) async fn start_with(namespace: &str, setup: Setup) -> Result<Option<Self>> {
         let Some(testbed) = Testbed::shared().await else { return Ok(None) };
+        Self::on(Bed::Shared(testbed), namespace, setup).await.map(Some)
+    }
+
+    /// The same on an API server of the test's own.
+    pub(crate) async fn on(testbed: Bed, namespace: &str, setup: Setup) -> Result<Self> {
         for crd in parapet_api::crds() {
             testbed.define(&serde_json::to_string(&crd)?).await?;
         }
-        testbed.namespace(namespace).await?;
-        let client = testbed.client().await?;
-        let mut registry = Registry::default();
-        let metrics = Metrics::register(&mut registry);
-        let client = client.clone();
-        let options = Options {
-            scope: Scope::Namespaces(BTreeSet::from([namespace.to_owned()])),
-            deadline: Duration::from_secs(60),
-            network_policies: false,
-        };
-        let cluster = Cluster::new(client.clone(), options, metrics.watches.clone());
-        let (events, write) = Recorder::new(client.clone(), "test", metrics.events.clone());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(write);
-        let queues = Kind::ALL.map(|kind| (kind, Queue::new(metrics.workers.queue(pass::controller(kind)))));
-        let listeners = queues.clone();
-        let listener: Listener = Arc::new(move |key: &ApplicationKey| {
-            let queue = listeners.iter().find(|(kind, _)| *kind == key.kind);
-            queue.expect("every kind has a queue").1.add(key);
-        });
-        let counted = ElasticsearchMetrics::register(&mut registry);
-        let clusters = Clusters::new(Arc::new(SystemDial), Arc::clone(&listener), counted);
-        let cx = Arc::new(Context {
-            cluster: cluster.clone(),
-            options: pass::Options {
-                objects: parapet_elastic::Settings::default(),
-                certificates: setup.certificates,
-                rules: parapet_api::validate::Rules::default(),
-                enforce_rbac_on_refs: false,
-                validate_storage_class: false,
-                dialling: Dialling::default(),
-                elasticsearch_deadline: Duration::from_secs(10),
-                observation_interval: Some(Duration::from_secs(10)),
-            },
-            clusters,
-            events,
-            hasher: Hasher::new(100),
-            keys: certificates::KeyMaker::default(),
-            authority: None,
-            memory: Memory::default(),
-            now: setup.now,
-        });
-        let watches = cluster.start(listener);
-        cluster.synced().await;
-        for (kind, queue) in queues {
-            let passes = Arc::new(Passes::new(Arc::clone(&cx), kind));
-            let controller =
-                Controller::new(passes, queue, 3, metrics.workers.controller(pass::controller(kind)));
-            tasks.spawn(controller.run(futures::future::pending()));
+        let mut namespaces = BTreeSet::from([namespace.to_owned()]);
+        namespaces.extend(setup.others.iter().map(|&name| name.to_owned()));
+        for name in &namespaces {
+            testbed.namespace(name).await?;
         }
+        let client = testbed.client().await?;
+        let nodes = Nodes::new(namespace);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(must_go_on(nodes.clone().follow(client.clone())));
+        let operator = Operator::start(&testbed, &namespaces, &setup, &nodes).await?;
         let namespace = namespace.to_owned();
-        Ok(Some(Self { client, namespace, testbed, _watches: watches, _tasks: tasks }))
+        let operator = Mutex::new(Some(operator));
+        Ok(Self { client, namespace, testbed, nodes, namespaces, setup, operator, tasks })
+    }
+
+    /// Makes volumes for claims from now on.
+    pub(crate) async fn with_volumes(mut self) -> Result<Self> {
+        volumes::define_classes(&self.testbed).await?;
+        self.tasks.spawn(must_go_on(volumes::provide(self.client.clone(), self.namespace.clone())));
+        Ok(self)
+    }
+
+    /// The operator that runs now.
+    pub(crate) async fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
+        self.operator.lock().await
+    }
+
+    /// The operator's last moment: it is ended as it is, and another one begins.
+    pub(crate) async fn restart_operator(&self) -> Result<()> {
+        let mut operator = self.operator.lock().await;
+        if let Some(operator) = operator.take() {
+            operator.kill().await;
+        }
+        *operator = Some(Operator::start(&self.testbed, &self.namespaces, &self.setup, &self.nodes).await?);
+        Ok(())
     }
 
     /// Applies a manifest.
     pub(crate) async fn apply(&self, manifest: &str) -> Result<()> {
         self.testbed.apply(manifest, &self.namespace).await.map(drop)
+    }
+
+    /// Merges a patch into an object.
+    pub(crate) async fn merge<K>(&self, name: &str, patch: Value) -> Result<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let patched = self.api::<K>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        patched.with_context(|| format!("failed to change {name}"))
+    }
+
+    /// Deletes an object.
+    pub(crate) async fn delete<K>(&self, name: &str) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        self.api::<K>().delete(name, &DeleteParams::background()).await?;
+        Ok(())
+    }
+
+    /// Objects of one kind in the namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// All of them, by name.
+    pub(crate) async fn all<K>(&self) -> Result<BTreeMap<String, K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let all = self.api::<K>().list(&ListParams::default()).await?;
+        Ok(all.into_iter().map(|object| (object.name_any(), object)).collect())
     }
 
     /// Waits until an object is as it should be.
@@ -127,8 +204,126 @@ impl World {
             + Send
             + 'static,
     {
-        let api = Api::<K>::namespaced(self.client.clone(), &self.namespace);
+        self.until_in(&self.namespace, name, is_so).await
+    }
+
+    /// The same in another namespace.
+    pub(crate) async fn until_in<K>(
+        &self,
+        namespace: &str,
+        name: &str,
+        is_so: impl Fn(&K) -> bool,
+    ) -> Result<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Send
+            + 'static,
+    {
+        let api = Api::<K>::namespaced(self.client.clone(), namespace);
         let found = await_condition(api, name, |object: Option<&K>| object.is_some_and(&is_so)).await;
         found.with_context(|| format!("waiting for {name}"))?.with_context(|| format!("{name} is gone"))
+    }
+
+    /// Waits until that very object is gone.
+    pub(crate) async fn until_gone<K>(&self, object: &K) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Send
+            + 'static,
+    {
+        let (name, uid) = (object.name_any(), object.uid().unwrap_or_default());
+        let gone = await_condition(self.api::<K>(), &name, conditions::is_deleted(&uid)).await;
+        gone.with_context(|| format!("waiting until {name} is gone")).map(drop)
+    }
+
+    /// Waits until an Elasticsearch is green, as specified, and has so many nodes.
+    pub(crate) async fn until_ready(&self, name: &str, nodes: i32) -> Result<Elasticsearch> {
+        self.until::<Elasticsearch>(name, |es| is_ready(es, nodes)).await
+    }
+
+    /// What runs in the pods of that Elasticsearch.
+    pub(crate) async fn elasticsearch(&self, name: &str) -> Result<Arc<ScriptedElasticsearch>> {
+        self.nodes.elasticsearch(name).await
+    }
+
+    /// Nothing happened that must never happen.
+    pub(crate) async fn is_sound(&self) -> Result<()> {
+        let mut violations = self.nodes.violations();
+        if let Some(operator) = &*self.operator.lock().await {
+            violations.extend(operator.violations());
+        }
+        ensure!(violations.is_empty(), "{violations:#?}");
+        Ok(())
+    }
+}
+
+/// Whether it is as specified.
+pub(crate) fn is_ready(es: &Elasticsearch, nodes: i32) -> bool {
+    let Some(status) = &es.status else { return false };
+    status.phase == Some(Phase::Ready)
+        && status.health == Some(Health::Green)
+        && status.available_nodes == Some(nodes)
+        && status.observed_generation == es.metadata.generation
+}
+
+/// Objects of others beside those of the operator's, which nobody may touch.
+pub(crate) struct Bystanders {
+    versions: BTreeMap<String, String>,
+}
+
+impl Bystanders {
+    /// Makes them: without labels, and with the labels of a cluster but nobody's own.
+    pub(crate) async fn make(world: &World, cluster: &str) -> Result<Self> {
+        let labels = json!({ "elasticsearch.k8s.elastic.co/cluster-name": cluster });
+        for kind in ["Secret", "ConfigMap"] {
+            for (name, labels) in [("theirs", json!({})), ("theirs-labelled", labels.clone())] {
+                let object = json!({
+                    "apiVersion": "v1", "kind": kind, "metadata": { "name": name, "labels": labels },
+                });
+                world.apply(&object.to_string()).await?;
+            }
+        }
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": { "name": "theirs-labelled", "labels": labels },
+            "spec": { "ports": [{ "port": 80 }] },
+        });
+        world.apply(&service.to_string()).await?;
+        Ok(Self { versions: Self::versions(world).await? })
+    }
+
+    /// They are as they were.
+    pub(crate) async fn are_untouched(&self, world: &World) -> Result<()> {
+        let now = Self::versions(world).await?;
+        ensure!(now == self.versions, "objects of others were touched: {:?}, now {now:?}", self.versions);
+        Ok(())
+    }
+
+    async fn versions(world: &World) -> Result<BTreeMap<String, String>> {
+        let mut versions = BTreeMap::new();
+        for (name, object) in world.all::<Secret>().await? {
+            versions.insert(format!("Secret {name}"), object.resource_version());
+        }
+        for (name, object) in world.all::<ConfigMap>().await? {
+            versions.insert(format!("ConfigMap {name}"), object.resource_version());
+        }
+        for (name, object) in world.all::<Service>().await? {
+            versions.insert(format!("Service {name}"), object.resource_version());
+        }
+        versions.retain(|name, _| name.contains(" theirs"));
+        Ok(versions.into_iter().map(|(name, version)| (name, version.unwrap_or_default())).collect())
+    }
+}
+
+/// What serves a whole test must not end.
+async fn must_go_on(task: impl Future<Output = Result<()>>) {
+    match task.await {
+        Ok(()) => panic!("a helper of the test ended"),
+        Err(error) => panic!("a helper of the test failed: {error:#}"),
     }
 }

@@ -1,0 +1,170 @@
+//! What users write wrongly, and what stands in the way: one clear sentence, nothing deleted, and all others served.
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
+use kube::ResourceExt as _;
+use parapet_api::{Elasticsearch, Phase};
+use serde_json::{Value, json};
+
+use super::references::told;
+use super::{Group, NAME, elasticsearch, says, scenario};
+use crate::world::{Setup, World};
+
+fn named(name: &str, mut object: Value) -> Value {
+    object["metadata"]["name"] = json!(name);
+    object
+}
+
+fn is_invalid(es: &Elasticsearch) -> bool {
+    es.status.as_ref().and_then(|status| status.phase) == Some(Phase::Invalid)
+}
+
+async fn exists(world: &World, name: &str) -> Result<bool> {
+    Ok(world.api::<StatefulSet>().get_opt(name).await?.is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_can_not_be_read_stops_nobody_else() -> Result<()> {
+    scenario("bad-unreadable", Setup::default(), async |world| {
+        let one = [Group::new("default", 1)];
+        let mut unreadable = named("unreadable", elasticsearch("8.15.3", &one));
+        unreadable["spec"]["nodeSets"][0]["podTemplate"] = json!({ "spec": { "containers": 5 } });
+        world.apply(&unreadable.to_string()).await?;
+        // Its status can't be read typed either, as its specification can't.
+        let resource = kube::core::ApiResource::erase::<Elasticsearch>(&());
+        let api = kube::Api::<kube::core::DynamicObject>::namespaced_with(
+            world.client.clone(),
+            &world.namespace,
+            &resource,
+        );
+        let invalid = |object: Option<&kube::core::DynamicObject>| {
+            object.is_some_and(|object| object.data["status"]["phase"] == "Invalid")
+        };
+        let found = kube::runtime::wait::await_condition(api.clone(), "unreadable", invalid).await?;
+        let found = found.context("it is there")?;
+        let said = found.data["status"]["conditions"].as_array().context("conditions")?;
+        let said = said.iter().find(|one| one["type"] == "ReconciliationComplete").context("a condition")?;
+        ensure!(said["status"] == "False" && said["message"].as_str().is_some_and(|text| !text.is_empty()));
+        told(world, &world.namespace, "Validation").await?;
+        world.apply(&elasticsearch("8.15.3", &one).to_string()).await?;
+        world.until_ready(NAME, 1).await?;
+        ensure!(!exists(world, "unreadable-es-default").await?);
+        let repaired = json!({ "spec": { "nodeSets": super::node_sets(&one) } });
+        api.patch("unreadable", &Default::default(), &kube::api::Patch::Merge(repaired)).await?;
+        world.until_ready("unreadable", 1).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_cluster_outlives_a_specification_that_is_refused() -> Result<()> {
+    scenario("bad-refused", Setup::default(), async |world| {
+        let one = [Group::new("default", 2)];
+        world.apply(&elasticsearch("8.15.3", &one).to_string()).await?;
+        world.until_ready(NAME, 2).await?;
+        let pods = world.all::<Pod>().await?;
+        for (patch, words) in [
+            (json!({ "version": "99.0.0" }), "version"),
+            (json!({ "version": "eight" }), "version"),
+            (json!({ "version": "7.17.0" }), "version"),
+            (json!({ "nodeSets": [{ "name": "default", "count": 2, "config": { "cluster.name": "mine" } }] }), "cluster.name"),
+            (json!({ "nodeSets": [{ "name": "default", "count": 0 }] }), "master"),
+        ] {
+            world.merge::<Elasticsearch>(NAME, json!({ "spec": patch })).await?;
+            let es = world.until::<Elasticsearch>(NAME, |es| is_invalid(es) || says(es, words)).await?;
+            ensure!(says(&es, words), "{patch}: {:?}", es.status.map(|status| status.conditions));
+            let good = json!({ "spec": { "version": "8.15.3", "nodeSets": super::node_sets(&one) } });
+            world.merge::<Elasticsearch>(NAME, good).await?;
+            world.until_ready(NAME, 2).await?;
+        }
+        for (name, pod) in world.all::<Pod>().await? {
+            ensure!(pods.get(&name).and_then(kube::ResourceExt::uid) == pod.uid(), "{name} was made anew");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_under_a_name_that_is_needed_is_left_alone() -> Result<()> {
+    scenario("bad-foreign", Setup::default(), async |world| {
+        for (kind, name, rest) in [
+            ("Service", "quickstart-es-http", json!({ "spec": { "ports": [{ "port": 80 }] } })),
+            ("ConfigMap", "quickstart-es-scripts", json!({ "data": { "mine": "yes" } })),
+            (
+                "StatefulSet",
+                "quickstart-es-default",
+                json!({ "spec": {
+                    "serviceName": "x", "replicas": 0, "selector": { "matchLabels": { "a": "b" } },
+                    "template": { "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } },
+                } }),
+            ),
+        ] {
+            let version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
+            let mut object = json!({ "apiVersion": version, "kind": kind, "metadata": { "name": name } });
+            object["spec"] = rest["spec"].clone();
+            object["data"] = rest["data"].clone();
+            object.as_object_mut().context("an object")?.retain(|_, value| !value.is_null());
+            world.apply(&object.to_string()).await?;
+        }
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 1)]).to_string()).await?;
+        // One after the other is in the way, is said, and goes.
+        world.until::<Elasticsearch>(NAME, |es| says(es, "quickstart-es-scripts")).await?;
+        ensure!(world.api::<ConfigMap>().get("quickstart-es-scripts").await?.data.context("data")?["mine"] == "yes");
+        world.delete::<ConfigMap>("quickstart-es-scripts").await?;
+        world.until::<Elasticsearch>(NAME, |es| says(es, "quickstart-es-http")).await?;
+        let theirs = world.api::<Service>().get("quickstart-es-http").await?;
+        ensure!(theirs.owner_references().is_empty() && theirs.labels().is_empty());
+        world.delete::<Service>("quickstart-es-http").await?;
+        world.until::<Elasticsearch>(NAME, |es| says(es, "quickstart-es-default")).await?;
+        let theirs = world.api::<StatefulSet>().get("quickstart-es-default").await?;
+        ensure!(theirs.owner_references().is_empty());
+        world.delete::<StatefulSet>("quickstart-es-default").await?;
+        world.until_ready(NAME, 1).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_are_damaged_or_gone_are_made_anew() -> Result<()> {
+    scenario("bad-secrets", Setup::default(), async |world| {
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 2)]).to_string()).await?;
+        world.until_ready(NAME, 2).await?;
+        let pods = world.all::<Pod>().await?;
+        for name in [
+            "quickstart-es-http-ca-internal",
+            "quickstart-es-http-certs-internal",
+            "quickstart-es-transport-ca-internal",
+            "quickstart-es-default-es-transport-certs",
+        ] {
+            let broken =
+                "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCm5vbnNlbnNlCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";
+            let secret = world.api::<Secret>().get(name).await?;
+            let broken: serde_json::Map<String, Value> =
+                secret.data.iter().flatten().map(|(key, _)| (key.clone(), json!(broken))).collect();
+            let broken = world.merge::<Secret>(name, json!({ "data": broken })).await?;
+            world.until::<Secret>(name, |secret| secret.data != broken.data).await?;
+        }
+        for name in [
+            "quickstart-es-http-ca-internal",
+            "quickstart-es-internal-users",
+            "quickstart-es-xpack-file-realm",
+        ] {
+            let old = world.api::<Secret>().get(name).await?;
+            world.delete::<Secret>(name).await?;
+            world.until::<Secret>(name, |secret| secret.uid() != old.uid()).await?;
+        }
+        let es = world.elasticsearch(NAME).await?;
+        es.forget_calls();
+        es.until_called(|calls| calls.iter().filter(|call| call.status == 200).count() > 3).await;
+        world.until_ready(NAME, 2).await?;
+        for (name, pod) in world.all::<Pod>().await? {
+            ensure!(pods.get(&name).and_then(kube::ResourceExt::uid) == pod.uid(), "{name} was made anew");
+        }
+        Ok(())
+    })
+    .await
+}

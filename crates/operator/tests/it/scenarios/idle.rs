@@ -1,0 +1,93 @@
+//! An operator that has nothing to do writes nothing, whatever it looks at.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use parapet_testbed::{Cluster as Testbed, Programs, REQUIRED, skip};
+
+use super::{Group, elasticsearch};
+use crate::world::{Bed, Setup, World};
+
+/// How many clusters there are.
+const CLUSTERS: usize = 100;
+/// How often each is looked at, by a pass and by its observer.
+const LOOKS: usize = 5;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
+    // An API server of its own: what it counts has no name of who asked.
+    let Some(programs) = Programs::find()? else {
+        let reason = "the testbed is not built; `cargo xtask testbed build` builds it";
+        ensure!(std::env::var_os(REQUIRED).is_none(), "{reason}");
+        skip(reason);
+        return Ok(());
+    };
+    let testbed = Bed::Own(Box::new(Testbed::start(programs).await?));
+    testbed.kwok().await?;
+    let world = World::on(testbed, "idle", Setup::default()).await?;
+    let names: Vec<String> = (0..CLUSTERS).map(|number| format!("cluster-{number}")).collect();
+    for name in &names {
+        let mut cluster = elasticsearch("8.15.3", &[Group::new("default", 1)]);
+        cluster["metadata"]["name"] = name.as_str().into();
+        world.apply(&cluster.to_string()).await?;
+    }
+    stream::iter(&names)
+        .map(|name| world.until_ready(name, 1))
+        .buffer_unordered(4)
+        .try_collect::<Vec<_>>()
+        .await?;
+    let operator = world.operator().await;
+    let operator = operator.as_ref().context("an operator")?;
+    // What was under way when the last one became ready may end.
+    loop {
+        let before = operator.meddler.writes().len();
+        operator.look_at_all(1).await;
+        if operator.meddler.writes().len() == before {
+            break;
+        }
+    }
+
+    let before = writes(&world).await?;
+    for name in &names {
+        world.elasticsearch(name).await?.forget_calls();
+    }
+    operator.look_at_all(LOOKS as u64).await;
+    ensure!(operator.applications() == CLUSTERS);
+    for name in &names {
+        let es = world.elasticsearch(name).await?;
+        es.until_called(|calls| calls.iter().filter(|call| call.path == "/_cluster/health").count() >= LOOKS)
+            .await;
+    }
+    let after = writes(&world).await?;
+    let more: BTreeMap<&String, u64> = after
+        .iter()
+        .map(|(what, count)| (what, count - before.get(what).copied().unwrap_or_default()))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    ensure!(more.is_empty(), "written while nothing changed: {more:#?}");
+    ensure!(operator.violations().is_empty() && world.nodes.violations().is_empty());
+    Ok(())
+}
+
+/// Writes that the API server counted, by their labels; without the leases of its controllers, and the node that kwok keeps up.
+async fn writes(world: &World) -> Result<BTreeMap<String, u64>> {
+    let request = http::Request::get("/metrics").body(Vec::new())?;
+    let text = world.client.request_text(request).await?;
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        let Some(counted) = line.strip_prefix("apiserver_request_total{") else { continue };
+        let (labels, count) = counted.rsplit_once("} ").context("labels and a number")?;
+        let is_write = ["APPLY", "DELETE", "DELETECOLLECTION", "PATCH", "POST", "PUT"]
+            .iter()
+            .any(|verb| labels.contains(&format!("verb=\"{verb}\"")));
+        let is_others = ["leases", "nodes", "subjectaccessreviews", "tokenreviews"]
+            .iter()
+            .any(|resource| labels.contains(&format!("resource=\"{resource}\"")));
+        if is_write && !is_others {
+            found.insert(labels.to_owned(), count.parse::<f64>()? as u64);
+        }
+    }
+    ensure!(!found.is_empty(), "the API server counts requests");
+    Ok(found)
+}

@@ -1,0 +1,211 @@
+//! Kibana and APM Server that refer to applications: in other namespaces, by Secret, with rights and without.
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
+use parapet_api::{ApmServer, AssociationState, Kibana};
+use serde_json::json;
+
+use super::{Group, NAME, elasticsearch, scenario};
+use crate::world::{Setup, World};
+
+fn text(secret: &Secret, key: &str) -> String {
+    let data = secret.data.as_ref().and_then(|data| data.get(key));
+    String::from_utf8_lossy(&data.map(|text| text.0.clone()).unwrap_or_default()).into_owned()
+}
+
+fn realm_has(realm: &Secret, what: &str) -> bool {
+    text(realm, "users").contains(what) || text(realm, "service_tokens").contains(what)
+}
+
+const REALM: &str = "quickstart-es-xpack-file-realm";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applications_in_other_namespaces_are_reached_and_left() -> Result<()> {
+    let setup = Setup { others: &["references-kibana", "references-apm"], ..Setup::default() };
+    scenario("references", setup, async |world| {
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 1)]).to_string()).await?;
+        world.until_ready(NAME, 1).await?;
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana",
+            "metadata": { "name": "k", "namespace": "references-kibana" },
+            "spec": {
+                "version": "8.15.3", "count": 1,
+                "elasticsearchRef": { "name": NAME, "namespace": "references" },
+            },
+        });
+        let apm = json!({
+            "apiVersion": "apm.k8s.elastic.co/v1", "kind": "ApmServer",
+            "metadata": { "name": "a", "namespace": "references-apm" },
+            "spec": {
+                "version": "8.15.3", "count": 1,
+                "elasticsearchRef": { "name": NAME, "namespace": "references" },
+                "kibanaRef": { "name": "k", "namespace": "references-kibana" },
+            },
+        });
+        world.apply(&kibana.to_string()).await?;
+        world.apply(&apm.to_string()).await?;
+        let established = Some(AssociationState::Established);
+        world
+            .until_in::<Kibana>("references-kibana", "k", |kibana| {
+                kibana.status.as_ref().and_then(|status| status.elasticsearch_association_status)
+                    == established
+            })
+            .await?;
+        world
+            .until_in::<ApmServer>("references-apm", "a", |apm| {
+                let status = apm.status.clone().unwrap_or_default();
+                status.elasticsearch_association_status == established
+                    && status.kibana_association_status == established
+            })
+            .await?;
+        let config = world
+            .until_in::<Secret>("references-kibana", "k-kb-config", |secret| {
+                !text(secret, "kibana.yml").is_empty()
+            })
+            .await?;
+        ensure!(text(&config, "kibana.yml").contains("https://quickstart-es-http.references.svc:9200"));
+        let config = world
+            .until_in::<Secret>("references-apm", "a-apm-config", |secret| {
+                !text(secret, "apm-server.yml").is_empty()
+            })
+            .await?;
+        let yml = text(&config, "apm-server.yml");
+        ensure!(yml.contains("https://quickstart-es-http.references.svc:9200"), "{yml}");
+        ensure!(yml.contains("https://k-kb-http.references-kibana.svc:5601"), "{yml}");
+        for (namespace, name) in [
+            ("references-kibana", "k-kb-es-ca"),
+            ("references-apm", "a-apm-es-ca"),
+            ("references-apm", "a-apm-kibana-ca"),
+        ] {
+            world.until_in::<Secret>(namespace, name, |secret| !text(secret, "ca.crt").is_empty()).await?;
+        }
+        let public = world.api::<Secret>().get("quickstart-es-http-certs-public").await?;
+        let copy =
+            Api::<Secret>::namespaced(world.client.clone(), "references-kibana").get("k-kb-es-ca").await?;
+        ensure!(
+            text(&public, "ca.crt") == text(&copy, "ca.crt"),
+            "whom Elasticsearch is signed by is known there"
+        );
+        let users = ["references-kibana_k_", "references-apm-a-apm-user", "references-apm-a-apm-kb-user"];
+        world.until::<Secret>(REALM, |realm| users.iter().all(|user| realm_has(realm, user))).await?;
+        let es = world.elasticsearch(NAME).await?;
+        es.until(|state| state.kibana_tokens.iter().any(|token| token.contains("references-kibana_k_")))
+            .await;
+
+        let apms = Api::<ApmServer>::namespaced(world.client.clone(), "references-apm");
+        let nobody = Patch::Merge(json!({ "spec": { "kibanaRef": null } }));
+        apms.patch("a", &PatchParams::default(), &nobody).await?;
+        world
+            .until::<Secret>(REALM, |realm| !realm_has(realm, users[2]) && realm_has(realm, users[1]))
+            .await?;
+        apms.delete("a", &Default::default()).await?;
+        world
+            .until::<Secret>(REALM, |realm| !realm_has(realm, users[1]) && realm_has(realm, users[0]))
+            .await?;
+        Api::<Kibana>::namespaced(world.client.clone(), "references-kibana")
+            .delete("k", &Default::default())
+            .await?;
+        world.until::<Secret>(REALM, |realm| !realm_has(realm, users[0])).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_elsewhere_is_described_by_a_secret() -> Result<()> {
+    scenario("references-secret", Setup::default(), async |world| {
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },
+            "spec": { "version": "8.15.3", "count": 1, "elasticsearchRef": { "secretName": "elsewhere" } },
+        });
+        world.apply(&kibana.to_string()).await?;
+        let state = |kibana: &Kibana| kibana.status.as_ref().and_then(|status| status.elasticsearch_association_status);
+        world.until::<Kibana>("k", |kibana| state(kibana) == Some(AssociationState::Pending)).await?;
+        let secret = |entries: serde_json::Value| {
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "elsewhere" }, "stringData": entries })
+        };
+        world.apply(&secret(json!({ "url": "https://es.example.com:9200" })).to_string()).await?;
+        world.until::<Kibana>("k", |kibana| state(kibana) == Some(AssociationState::Failed)).await?;
+        world.delete::<Secret>("elsewhere").await?;
+        let whole = json!({ "url": "https://es.example.com:9200", "username": "someone", "password": "something" });
+        world.apply(&secret(whole).to_string()).await?;
+        world.until::<Kibana>("k", |kibana| state(kibana) == Some(AssociationState::Established)).await?;
+        let config = world.until::<Secret>("k-kb-config", |_| true).await?;
+        let yml = text(&config, "kibana.yml");
+        ensure!(yml.contains("https://es.example.com:9200") && yml.contains("someone"), "{yml}");
+        world.until::<Deployment>("k-kb", |_| true).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_get_an_application_may_not_refer_to_it() -> Result<()> {
+    let setup = Setup { others: &["references-denied"], enforce_rbac_on_refs: true, ..Setup::default() };
+    scenario("references-rights", setup, async |world| {
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 1)]).to_string()).await?;
+        world.until_ready(NAME, 1).await?;
+        let kibana = |name: &str| {
+            json!({
+                "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana",
+                "metadata": { "name": name, "namespace": "references-denied" },
+                "spec": {
+                    "version": "8.15.3", "count": 1, "serviceAccountName": name,
+                    "elasticsearchRef": { "name": NAME, "namespace": "references-rights" },
+                },
+            })
+        };
+        let rights = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: get-it}
+rules: [{apiGroups: [elasticsearch.k8s.elastic.co], resources: [elasticsearches], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: get-it}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: get-it}
+subjects: [{kind: ServiceAccount, name: may, namespace: references-denied}]
+";
+        world.apply(rights).await?;
+        for name in ["may-not", "may"] {
+            world.apply(&kibana(name).to_string()).await?;
+        }
+        let state = |kibana: &Kibana| {
+            kibana.status.as_ref().and_then(|status| status.elasticsearch_association_status)
+        };
+        world
+            .until_in::<Kibana>("references-denied", "may", |one| {
+                state(one) == Some(AssociationState::Established)
+            })
+            .await?;
+        let denied = world
+            .until_in::<Kibana>("references-denied", "may-not", |one| {
+                state(one) == Some(AssociationState::Failed)
+            })
+            .await?;
+        ensure!(!denied.annotations().contains_key("association.k8s.elastic.co/es-conf"));
+        let realm = world.until::<Secret>(REALM, |realm| realm_has(realm, "references-denied_may_")).await?;
+        ensure!(!realm_has(&realm, "references-denied_may-not_"));
+        told(world, "references-denied", "AssociationError").await
+    })
+    .await
+}
+
+/// Waits for an event of that reason.
+pub(crate) async fn told(world: &World, namespace: &str, reason: &str) -> Result<()> {
+    use futures::StreamExt as _;
+    use k8s_openapi::api::events::v1::Event;
+    use kube::runtime::{WatchStreamExt as _, watcher};
+    let events = Api::<Event>::namespaced(world.client.clone(), namespace);
+    let mut events = watcher(events, watcher::Config::default()).applied_objects().boxed();
+    loop {
+        let event = events.next().await.context("the watch goes on")?.context("failed to watch events")?;
+        if event.reason.as_deref() == Some(reason) {
+            return Ok(());
+        }
+    }
+}
