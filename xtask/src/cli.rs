@@ -1,5 +1,7 @@
 //! The commands, as `cargo xtask --help` lists them.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -112,7 +114,11 @@ enum Command {
     /// Run the image's programs as its user, on a root file system that nobody writes to
     ///
     /// Needs root; says SKIPPED without it.
-    VerifyImage,
+    VerifyImage {
+        /// A binary that is there already, in place of the one that tests run
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+    },
     /// Write deploy/operator again, the manifests for `kubectl apply`, made of the operator's chart
     Manifests,
     /// Write the generated references again (OpenAPI, command line)
@@ -166,7 +172,7 @@ pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
         Command::VerifyPss => pss::verify(&workspace)?.all_passed(),
         Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Image(arguments) => image::run(&workspace, arguments),
-        Command::VerifyImage => image::verify(&workspace)?.all_passed(),
+        Command::VerifyImage { binary } => image::verify(&workspace, binary)?.all_passed(),
         Command::Manifests => manifests::write(&workspace),
         Command::Docs => check::regenerate(&workspace),
         Command::Hooks => hooks(&workspace),

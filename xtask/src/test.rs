@@ -47,7 +47,7 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         summary.step("browser", || console::e2e(workspace));
         summary.step("kernel check", || kernel::verify(workspace, KERNEL_CLUSTERS, None));
         summary.step("sarif", || sarif::validate(workspace));
-        summary.step("image", || image::verify(workspace));
+        summary.step("image", || image::verify(workspace, None));
         summary.step("crash cycles", || clients::crash(workspace, "dev", CRASH_CYCLES, None));
     }
     println!("\n{summary}");

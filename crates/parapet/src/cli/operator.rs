@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use parapet_operator::settings::{Given, KEYS, Key, SettingsError};
 
-/// Manifests call the program by this name, or its image with the word `manager` first.
+/// Manifests call the program by this name, or by the next one, or its image with that word first.
 const REFERENCE: &str = "elastic-operator";
 const MANAGER: &str = "manager";
 
@@ -116,7 +116,8 @@ fn flag(key: &'static Key) -> Arg {
 pub(crate) fn spelled(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.into_iter().collect();
     let called = words.first().and_then(|word| Path::new(word).file_name());
-    if called == Some(OsStr::new(REFERENCE)) || words.get(1).is_some_and(|word| word == MANAGER) {
+    let by_name = [REFERENCE, MANAGER].iter().any(|name| called == Some(OsStr::new(name)));
+    if by_name || words.get(1).is_some_and(|word| word == MANAGER) {
         words.insert(1, "operator".into());
     }
     words
@@ -142,6 +143,7 @@ mod tests {
         for words in [
             &["/elastic-operator", "manager", "--config=/conf/eck.yaml"][..],
             &["/usr/local/bin/parapet", "manager", "--config=/conf/eck.yaml"],
+            &["/manager", "--config=/conf/eck.yaml"],
             &["parapet", "operator", "run", "--config=/conf/eck.yaml"],
             &["parapet", "operator", "--config", "/conf/eck.yaml"],
         ] {
