@@ -134,7 +134,7 @@ impl Named {
         }
         let dynamic = file.elf_dynamic_table().with_context(what)?;
         let mut needed = Vec::new();
-        for entry in dynamic.iter().filter(|entry| entry.tag == i64::from(elf::DT_NEEDED)) {
+        for entry in dynamic.iter().filter(|entry| entry.tag == elf::DT_NEEDED) {
             needed.push(text(dynamic.string(entry).with_context(what)?)?);
         }
         Ok(Self { machine: header.e_machine(endian), loader, needed })
