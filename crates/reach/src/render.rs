@@ -15,9 +15,12 @@ mod table;
 use crate::exposure::Exposure;
 use crate::listing::Listing;
 
-pub use difference::{DiffLine, DiffType, diff_lines};
+pub use difference::{Compared, DiffLine, DiffType, diff_lines};
 pub use html::html;
 pub use reasons::{ExplainedPair, explanation, explanations};
+
+/// What stands at the head of an answer that something in the input is missing from.
+pub const INCOMPLETE: &str = "INCOMPLETE: something in the input could not be read, so the truth may differ";
 
 /// A form of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,13 +72,14 @@ pub fn listing(listing: &Listing, exposure: Option<&Exposure>, format: Format, c
 }
 
 /// Renders a difference; the forms that draw are a table there.
-pub fn diff(lines: &[DiffLine], names: (&str, &str), format: Format) -> String {
+pub fn diff(lines: &[DiffLine], compared: &Compared<'_>, format: Format) -> String {
+    let names = compared.names;
     match format {
-        Format::Json => difference::json(lines),
+        Format::Json => difference::json(lines, compared),
         Format::Csv => difference::csv(lines, names),
         Format::Markdown => difference::markdown(lines, names),
         Format::Dot => dot::diff(lines, names),
-        Format::Text | Format::Mermaid | Format::Svg | Format::Html => difference::text(lines, names),
+        Format::Text | Format::Mermaid | Format::Svg | Format::Html => difference::text(lines, compared),
     }
 }
 

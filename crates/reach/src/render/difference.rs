@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::INCOMPLETE;
 use super::table::{INFALLIBLE, csv_row, markdown_row, pretty};
 use crate::diff::{Changed, Diff, Party};
 use crate::engine::{AddressRange, PodId, Reachability};
 use crate::model::Cluster;
+use crate::options::Options;
 use crate::portset::PortSet;
 
 /// Version of the native JSON; a change that readers notice gets another.
@@ -170,8 +172,34 @@ fn range(name: &str) -> Option<AddressRange> {
     Some(AddressRange { first: first.parse().ok()?, last: last.parse().ok()? })
 }
 
-pub(super) fn text(lines: &[DiffLine], names: (&str, &str)) -> String {
-    let mut out = "Connectivity diff:\n".to_owned();
+/// What a difference is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared<'a> {
+    /// What the two clusters are called.
+    pub names: (&'a str, &'a str),
+    /// The modes that both were computed in.
+    pub options: &'a Options,
+    /// Something of one of them could not be read.
+    pub incomplete: bool,
+    /// Exactly netpol-analyzer's form: nothing but the lines.
+    pub compatible: bool,
+}
+
+pub(super) fn text(lines: &[DiffLine], compared: &Compared<'_>) -> String {
+    let Compared { names, options, incomplete, compatible } = compared;
+    let mut out = String::new();
+    if !compatible {
+        writeln!(out, "# modes: {options}").expect(INFALLIBLE);
+        if *incomplete {
+            writeln!(out, "# {INCOMPLETE}").expect(INFALLIBLE);
+        }
+        if lines.is_empty() {
+            out += "# no difference\n";
+        }
+    }
+    if !lines.is_empty() {
+        out += "Connectivity diff:\n";
+    }
     for line in lines {
         let DiffLine { diff_type, source, destination, before, after, workloads, .. } = line;
         write!(
@@ -190,8 +218,11 @@ pub(super) fn text(lines: &[DiffLine], names: (&str, &str)) -> String {
     out
 }
 
-pub(super) fn json(lines: &[DiffLine]) -> String {
-    pretty(&serde_json::json!({"schema": SCHEMA, "changes": lines}))
+pub(super) fn json(lines: &[DiffLine], compared: &Compared<'_>) -> String {
+    let Compared { options, incomplete, .. } = compared;
+    pretty(
+        &serde_json::json!({"schema": SCHEMA, "modes": options, "incomplete": incomplete, "changes": lines}),
+    )
 }
 
 fn cells(line: &DiffLine) -> [String; 6] {

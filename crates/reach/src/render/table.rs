@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::INCOMPLETE;
 use crate::exposure::{Exposed, Exposure};
 use crate::listing::Listing;
 use crate::portset::PortSet;
@@ -43,7 +44,8 @@ pub(super) fn head(listing: &Listing, prefix: &str) -> String {
     head += "assumed: the network plug-in enforces policies; a pod's own node always reaches it; ICMP and other protocols aren't covered\n";
     if listing.incomplete {
         head += prefix;
-        head += "INCOMPLETE: something in the input could not be read, so the truth may differ\n";
+        head += INCOMPLETE;
+        head.push('\n');
     }
     for note in &listing.notes {
         writeln!(head, "{prefix}note: {note}").expect(INFALLIBLE);

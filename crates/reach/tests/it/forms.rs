@@ -1,6 +1,6 @@
 //! What is printed: lines as netpol-analyzer's users know them, and forms that other programs read.
 
-use parapet_reach::render::{self, Format};
+use parapet_reach::render::{self, Compared, Format};
 use parapet_reach::{
     Cluster, DecodeOptions, Exposure, HostNetwork, IpBlockPods, Listing, Options, Reachability, View,
 };
@@ -149,8 +149,10 @@ fn differences_are_told_in_order() {
     let (options, _) = compatible();
     let (one, two) = (Reachability::compute(&before, &options), Reachability::compute(&after, &options));
     let lines = render::diff_lines(&one, &two, true);
+    let compared =
+        Compared { names: ("dir1", "dir2"), options: &options, incomplete: false, compatible: true };
     assert_eq!(
-        render::diff(&lines, ("dir1", "dir2"), Format::Text),
+        render::diff(&lines, &compared, Format::Text),
         "Connectivity diff:\n\
          diff-type: changed, source: default/frontend[Deployment], destination: default/backend[Deployment], dir1: TCP 9090, dir2: TCP 9090,UDP 53\n\
          diff-type: added, source: 0.0.0.0-255.255.255.255[External], destination: default/backend[Deployment], dir1: No Connections, dir2: TCP 9090\n\

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::Args;
 use parapet_manifest::{Limits, Source};
 use parapet_reach::Reachability;
-use parapet_reach::render::{self, Format};
+use parapet_reach::render::{self, Compared, Format};
 
 use super::input;
 use super::list::netpol_analyzers_modes;
@@ -93,14 +93,9 @@ impl DiffArguments {
             false if self.cluster.is_named() => ("cluster", "applied"),
             false => ("before", "after"),
         };
-        let mut answer = String::new();
-        if !compatible && self.output == Format::Text {
-            answer += &input::head(&options, before.cluster.incomplete || after.cluster.incomplete);
-        }
-        if !lines.is_empty() || self.output != Format::Text {
-            answer += &render::diff(&lines, names, self.output);
-        }
-        input::write(&answer, self.file.as_deref())?;
+        let incomplete = before.cluster.incomplete || after.cluster.incomplete;
+        let compared = Compared { names, options: &options, incomplete, compatible };
+        input::write(&render::diff(&lines, &compared, self.output), self.file.as_deref())?;
         if lines.is_empty() || self.exit_zero {
             return Ok(ExitCode::SUCCESS);
         }

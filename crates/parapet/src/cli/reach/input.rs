@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use parapet_reach::render::Format;
+use parapet_reach::render::{Format, INCOMPLETE};
 use parapet_reach::{Options, Protocol};
 
 use crate::exit::{Failure, OrExit as _, Reason};
@@ -79,11 +79,7 @@ pub(super) fn checked(manifests: Manifests, fail: bool, quiet: bool) -> Result<M
 
 /// What an answer begins with: the modes, and whether something could not be read.
 pub(super) fn head(options: &Options, incomplete: bool) -> String {
-    let mark = if incomplete {
-        "# INCOMPLETE: something in the input could not be read, so the truth may differ\n"
-    } else {
-        ""
-    };
+    let mark = if incomplete { format!("# {INCOMPLETE}\n") } else { String::new() };
     format!("# modes: {options}\n{mark}")
 }
 
