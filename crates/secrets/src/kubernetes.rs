@@ -25,6 +25,8 @@ const WATCH_SECONDS: u32 = 290;
 /// Wait before a watch that broke off is begun again; the store polls meanwhile in any case.
 const WATCH_RETRY: Duration = Duration::from_secs(5);
 
+/// What an API server says of a version that it doesn't remember.
+const GONE: u16 = 410;
 /// Pause between two watches.
 const WATCH_AGAIN: Duration = Duration::from_secs(1);
 
@@ -108,11 +110,8 @@ impl KubernetesProvider {
             while let Some(event) = events.next().await {
                 match event? {
                     WatchEvent::Bookmark(bookmark) => from = bookmark.metadata.resource_version,
-                    WatchEvent::Added(_)
-                    | WatchEvent::Modified(_)
-                    | WatchEvent::Deleted(_)
-                    // Most likely that the version is too old to watch from (410).
-                    | WatchEvent::Error(_) => return Ok(()),
+                    WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_) => return Ok(()),
+                    WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
                 }
             }
             // Its time was up. A server that ends watches at once isn't asked without end.
@@ -157,8 +156,13 @@ impl Provider for KubernetesProvider {
         let Some(seen) = seen else { return std::future::pending().await };
         // From nothing: the server tells what is there now, then what comes.
         while let Err(error) = self.watch(namespace, name, seen.as_deref().unwrap_or_default()).await {
+            // Nothing can be watched from that version any more: the next look finds a newer one.
+            let is_too_old = matches!(&error, kube::Error::Api(status) if status.code == GONE);
             tracing::debug!(secret = %location, error = %translated(error), "watching a secret broke off");
-            tokio::time::sleep(WATCH_RETRY).await;
+            tokio::time::sleep(if is_too_old { WATCH_AGAIN } else { WATCH_RETRY }).await;
+            if is_too_old {
+                return;
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[cfg(feature = "kubernetes")]
+mod api_server;
 mod file;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
