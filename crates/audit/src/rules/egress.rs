@@ -1,17 +1,19 @@
 //! Where the collection pipeline may send: OBS-EG-01 to 10.
 
+mod blocked;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use parapet_manifest::Node;
 use serde_json::json;
 
-use super::metrics::monitors::{scrapes, targets};
 use crate::finding::Findings;
 use crate::reach::{End, Protocol};
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{High, Info, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
 use crate::world::{Direction, Policy, PolicyRule, Role, Workload, World};
+use blocked::{exporter_blocked, no_allocator, targets_closed};
 
 const fn rule(
     id: &'static str,
@@ -273,147 +275,6 @@ fn cloud_metadata<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             }
             None => {
                 found.add(policy.document, "/spec/egress", message);
-            }
-        }
-    }
-}
-
-fn targets_closed<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    let collectors: Vec<&Workload<'_>> = world
-        .workloads
-        .iter()
-        .filter(|workload| workload.role.is_some_and(Role::is_collector))
-        .filter(|workload| {
-            workload.labels.values().any(|value| value.contains("metrics"))
-                || workload.name.contains("metrics")
-        })
-        .filter(|workload| world.isolating(workload, Direction::Egress).next().is_some())
-        .collect();
-    for collector in collectors {
-        let all: Vec<(&Workload<'_>, u16)> =
-            scrapes(world).iter().flat_map(|scrape| targets(world, scrape)).collect();
-        let closed: Vec<String> = all
-            .iter()
-            .filter(|(target, port)| {
-                target.number != collector.number
-                    && !world.allows(
-                        End::Workload(collector.number),
-                        End::Workload(target.number),
-                        Protocol::Tcp,
-                        *port,
-                    )
-            })
-            .map(|(target, port)| format!("{target}:{port}"))
-            .collect();
-        if let Some(policy) =
-            world.isolating(collector, Direction::Egress).next().filter(|_| !closed.is_empty())
-        {
-            found
-                .add(
-                    policy.document,
-                    "/spec/egress",
-                    format!("{collector} can't reach {} of {} targets", closed.len(), all.len()),
-                )
-                .evidence(closed);
-        }
-    }
-}
-
-fn no_allocator<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for collector in world
-        .collectors
-        .iter()
-        .filter(|collector| collector.root.at("/receivers/prometheus/target_allocator").is_some())
-    {
-        for number in &collector.workloads {
-            for allocator in world.of(&[Role::TargetAllocator]) {
-                let reached = [8080, 80].iter().any(|port| {
-                    world.allows(
-                        End::Workload(*number),
-                        End::Workload(allocator.number),
-                        Protocol::Tcp,
-                        *port,
-                    )
-                });
-                if !reached {
-                    let span = collector.root.place("/receivers/prometheus/target_allocator");
-                    found.add_at(
-                        collector.document,
-                        collector.pointer.clone(),
-                        span,
-                        format!(
-                            "{} can't reach its target allocator {allocator}: it gets nothing to scrape",
-                            world.workloads[*number]
-                        ),
-                    );
-                }
-            }
-        }
-    }
-}
-
-fn exporter_blocked<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for collector in &world.collectors {
-        for exporter in &collector.exporters {
-            let (name, namespace) = exporter
-                .host
-                .split_once('.')
-                .map_or((exporter.host.as_str(), None), |(name, rest)| (name, rest.split('.').next()));
-            for number in &collector.workloads {
-                let own = &world.workloads[*number];
-                let service = world.find("Service", namespace.unwrap_or(own.namespace), name);
-                let open = match service {
-                    Some(service) => {
-                        let backends = world.backends(service);
-                        let ports = service.at("/spec/ports").map_or(&[] as &[Node], Node::items);
-                        let target = ports
-                            .iter()
-                            .find(|port| {
-                                port.get("port").and_then(Node::as_i64) == Some(i64::from(exporter.port))
-                            })
-                            .and_then(|port| port.get("targetPort").and_then(Node::as_i64))
-                            .and_then(|port| u16::try_from(port).ok())
-                            .unwrap_or(exporter.port);
-                        backends.is_empty()
-                            || backends.iter().any(|to| {
-                                world.allows(
-                                    End::Workload(*number),
-                                    End::Workload(to.number),
-                                    Protocol::Tcp,
-                                    target,
-                                )
-                            })
-                    }
-                    None => match exporter.host.parse() {
-                        Ok(address) => world.allows(
-                            End::Workload(*number),
-                            End::Address(address),
-                            Protocol::Tcp,
-                            exporter.port,
-                        ),
-                        Err(_) => {
-                            exporter.host.contains(".svc")
-                                || exporter.host.contains('$')
-                                || world.allows(
-                                    End::Workload(*number),
-                                    End::Somewhere,
-                                    Protocol::Tcp,
-                                    exporter.port,
-                                )
-                        }
-                    },
-                };
-                if !open {
-                    found.add_at(
-                        collector.document,
-                        collector.pointer.clone(),
-                        exporter.span,
-                        format!(
-                            "the exporter {} can't send: {own} → {}:{} is blocked",
-                            exporter.name, exporter.host, exporter.port
-                        ),
-                    );
-                }
             }
         }
     }

@@ -1,16 +1,21 @@
 //! Elasticsearch, Kibana, APM Server, Logstash and their clients: OBS-ES-01 to 14.
 
+mod clients;
+mod keys;
+
 use parapet_manifest::Node;
 use serde_json::json;
 
-use super::isolation::ingress_backends;
 use super::mesh::is_strict;
 use crate::finding::{Draft, Findings};
 use crate::reach::{End, Protocol};
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{Critical, High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
-use crate::world::{Config, Role, Setting, Settings, Workload, World};
+use crate::world::{Config, Setting, Settings, Workload, World};
+use clients::{apm_open, client_unverified, ingress_clear, insights_unverified, plain_hop, superuser};
+pub(super) use keys::needs_api_keys;
+use keys::{api_keys, encryption_keys};
 
 const fn rule(
     id: &'static str,
@@ -340,119 +345,6 @@ fn tls_off<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     }
 }
 
-/// Kibana settings that issue API keys.
-const NEED_API_KEYS: &[&str] = &["alerting", "actions", "fleet", "reporting"];
-
-/// Kibana's first setting that needs API keys.
-pub(super) fn needs_api_keys<'w>(
-    world: &'w World<'w>,
-    elasticsearch: &Workload<'_>,
-) -> Option<(&'w Settings<'w>, &'w Setting)> {
-    components(world, Config::Kibana).into_iter().find_map(|kibana| {
-        let workload = kibana.workload?;
-        let refers = workload.document.at("/spec/elasticsearchRef/name").and_then(Node::as_str)
-            == Some(&*elasticsearch.document.name);
-        let found = kibana.settings.iter().find_map(|settings| {
-            let setting = settings.values.iter().find(|setting| {
-                setting.value != "false" && NEED_API_KEYS.iter().any(|feature| setting.key.contains(feature))
-            })?;
-            Some((*settings, setting))
-        });
-        found.filter(|_| refers)
-    })
-}
-
-fn api_keys<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in
-        elastic(world).filter(|workload| &*workload.document.kind == "Elasticsearch" && has_no_tls(workload))
-    {
-        if let Some((settings, setting)) = needs_api_keys(world, workload) {
-            found
-                .add_at(
-                    settings.document,
-                    setting.pointer.clone(),
-                    setting.span,
-                    format!("{} needs API keys, which Elasticsearch issues only over TLS", setting.key),
-                )
-                .related(
-                    workload.document,
-                    "/spec/http/tls/selfSignedCertificate/disabled",
-                    "where TLS is switched off",
-                );
-        }
-    }
-}
-
-const CLIENTS: &[Config] = &[Config::Kibana, Config::Logstash, Config::Beat, Config::Apm];
-
-fn client_unverified<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    let served_with_tls = elastic(world)
-        .any(|workload| &*workload.document.kind == "Elasticsearch" && !has_no_tls(workload))
-        || self_run(world).any(|component| component.is("xpack.security.http.ssl.enabled", "true"));
-    for component in CLIENTS.iter().flat_map(|config| components(world, *config)) {
-        for suffix in ["ssl.verification_mode", "ssl.verificationmode"] {
-            if let Some(at) =
-                component.ending(suffix).filter(|(_, mode)| mode.value.eq_ignore_ascii_case("none"))
-            {
-                component.say(
-                    found,
-                    Some(at),
-                    "the client accepts any certificate and sends it its password",
-                );
-            }
-        }
-        if let Some(at) = component
-            .ending("elasticsearch.hosts")
-            .filter(|(_, hosts)| served_with_tls && hosts.value.contains("http://"))
-        {
-            component.say(found, Some(at), "the client speaks http to an Elasticsearch that serves TLS");
-        }
-    }
-}
-
-fn superuser<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for component in CLIENTS.iter().flat_map(|config| components(world, *config)) {
-        let user = ["elasticsearch.username", "output.elasticsearch.username"]
-            .iter()
-            .find_map(|key| component.ending(key));
-        if let Some(at) = user.filter(|(_, user)| user.value == "elastic") {
-            component.say(found, Some(at), "the client logs in as the superuser `elastic`");
-        }
-    }
-}
-
-fn encryption_keys<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for component in components(world, Config::Kibana) {
-        match component.ending("encryptionkey") {
-            Some(at) if !at.1.value.is_empty() && !at.1.value.starts_with("${") => {
-                component.say(found, Some(at), "an encryption key is written into the manifest");
-            }
-            Some(_) => {}
-            None => {
-                let replicas =
-                    component.workload.and_then(|workload| workload.document.at("/spec/replicas")?.as_i64());
-                let by_secret = component.workload.is_some_and(|workload| {
-                    workload.containers.iter().any(|container| {
-                        container.env().any(|(_, entry)| {
-                            entry
-                                .get("name")
-                                .and_then(Node::as_str)
-                                .is_some_and(|name| name.to_lowercase().ends_with("encryptionkey"))
-                        })
-                    })
-                });
-                if replicas.is_some_and(|replicas| replicas > 1) && !component.managed() && !by_secret {
-                    component.say(
-                        found,
-                        None,
-                        "several replicas without a common encryption key: each makes its own",
-                    );
-                }
-            }
-        }
-    }
-}
-
 fn anonymous<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for component in components(world, Config::Elasticsearch) {
         let roles = component.ending("anonymous.roles");
@@ -468,103 +360,6 @@ fn anonymous<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let draft = component.say(found, Some(at), format!("requests without credentials act as {role}"));
         if everything {
             draft.severity(Critical);
-        }
-    }
-}
-
-fn ingress_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for ingress in world.kind("Ingress").chain(world.kind("Route")) {
-        if ingress.at("/spec/tls").is_some() {
-            continue;
-        }
-        for (pointer, name) in ingress_backends(ingress) {
-            let by_service = world.find("Service", world.namespace(ingress), name).is_some_and(|service| {
-                world
-                    .backends(service)
-                    .iter()
-                    .any(|backend| backend.has_role(Role::Elasticsearch) || backend.has_role(Role::Kibana))
-            });
-            if by_service || name.ends_with("-es-http") || name.ends_with("-kb-http") {
-                found.add(ingress, pointer, format!("{name} is reached from outside without TLS"));
-            }
-        }
-    }
-}
-
-fn apm_open<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for component in components(world, Config::Apm) {
-        let Some(workload) = component.workload else { continue };
-        if !world.allows(End::Outside, End::Workload(workload.number), Protocol::Tcp, 8200) {
-            continue;
-        }
-        let anonymous =
-            component.ending("auth.anonymous.enabled").filter(|(_, setting)| setting.value == "true");
-        let token = ["secret_token", "auth.secret_token", "auth.api_key.enabled"]
-            .iter()
-            .any(|key| component.ending(key).is_some());
-        if anonymous.is_some() || (!token && !component.managed()) {
-            component.say(
-                found,
-                anonymous,
-                format!("{workload} takes data without a token from any address outside of the cluster"),
-            );
-        }
-    }
-}
-
-fn plain_hop<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.of(&[Role::Memcached]) {
-        let sources = world.sources(workload, Protocol::Tcp, 11211, |from| from.has_role(Role::Logstash));
-        if !sources.is_empty() {
-            found
-                .add(
-                    workload.document,
-                    "/metadata/name",
-                    format!("memcached answers {} without authentication", sources.words()),
-                )
-                .evidence(sources.evidence());
-        }
-    }
-    for document in world.kind("ConfigMap") {
-        for entry in document.root.get("data").map_or(&[] as &[_], Node::entries) {
-            let text = entry.value.as_str().unwrap_or("");
-            let Some(at) = text.find("beats {").or_else(|| text.find("beats{")) else { continue };
-            let block = text[at..].split('}').next().unwrap_or("");
-            let compact: String = block.chars().filter(|character| !character.is_whitespace()).collect();
-            if compact.contains("ssl=>true") || compact.contains("ssl_enabled=>true") {
-                continue;
-            }
-            let open = world.of(&[Role::Logstash]).find_map(|workload| {
-                let sources =
-                    world.sources(workload, Protocol::Tcp, 5044, |from| from.has_role(Role::Filebeat));
-                (!sources.is_empty()).then(|| sources.words())
-            });
-            if let Some(who) = open {
-                let pointer = parapet_manifest::pointer(["data", &*entry.key.name]);
-                found.add(
-                    document,
-                    pointer,
-                    format!("the Beats input is in clear text and reached by {who}"),
-                );
-            }
-        }
-    }
-}
-
-fn insights_unverified<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.of(&[Role::ApiBuilder]) {
-        for variable in workload.containers.iter().flat_map(|container| container.variables()) {
-            let name = variable.name.to_uppercase();
-            let off = (name.contains("VERIFICATIONMODE") || name.contains("VERIFICATION_MODE"))
-                && variable.value.eq_ignore_ascii_case("none")
-                || name.contains("VALIDATE") && variable.value.eq_ignore_ascii_case("false");
-            if off {
-                found.add_pod(
-                    workload,
-                    variable.pointer.clone(),
-                    format!("{} switches the verification of its peer off", variable.name),
-                );
-            }
         }
     }
 }

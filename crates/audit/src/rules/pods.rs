@@ -1,14 +1,19 @@
 //! Pods and their hosts: OBS-POD-01 to 10, OBS-HOST-01 to 05.
 
+mod hosts;
+mod values;
+
 use parapet_manifest::Node;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::finding::Findings;
-use crate::reach::Protocol;
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{Critical, High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
 use crate::world::{Container, Role, Workload, World};
+use hosts::{broad_mount, host_namespaces, reachable_root, root_agent, writable_mount};
+pub(super) use values::chart_values;
+use values::values;
 
 const fn rule(
     id: &'static str,
@@ -362,58 +367,6 @@ fn no_fs_group<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     }
 }
 
-/// The chart's securityContexts by the values' names.
-const VALUES: &[&str] = &[
-    "/metadata/securityContext",
-    "/otelevents/statefulset/securityContext",
-    "/otellogs/daemonset/securityContext",
-];
-
-/// Chart values that were kept in a ConfigMap or in a HelmRelease.
-pub(super) fn chart_values<'w>(world: &'w World<'w>) -> Vec<(&'w parapet_manifest::Document, String, Node)> {
-    let mut all = Vec::new();
-    for document in world.documents {
-        match &*document.kind {
-            "HelmRelease" | "Application" => {
-                for at in ["/spec/values", "/spec/source/helm/valuesObject"] {
-                    if let Some(values) = document.at(at) {
-                        all.push((document, at.to_owned(), values.clone()));
-                    }
-                }
-            }
-            "ConfigMap" => {
-                for entry in document.root.get("data").map_or(&[] as &[_], Node::entries) {
-                    if matches!(&*entry.key.name, "values.yaml" | "values.yml")
-                        && let Some(values) =
-                            parapet_manifest::embedded(&entry.value, &parapet_manifest::Limits::default())
-                    {
-                        all.push((document, parapet_manifest::pointer(["data", &*entry.key.name]), values));
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    all
-}
-
-fn values<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (document, pointer, values) in chart_values(world) {
-        let missing: Vec<String> =
-            VALUES.iter().filter(|at| values.at(at).is_none()).map(|at| at[1..].replace('/', ".")).collect();
-        if !missing.is_empty() && missing.len() < VALUES.len() {
-            let span =
-                VALUES.iter().find(|at| values.at(at).is_some()).map_or(values.span, |at| values.place(at));
-            found.add_at(
-                document,
-                pointer,
-                span,
-                format!("{} isn't set while others are", missing.join(" and ")),
-            );
-        }
-    }
-}
-
 fn undone<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (workload, container) in containers(world) {
         let pod = |name: &str| workload.at("/spec/securityContext").and_then(|context| context.get(name));
@@ -442,140 +395,6 @@ fn undone<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     container.name
                 ),
             );
-        }
-    }
-}
-
-fn root_agent<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.of(&[Role::CollectorAgent, Role::Filebeat]) {
-        for container in workload.main_containers() {
-            if effective(workload, container, "/runAsUser").and_then(Node::as_i64) == Some(0) {
-                let at = if container.security("/runAsUser").is_some() {
-                    field(container, "runAsUser")
-                } else {
-                    "/spec/securityContext/runAsUser".to_owned()
-                };
-                found.add_pod(workload, at, format!("the log collector {} runs as root", container.name));
-            }
-        }
-    }
-}
-
-/// What log agents read.
-const NEEDED: &[&str] = &[
-    "/var/log/containers",
-    "/var/log/pods",
-    "/var/log/journal",
-    "/var/lib/docker/containers",
-    "/var/log/audit",
-    "/run/log/journal",
-];
-
-/// What agents keep their positions in.
-fn is_state(path: &str) -> bool {
-    path.starts_with("/var/lib/")
-        && !path.starts_with("/var/lib/kubelet")
-        && path.trim_end_matches('/') != "/var/lib/docker"
-        && path.matches('/').count() >= 3
-}
-
-/// hostPath volumes with their pointers, names and paths.
-fn host_paths<'w>(workload: &Workload<'w>) -> Vec<(String, &'w str, &'w str)> {
-    workload
-        .volumes()
-        .into_iter()
-        .filter_map(|(pointer, volume)| {
-            let path = volume.at("/hostPath/path")?.as_str()?;
-            Some((format!("{pointer}/hostPath/path"), volume.get("name")?.as_str()?, path))
-        })
-        .collect()
-}
-
-fn broad_mount<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.of(&[Role::CollectorAgent, Role::Filebeat]) {
-        for (pointer, _, path) in host_paths(workload) {
-            let trimmed = path.trim_end_matches('/');
-            let needed =
-                NEEDED.iter().any(|needed| trimmed == *needed || trimmed.starts_with(&format!("{needed}/")));
-            if !needed && !is_state(path) {
-                found.add_pod(workload, pointer, format!("{path} of the node is more than an agent needs"));
-            }
-        }
-    }
-}
-
-fn writable_mount<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.of(&[Role::CollectorAgent, Role::Filebeat]) {
-        for (_, name, path) in
-            host_paths(workload).into_iter().filter(|(_, _, path)| !is_state(path) || NEEDED.contains(path))
-        {
-            for container in &workload.containers {
-                for (pointer, mount) in container.mounts() {
-                    let same = mount.get("name").and_then(Node::as_str) == Some(name);
-                    if same && mount.get("readOnly").and_then(Node::as_bool) != Some(true) {
-                        found
-                            .add_pod(
-                                workload,
-                                &pointer,
-                                format!(
-                                    "{path} of the node is writable for the container {}",
-                                    container.name
-                                ),
-                            )
-                            .set(workload.pointer(&format!("{pointer}/readOnly")), Value::Bool(true));
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn host_namespaces<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.obs().filter(|workload| !workload.has_role(Role::NodeExporter)) {
-        for name in ["hostNetwork", "hostPID", "hostIPC"] {
-            if workload.flag(name) {
-                let at = format!("/spec/{name}");
-                found
-                    .add_pod(workload, &at, format!("{workload} uses {name}"))
-                    .set(workload.pointer(&at), json!(false));
-            }
-        }
-        for container in &workload.containers {
-            for (index, port) in
-                container.node.get("ports").map_or(&[] as &[Node], Node::items).iter().enumerate()
-            {
-                if let Some(number) =
-                    port.get("hostPort").and_then(Node::as_i64).filter(|number| *number != 0)
-                {
-                    let at = format!("{}/ports/{index}/hostPort", container.pointer);
-                    found
-                        .add_pod(workload, &at, format!("port {number} of every node leads to {workload}"))
-                        .remove(workload.pointer(&at));
-                }
-            }
-        }
-    }
-}
-
-fn reachable_root<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.obs().filter(|workload| !host_paths(workload).is_empty()) {
-        let root =
-            workload.main_containers().any(|container| runs_as_root(workload, container) != Some(false))
-                && !workload.managed;
-        let (protocol, port) =
-            workload.ports().first().map_or((Protocol::Tcp, 65000), |port| (port.protocol, port.number));
-        let sources = world.sources(workload, protocol, port, |from| from.has_role(Role::Prometheus));
-        if root && !sources.workloads.is_empty() {
-            found
-                .add(
-                    workload.document,
-                    "/metadata/name",
-                    format!(
-                        "{workload} runs as root with the node's files and is reached by {}",
-                        sources.words()
-                    ),
-                )
-                .evidence(sources.evidence());
         }
     }
 }

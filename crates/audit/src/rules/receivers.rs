@@ -1,5 +1,7 @@
 //! What collectors open, and what policies open for them: OBS-RX-01 to 11.
 
+mod listeners;
+
 use parapet_manifest::Node;
 use serde_json::json;
 
@@ -8,9 +10,8 @@ use crate::reach::{End, Protocol};
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
-use crate::world::{
-    Collector, Direction, Listener, Policy, PolicyRule, Purpose, Role, Workload, World, address,
-};
+use crate::world::{Collector, Direction, Listener, Policy, PolicyRule, Role, World, address};
+use listeners::{debug_endpoint, own_metrics, shared_port, unauthenticated};
 
 const fn rule(
     id: &'static str,
@@ -306,116 +307,6 @@ fn legacy<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                         collector.pointer.clone(),
                         entry.key.span,
                         format!("{kind} is deprecated: use otlp"),
-                    );
-                }
-            }
-        }
-    }
-}
-
-fn each_listener<'w>(
-    world: &'w World<'w>,
-) -> impl Iterator<Item = (&'w Collector<'w>, &'w Listener, &'w Workload<'w>)> {
-    world.collectors.iter().flat_map(move |collector| {
-        collector.listeners.iter().flat_map(move |listener| {
-            collector.workloads.iter().map(move |number| (collector, listener, &world.workloads[*number]))
-        })
-    })
-}
-
-fn unauthenticated<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (collector, listener, workload) in each_listener(world) {
-        if listener.purpose != Purpose::Receiver || !listener.is_on_all() || listener.tls || listener.auth {
-            continue;
-        }
-        let sources = world
-            .sources(workload, listener.protocol, listener.port, |from| from.namespace == workload.namespace);
-        if !sources.is_empty() {
-            found
-                .add_at(
-                    collector.document,
-                    collector.pointer.clone(),
-                    listener.span,
-                    format!(
-                        "{} takes clear text without authentication from {}",
-                        listener.name,
-                        sources.words()
-                    ),
-                )
-                .evidence(sources.evidence())
-                .raised_if(sources.outside && super::isolation::is_exposed(world, workload));
-        }
-    }
-}
-
-fn debug_endpoint<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (collector, listener, workload) in each_listener(world) {
-        let debug = listener.purpose == Purpose::Extension
-            && ["zpages", "pprof"].iter().any(|kind| listener.name.starts_with(kind));
-        if !debug || !listener.is_open() {
-            continue;
-        }
-        let sources = world.sources(workload, listener.protocol, listener.port, |_| false);
-        if !sources.is_empty() {
-            found
-                .add_at(
-                    collector.document,
-                    collector.pointer.clone(),
-                    listener.span,
-                    format!("{} on port {} answers {}", listener.name, listener.port, sources.words()),
-                )
-                .evidence(sources.evidence());
-        }
-    }
-}
-
-fn own_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (collector, listener, workload) in each_listener(world) {
-        if listener.purpose != Purpose::Telemetry || !listener.is_open() {
-            continue;
-        }
-        let sources =
-            world.sources(workload, listener.protocol, listener.port, |from| from.has_role(Role::Prometheus));
-        if !sources.is_empty() {
-            found
-                .add_at(
-                    collector.document,
-                    collector.pointer.clone(),
-                    listener.span,
-                    format!("the collector's metrics on port {} answer {}", listener.port, sources.words()),
-                )
-                .evidence(sources.evidence());
-        }
-    }
-}
-
-/// Whether a peer is Prometheus, as far as its labels say.
-fn is_prometheus(rule: &PolicyRule<'_>) -> bool {
-    rule.peers().iter().any(|(_, peer)| {
-        peer.at("/podSelector/matchLabels")
-            .map_or(&[] as &[_], Node::entries)
-            .iter()
-            .any(|entry| entry.value.as_str() == Some("prometheus"))
-    })
-}
-
-fn shared_port<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for policy in world.policies.iter().filter(|policy| policy.ingress) {
-        let rules = policy.rules(Direction::Ingress);
-        let data: Vec<i64> = rules
-            .iter()
-            .filter(|rule| !is_prometheus(rule))
-            .flat_map(|rule| {
-                rule.ports().into_iter().filter_map(|(_, port)| number(port)).collect::<Vec<_>>()
-            })
-            .collect();
-        for rule in rules.iter().filter(|rule| is_prometheus(rule)) {
-            for (pointer, port) in rule.ports() {
-                if let Some(port) = number(port).filter(|port| data.contains(port)) {
-                    found.add(
-                        policy.document,
-                        format!("{pointer}/port"),
-                        format!("{port} is the port for data as well: whoever scrapes may also push"),
                     );
                 }
             }

@@ -1,0 +1,144 @@
+//! Those who talk to Elasticsearch, and those whom it lets in: OBS-ES-07, 08 and 11 to 14.
+
+use parapet_manifest::Node;
+
+use super::{components, elastic, has_no_tls, self_run};
+use crate::finding::Findings;
+use crate::reach::{End, Protocol};
+use crate::rules::isolation::ingress_backends;
+use crate::world::{Config, Role, World};
+
+pub(super) const CLIENTS: &[Config] = &[Config::Kibana, Config::Logstash, Config::Beat, Config::Apm];
+
+pub(super) fn client_unverified<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
+    let served_with_tls = elastic(world)
+        .any(|workload| &*workload.document.kind == "Elasticsearch" && !has_no_tls(workload))
+        || self_run(world).any(|component| component.is("xpack.security.http.ssl.enabled", "true"));
+    for component in CLIENTS.iter().flat_map(|config| components(world, *config)) {
+        for suffix in ["ssl.verification_mode", "ssl.verificationmode"] {
+            if let Some(at) =
+                component.ending(suffix).filter(|(_, mode)| mode.value.eq_ignore_ascii_case("none"))
+            {
+                component.say(
+                    found,
+                    Some(at),
+                    "the client accepts any certificate and sends it its password",
+                );
+            }
+        }
+        if let Some(at) = component
+            .ending("elasticsearch.hosts")
+            .filter(|(_, hosts)| served_with_tls && hosts.value.contains("http://"))
+        {
+            component.say(found, Some(at), "the client speaks http to an Elasticsearch that serves TLS");
+        }
+    }
+}
+
+pub(super) fn superuser<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
+    for component in CLIENTS.iter().flat_map(|config| components(world, *config)) {
+        let user = ["elasticsearch.username", "output.elasticsearch.username"]
+            .iter()
+            .find_map(|key| component.ending(key));
+        if let Some(at) = user.filter(|(_, user)| user.value == "elastic") {
+            component.say(found, Some(at), "the client logs in as the superuser `elastic`");
+        }
+    }
+}
+
+pub(super) fn ingress_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
+    for ingress in world.kind("Ingress").chain(world.kind("Route")) {
+        if ingress.at("/spec/tls").is_some() {
+            continue;
+        }
+        for (pointer, name) in ingress_backends(ingress) {
+            let by_service = world.find("Service", world.namespace(ingress), name).is_some_and(|service| {
+                world
+                    .backends(service)
+                    .iter()
+                    .any(|backend| backend.has_role(Role::Elasticsearch) || backend.has_role(Role::Kibana))
+            });
+            if by_service || name.ends_with("-es-http") || name.ends_with("-kb-http") {
+                found.add(ingress, pointer, format!("{name} is reached from outside without TLS"));
+            }
+        }
+    }
+}
+
+pub(super) fn apm_open<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
+    for component in components(world, Config::Apm) {
+        let Some(workload) = component.workload else { continue };
+        if !world.allows(End::Outside, End::Workload(workload.number), Protocol::Tcp, 8200) {
+            continue;
+        }
+        let anonymous =
+            component.ending("auth.anonymous.enabled").filter(|(_, setting)| setting.value == "true");
+        let token = ["secret_token", "auth.secret_token", "auth.api_key.enabled"]
+            .iter()
+            .any(|key| component.ending(key).is_some());
+        if anonymous.is_some() || (!token && !component.managed()) {
+            component.say(
+                found,
+                anonymous,
+                format!("{workload} takes data without a token from any address outside of the cluster"),
+            );
+        }
+    }
+}
+
+pub(super) fn plain_hop<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
+    for workload in world.of(&[Role::Memcached]) {
+        let sources = world.sources(workload, Protocol::Tcp, 11211, |from| from.has_role(Role::Logstash));
+        if !sources.is_empty() {
+            found
+                .add(
+                    workload.document,
+                    "/metadata/name",
+                    format!("memcached answers {} without authentication", sources.words()),
+                )
+                .evidence(sources.evidence());
+        }
+    }
+    for document in world.kind("ConfigMap") {
+        for entry in document.root.get("data").map_or(&[] as &[_], Node::entries) {
+            let text = entry.value.as_str().unwrap_or("");
+            let Some(at) = text.find("beats {").or_else(|| text.find("beats{")) else { continue };
+            let block = text[at..].split('}').next().unwrap_or("");
+            let compact: String = block.chars().filter(|character| !character.is_whitespace()).collect();
+            if compact.contains("ssl=>true") || compact.contains("ssl_enabled=>true") {
+                continue;
+            }
+            let open = world.of(&[Role::Logstash]).find_map(|workload| {
+                let sources =
+                    world.sources(workload, Protocol::Tcp, 5044, |from| from.has_role(Role::Filebeat));
+                (!sources.is_empty()).then(|| sources.words())
+            });
+            if let Some(who) = open {
+                let pointer = parapet_manifest::pointer(["data", &*entry.key.name]);
+                found.add(
+                    document,
+                    pointer,
+                    format!("the Beats input is in clear text and reached by {who}"),
+                );
+            }
+        }
+    }
+}
+
+pub(super) fn insights_unverified<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
+    for workload in world.of(&[Role::ApiBuilder]) {
+        for variable in workload.containers.iter().flat_map(|container| container.variables()) {
+            let name = variable.name.to_uppercase();
+            let off = (name.contains("VERIFICATIONMODE") || name.contains("VERIFICATION_MODE"))
+                && variable.value.eq_ignore_ascii_case("none")
+                || name.contains("VALIDATE") && variable.value.eq_ignore_ascii_case("false");
+            if off {
+                found.add_pod(
+                    workload,
+                    variable.pointer.clone(),
+                    format!("{} switches the verification of its peer off", variable.name),
+                );
+            }
+        }
+    }
+}
