@@ -4,6 +4,7 @@ mod sessions;
 mod tokens;
 mod users;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::metrics::Reason;
 use crate::state::State;
 use crate::throttle::Throttle;
-use crate::{AccessError, Denied, Metrics};
+use crate::{AccessError, Denied, Metrics, Secret};
 
 pub use sessions::Session;
 pub use tokens::{Minted, NewToken, TokenInfo};
@@ -25,6 +26,9 @@ pub use users::UserInfo;
 
 /// Where "now" comes from; `Arc::new(jiff::Timestamp::now)` outside of tests.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Whether a password is the one that somebody else keeps; must take a time that tells nothing of either.
+pub type PasswordCheck = Arc<dyn Fn(&Secret) -> bool + Send + Sync>;
 
 /// Passwords that are hashed at the same moment: 19 MiB and a core each.
 const HASHING_SLOTS: usize = 2;
@@ -61,6 +65,8 @@ struct Inner {
     policy: Policy,
     metrics: Metrics,
     state: RwLock<State>,
+    /// Users whose passwords are not in the file.
+    elsewhere: RwLock<BTreeMap<String, PasswordCheck>>,
     /// Held while a change is made and written; readers go on meanwhile.
     changing: Mutex<()>,
     /// Something coarse (`last_used_at`, `last_seen_at`) is newer in memory than on disk.
@@ -95,6 +101,7 @@ impl Accounts {
             policy,
             metrics,
             state,
+            elsewhere: RwLock::default(),
             changing: Mutex::new(()),
             unsaved: AtomicBool::new(false),
             throttle: Mutex::new(Throttle::default()),

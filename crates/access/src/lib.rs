@@ -17,8 +17,9 @@ mod secret;
 mod state;
 mod throttle;
 
-pub use accounts::{Accounts, Clock, Minted, NewToken, Policy, Session, TokenInfo, UserInfo};
+pub use accounts::{Accounts, Clock, Minted, NewToken, PasswordCheck, Policy, Session, TokenInfo, UserInfo};
 pub use error::{AccessError, Denied, Fault, LoginError};
 pub use metrics::Metrics;
+pub use password::MAX_BYTES as MAX_PASSWORD_BYTES;
 pub use principal::{Principal, PrincipalKind, Role, Scope, Scopes};
 pub use secret::Secret;

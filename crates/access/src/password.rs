@@ -9,7 +9,7 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// Longer passwords are refused unseen: argon2 would hash them, and whoever sends one pays nothing for it.
-pub(crate) const MAX_BYTES: usize = 1024;
+pub const MAX_BYTES: usize = 1024;
 
 /// A hash that no known password has, with the parameters of a real one: unknown users cost as much as known ones.
 const NOBODY: &str =

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::cli::up::UpArguments;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use file::File;
+use parapet_secrets::SecretRef;
 
 /// Port of the console and the API.
 pub(crate) const CONSOLE_PORT: u16 = 8443;
@@ -18,6 +19,10 @@ pub(crate) const CONSOLE_PORT: u16 = 8443;
 pub(crate) const OTLP_GRPC_PORT: u16 = 4317;
 /// IANA's port for OTLP over HTTP.
 pub(crate) const OTLP_HTTP_PORT: u16 = 4318;
+/// How long a replaced password still opens: whoever shares it hears of the new one within an hour.
+const PASSWORD_OVERLAP: Duration = Duration::from_secs(3600);
+/// Longer is no rotation but two passwords.
+const PASSWORD_OVERLAP_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often the host and the process are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
@@ -35,6 +40,15 @@ pub(crate) struct Config {
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) reset_admin_password: bool,
     pub(crate) secrets: parapet_secrets::Configuration,
+    pub(crate) admin_password: Option<AdminPassword>,
+}
+
+/// The first admin's password, where somebody else keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AdminPassword {
+    pub(crate) reference: SecretRef,
+    /// How long one that was replaced still opens.
+    pub(crate) overlap: Duration,
 }
 
 /// Where it listens.
@@ -96,7 +110,8 @@ impl Config {
             log_level,
             reset_admin_password,
         } = arguments;
-        let File { data: file_data, demo: file_demo, listen, collect, posture, store, log, secrets } = file;
+        let File { data: file_data, demo: file_demo, listen, access, collect, posture, store, log, secrets } =
+            file;
         let file::Listen { console, otlp_grpc, otlp_http, names, allow_remote: file_allow_remote, tls } =
             listen;
         let file::Collect {
@@ -147,6 +162,11 @@ impl Config {
                 "listen.tls: the demo trusts Parapet's own authority alone; leave one of the two out"
             );
         }
+        let admin_password = admin_password(access, &secrets)?;
+        ensure!(
+            !(reset_admin_password && admin_password.is_some()),
+            "--reset-admin-password: the password is the secret that access.adminPassword names; leave one of the two out"
+        );
         Ok(Self {
             data: match one.of("data", "--data", data, file_data)? {
                 Some(folder) => folder,
@@ -179,6 +199,7 @@ impl Config {
             ready_file,
             reset_admin_password,
             secrets,
+            admin_password,
         })
     }
 }
@@ -207,20 +228,47 @@ fn check_tls(tls: &file::Tls, secrets: &parapet_secrets::Configuration) -> anyho
     ];
     for (key, source) in all {
         let Some(source) = source else { continue };
-        let provider = &source.secret_ref.provider;
-        ensure!(
-            secrets.providers.contains_key(provider),
-            "listen.tls.{key}.secretRef.provider: no provider is named {provider}; secrets.providers has {}",
-            match secrets.providers.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", ") {
-                names if names.is_empty() => "none".to_owned(),
-                names => names,
-            }
-        );
+        check_provider(&format!("listen.tls.{key}"), &source.secret_ref, secrets)?;
         ensure!(
             source.secret_ref.location() == location,
             "listen.tls.{key}.secretRef: expected a key of {location}, the secret of the certificate: they must change at once"
         );
     }
+    Ok(())
+}
+
+fn admin_password(
+    access: file::Access,
+    secrets: &parapet_secrets::Configuration,
+) -> anyhow::Result<Option<AdminPassword>> {
+    let file::Access { admin_password, password_overlap } = access;
+    let Some(source) = admin_password else {
+        ensure!(password_overlap.is_none(), "access.passwordOverlap: there is no access.adminPassword");
+        return Ok(None);
+    };
+    check_provider("access.adminPassword", &source.secret_ref, secrets)?;
+    let overlap = password_overlap.map_or(PASSWORD_OVERLAP, |overlap| overlap.0);
+    ensure!(
+        overlap <= PASSWORD_OVERLAP_LIMIT,
+        "access.passwordOverlap: expected 7d or less, got {overlap:?}"
+    );
+    Ok(Some(AdminPassword { reference: source.secret_ref, overlap }))
+}
+
+fn check_provider(
+    key: &str,
+    reference: &SecretRef,
+    secrets: &parapet_secrets::Configuration,
+) -> anyhow::Result<()> {
+    let provider = &reference.provider;
+    ensure!(
+        secrets.providers.contains_key(provider),
+        "{key}.secretRef.provider: no provider is named {provider}; secrets.providers has {}",
+        match secrets.providers.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", ") {
+            names if names.is_empty() => "none".to_owned(),
+            names => names,
+        }
+    );
     Ok(())
 }
 
@@ -385,6 +433,30 @@ mod tests {
             &["listen.tls.privateKey.secretRef", "mounted:web"],
         );
         refused(&["--demo"], &key("provider: mounted, path: web, key: tls.key"), &["listen.tls", "demo"]);
+    }
+
+    #[test]
+    fn the_admins_password_is_a_reference_and_nothing_else_sets_it() {
+        let yaml = |rest: &str| {
+            format!("secrets: {{providers: {{mounted: {{file: {{root: /s}}}}}}}}\naccess:\n  {rest}\n")
+        };
+        let reference = |provider| {
+            yaml(&format!(
+                "adminPassword: {{secretRef: {{provider: {provider}, path: admin, key: password}}}}"
+            ))
+        };
+        let password = resolve(&[], &reference("mounted")).unwrap().admin_password.unwrap();
+        assert_eq!(password.overlap, Duration::from_secs(3600));
+        refused(&[], &reference("other"), &["access.adminPassword.secretRef.provider", "other", "mounted"]);
+        refused(&[], &yaml("adminPassword: hunter2"), &["parapet.yaml:3", "access.adminPassword"]);
+        refused(&[], &yaml("passwordOverlap: 1h"), &["access.passwordOverlap", "access.adminPassword"]);
+        let long = reference("mounted") + "  passwordOverlap: 8d\n";
+        refused(&[], &long, &["access.passwordOverlap", "7d"]);
+        refused(
+            &["--reset-admin-password"],
+            &reference("mounted"),
+            &["--reset-admin-password", "access.adminPassword"],
+        );
     }
 
     #[test]

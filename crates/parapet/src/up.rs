@@ -7,6 +7,7 @@ mod given;
 mod guarded;
 mod listeners;
 pub(crate) mod metrics;
+mod password;
 mod pipeline;
 #[cfg(feature = "posture")]
 mod posture;
@@ -42,7 +43,8 @@ use demo::Demonstration;
 use given::Given;
 use listeners::Listeners;
 use metrics::Metrics;
-use welcome::Welcome;
+use password::KeptPassword;
+use welcome::{Admin, Welcome};
 
 /// Name of the user that the first start makes.
 const FIRST_ADMIN: &str = "admin";
@@ -119,6 +121,10 @@ impl Running {
         let (closing, closed) = watch::channel(false);
         let (last, ended) = watch::channel(false);
         let secrets = secrets::open(&config.secrets, &metrics.secrets).await?;
+        let password = match &config.admin_password {
+            Some(password) => Some(KeptPassword::open(&secrets, password, &accounts, FIRST_ADMIN).await?),
+            None => None,
+        };
         let given = match &config.listen.tls {
             Some(tls) => Some(Given::open(&secrets, tls, fs.clone(), &data.join("pki")).await?),
             None => None,
@@ -160,7 +166,11 @@ impl Running {
             ca_file: given.as_ref().map_or_else(|| certificates.ca_file(), Given::ca_file),
             credentials,
             data: data.clone(),
-            admin,
+            admin: match &password {
+                // Made because an account has one; it opens nothing.
+                Some(_) => Admin::Kept,
+                None => admin.map_or(Admin::Known, |(name, password)| Admin::Made(name, password)),
+            },
             demo: config.demo,
         };
         let listeners = bound.serve(api, grpc.1, http.1, &closed);
@@ -169,6 +179,7 @@ impl Running {
             spawn_accounts_flush(accounts.clone(), closed.clone()),
         ];
         own.extend(given.map(|given| given.spawn_renewal(closed.clone())));
+        own.extend(password.map(|password| password.spawn_rotation(closed.clone())));
         if config.collect.own {
             own.extend(spawn_own_telemetry(config, &sink, registry, &metrics, &identity, recorder, &ended));
         } else {

@@ -1,8 +1,10 @@
 //! Users and their passwords.
 
+use std::sync::PoisonError;
+
 use jiff::Timestamp;
 
-use super::{Accounts, check_name};
+use super::{Accounts, PasswordCheck, check_name};
 use crate::secret::generate_password;
 use crate::state::User;
 use crate::{AccessError, Role, Secret, password};
@@ -54,6 +56,22 @@ impl Accounts {
         })?;
         tracing::info!(user = name, role = role.name(), "user added");
         Ok(secret)
+    }
+
+    /// From now on the user's password is what `check` takes, and the one in the file opens nothing, until the next start.
+    /// Logins are as slow as others and throttled like them; sessions go on.
+    pub fn keep_password_elsewhere(&self, name: &str, check: PasswordCheck) -> Result<(), AccessError> {
+        if self.read(|state| !state.users.contains_key(name)) {
+            return Err(AccessError::NoSuchUser);
+        }
+        let mut elsewhere = self.0.elsewhere.write().unwrap_or_else(PoisonError::into_inner);
+        elsewhere.insert(name.to_owned(), check);
+        Ok(())
+    }
+
+    /// How the password of a user who has it elsewhere is checked.
+    pub(super) fn check_elsewhere(&self, name: &str) -> Option<PasswordCheck> {
+        self.0.elsewhere.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Gives a user a new generated password and ends the user's sessions. Blocks on the disk and on hashing.

@@ -1,11 +1,12 @@
 //! Logging in, sessions, throttling.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parapet_access::{Denied, LoginError, Role, Scope};
+use parapet_access::{AccessError, Denied, LoginError, Role, Scope, Secret};
 
-use crate::world::World;
+use crate::world::{HOME, World};
 
 #[tokio::test]
 async fn the_first_admin_logs_in_with_the_printed_password() {
@@ -152,6 +153,32 @@ async fn logout_ends_one_session_and_a_new_password_all() {
     }
     assert!(matches!(world.login("admin", &password).await.unwrap_err(), LoginError::Wrong));
     world.login("admin", new.expose()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_that_is_kept_elsewhere_is_the_only_one() {
+    let (world, generated) = World::with_admin();
+    let other = world.accounts.add_user("ann", Role::Viewer).unwrap();
+    world.accounts.keep_password_elsewhere("admin", Arc::new(|sent| sent.expose() == "kept")).unwrap();
+    let absent = world.accounts.keep_password_elsewhere("bob", Arc::new(|_| true));
+    assert!(matches!(absent, Err(AccessError::NoSuchUser)));
+    let session = world.login("admin", "kept").await.unwrap();
+    assert_eq!((session.user.as_str(), session.role), ("admin", Role::Admin));
+    world.login("ann", other.expose()).await.unwrap();
+    for (user, wrong) in [("admin", &*generated), ("admin", ""), ("ann", "kept"), ("bob", "kept")] {
+        world.pass(Duration::from_secs(3600));
+        let error = world.login(user, wrong).await.unwrap_err();
+        assert!(matches!(error, LoginError::Wrong), "{user}: {error:?}");
+    }
+    // Guesses are throttled like any others.
+    let mut tries = 0;
+    while !matches!(world.login("admin", "guess").await, Err(LoginError::Throttled { .. })) {
+        tries += 1;
+        assert!(tries < 100, "nobody stops the guessing");
+    }
+    // It isn't written anywhere: the next start has to be told again.
+    let reopened = world.reopen().unwrap();
+    reopened.login("admin", Secret::from(generated), HOME).await.unwrap();
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ pub(crate) struct File {
     pub(crate) demo: Option<bool>,
     /// Where it listens.
     pub(crate) listen: Listen,
+    /// Who may come in.
+    pub(crate) access: Access,
     /// What it observes.
     pub(crate) collect: Collect,
     /// Whose posture it shows.
@@ -50,6 +52,17 @@ pub(crate) struct Listen {
     pub(crate) allow_remote: Option<bool>,
     /// A certificate that somebody else issues, by reference. Default: one of Parapet's own authority.
     pub(crate) tls: Option<Tls>,
+}
+
+/// Who may come in.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Access {
+    /// The password of the user `admin`, by reference; a final line end is no part of it. Default: one that is made at the
+    /// first start, and printed once.
+    pub(crate) admin_password: Option<SecretSource>,
+    /// How long a password that was replaced there still opens beside the new one. Default 1h, at most 7d.
+    pub(crate) password_overlap: Option<Span>,
 }
 
 /// A certificate that somebody else issues. Certificate and key are keys of one secret, so that they change together.

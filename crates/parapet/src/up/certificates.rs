@@ -25,6 +25,7 @@ pub(crate) struct Certificates(Arc<Held>);
 #[derive(Debug)]
 struct Held {
     folder: Folder,
+    looked: watch::Sender<()>,
     _lock: FolderLock,
 }
 
@@ -40,7 +41,7 @@ impl Certificates {
             }
         };
         let folder = Folder::open(fs, folder, FolderOptions::new(names), Timestamp::now())?;
-        Ok(Self(Arc::new(Held { folder, _lock: lock })))
+        Ok(Self(Arc::new(Held { folder, looked: watch::Sender::new(()), _lock: lock })))
     }
 
     pub(crate) fn server_config(&self) -> Result<Arc<rustls::ServerConfig>, PkiError> {
@@ -68,6 +69,11 @@ impl Certificates {
         self.0.folder.bundle().map(|bundle| bundle.to_pem())
     }
 
+    /// Changes each time that it was looked what is due: what is trusted or issued may be another from then on.
+    pub(crate) fn looked(&self) -> watch::Receiver<()> {
+        self.0.looked.subscribe()
+    }
+
     /// Renews the leaf and rotates the authority when they are due, until `closed`.
     pub(crate) fn spawn_renewal(
         &self,
@@ -81,6 +87,7 @@ impl Certificates {
                     metrics.set_expiry(name, ends);
                 }
                 metrics.set_phase("ca", certificates.0.folder.rotation().phase());
+                certificates.0.looked.send_replace(());
                 let look = async {
                     tokio::select! {
                         () = tokio::time::sleep(LOOK_EVERY) => {}

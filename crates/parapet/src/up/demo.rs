@@ -1,14 +1,20 @@
 //! The demo, given what any other system beside us would have: a folder for its logs, a certificate, an OTLP endpoint and a token.
+//!
+//! It takes certificates when it starts and not again, like many a small system: when its own is due, or another authority is
+//! to be trusted, it is started anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use parapet_access::Secret;
 use parapet_demo::{Demo, Options};
 use parapet_pki::Names;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::certificates::Certificates;
+use super::turned;
 use super::welcome::Welcome;
 use crate::exit::Failure;
 
@@ -18,11 +24,15 @@ const REQUESTS_PER_SECOND: f64 = 8.0;
 const SEED: u64 = 1;
 
 /// The folder of the demo's logs, below the data folder.
-pub(crate) fn folder(data: &Path) -> std::path::PathBuf {
+pub(crate) fn folder(data: &Path) -> PathBuf {
     data.join("demo")
 }
 
-pub(crate) struct Demonstration(Demo);
+/// The running demo.
+pub(crate) struct Demonstration {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
 
 impl Demonstration {
     pub(crate) async fn start(
@@ -31,25 +41,102 @@ impl Demonstration {
         welcome: &Welcome,
         otlp_token: Secret,
     ) -> Result<Self, Failure> {
-        let authority = certificates.authority();
+        let surroundings = Surroundings {
+            folder: folder(data),
+            certificates: certificates.clone(),
+            otlp_endpoint: Welcome::url(welcome.otlp_grpc),
+            otlp_token,
+        };
+        let (options, taken) = surroundings.options()?;
+        let demo = Demo::start(options).await.context("can't start the demo")?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(surroundings.keep(demo, taken, stopped));
+        Ok(Self { stop, task })
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the demo failed");
+        }
+    }
+}
+
+/// What the demo is started with, each time.
+struct Surroundings {
+    folder: PathBuf,
+    certificates: Certificates,
+    otlp_endpoint: String,
+    otlp_token: Secret,
+}
+
+/// What one start of the demo took.
+struct Taken {
+    /// Who is trusted, PEM.
+    trust: String,
+    /// When its own certificate is to be replaced.
+    until: Timestamp,
+}
+
+impl Surroundings {
+    fn options(&self) -> anyhow::Result<(Options, Taken)> {
+        let authority = self.certificates.authority();
         // A key of its own: what the demo holds opens nothing of the server's.
         let names = Names::new([]).context("can't name the demo's certificate")?;
         let leaf = authority.issue(&names, Timestamp::now()).context("can't make the demo's certificate")?;
+        let trust = self.certificates.bundle_pem().context("can't read the CA")?;
         let options = Options {
-            dir: folder(data),
+            dir: self.folder.clone(),
             certificate_pem: leaf.to_pem().to_string(),
             key_pem: leaf.to_pem().to_string(),
-            ca_pem: certificates.bundle_pem().context("can't read the CA")?,
-            otlp_endpoint: Welcome::url(welcome.otlp_grpc),
-            otlp_token: otlp_token.expose().to_owned(),
+            ca_pem: trust.clone(),
+            otlp_endpoint: self.otlp_endpoint.clone(),
+            otlp_token: self.otlp_token.expose().to_owned(),
             requests_per_second: REQUESTS_PER_SECOND,
             max_requests: None,
             seed: SEED,
         };
-        Ok(Self(Demo::start(options).await.context("can't start the demo")?))
+        Ok((options, Taken { trust, until: leaf.renew_at() }))
     }
 
-    pub(crate) async fn stop(self) {
-        self.0.shutdown().await;
+    /// Starts the demo anew when what it took is no longer right.
+    async fn keep(self, demo: Demo, mut taken: Taken, stopped: watch::Receiver<bool>) {
+        let mut demo = Some(demo);
+        let mut looked = self.certificates.looked();
+        loop {
+            tokio::select! {
+                () = turned(stopped.clone()) => break,
+                changed = looked.changed() => if changed.is_err() { break },
+            }
+            let is_trust = self.certificates.bundle_pem().is_ok_and(|trust| trust == taken.trust);
+            if is_trust && Timestamp::now() < taken.until && demo.is_some() {
+                continue;
+            }
+            match self.options() {
+                Ok((options, new)) => {
+                    // Its logs are written by one at a time.
+                    if let Some(demo) = demo.take() {
+                        demo.shutdown().await;
+                    }
+                    match Demo::start(options).await {
+                        Ok(started) => {
+                            demo = Some(started);
+                            taken = new;
+                            tracing::info!("the demo has been started anew with other certificates");
+                        }
+                        Err(error) => {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::error!(error, "the demo can't be started; it is tried again");
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "the demo keeps its certificates")
+                }
+            }
+        }
+        if let Some(demo) = demo {
+            demo.shutdown().await;
+        }
     }
 }

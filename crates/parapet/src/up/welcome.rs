@@ -20,9 +20,18 @@ pub(crate) struct Welcome {
     pub(crate) data: PathBuf,
     pub(crate) ca_file: PathBuf,
     pub(crate) credentials: PathBuf,
-    /// Name and password, if they were made in this start; never shown again.
-    pub(crate) admin: Option<(String, Secret)>,
+    pub(crate) admin: Admin,
     pub(crate) demo: bool,
+}
+
+/// What is told of the first admin's password.
+pub(crate) enum Admin {
+    /// Name and password, made in this start; never shown again.
+    Made(String, Secret),
+    /// It is the one from before.
+    Known,
+    /// It is where the configuration says.
+    Kept,
 }
 
 /// The ready file. The password is in it only when it was made in this start.
@@ -56,7 +65,7 @@ impl Welcome {
         };
         line("Console", &Self::url(self.console));
         match &self.admin {
-            Some((name, password)) => {
+            Admin::Made(name, password) => {
                 line("User", name);
                 line(
                     "Password",
@@ -66,10 +75,11 @@ impl Welcome {
                     ),
                 );
             }
-            None => line(
+            Admin::Known => line(
                 "User",
                 "admin, with the password from the first start (--reset-admin-password makes a new one)",
             ),
+            Admin::Kept => line("User", "admin, with the password that access.adminPassword names"),
         }
         line("CA", &format!("{}   (trust it in the browser, or accept the warning)", self.ca_file.display()));
         line("Data", &self.data.display().to_string());
@@ -102,6 +112,10 @@ impl Welcome {
 
     /// For scripts: JSON in a file that its owner alone may read, complete as soon as it exists.
     pub(crate) fn write_ready_file(&self, fs: &dyn Fs, path: &Path) -> anyhow::Result<()> {
+        let (username, password) = match &self.admin {
+            Admin::Made(name, password) => (Some(name.as_str()), Some(password.expose())),
+            Admin::Known | Admin::Kept => (None, None),
+        };
         let ready = Ready {
             pid: std::process::id(),
             console_url: Self::url(self.console),
@@ -109,8 +123,8 @@ impl Welcome {
             otlp_http_url: Self::url(self.otlp_http),
             ca_file: &self.ca_file,
             credentials_dir: &self.credentials,
-            username: self.admin.as_ref().map(|(name, _)| name.as_str()),
-            password: self.admin.as_ref().map(|(_, password)| password.expose()),
+            username,
+            password,
         };
         let path = std::path::absolute(path).context("no such place for the ready file")?;
         parapet_fs::replace(fs, &path, serde_json::to_string_pretty(&ready)?.as_bytes())

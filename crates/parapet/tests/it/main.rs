@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod demo;
 mod gate;
 mod given;
 mod itself;
+mod password;
 mod refused;
 mod secrets;
 mod twice;

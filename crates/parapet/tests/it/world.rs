@@ -1,6 +1,7 @@
 //! A `parapet up` of a test's own: ports that the system chooses, a folder that goes with the test.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -28,11 +29,13 @@ impl Up {
     /// Starts one on `data` with these flags besides, and returns when it is ready.
     pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
         let ready_file = data.with_extension("ready.json");
+        // A file takes whatever is said; a pipe that nobody reads would stop the server.
+        let log = data.with_extension("log");
         let mut child = up(data, flags)
             .arg("--ready-file")
             .arg(&ready_file)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -41,9 +44,8 @@ impl Up {
             match lines.next() {
                 Some(line) => welcome += &(line.unwrap() + "\n"),
                 None => {
-                    let mut said = String::new();
-                    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-                    panic!("it did not start: {:?}: {said}", child.wait().unwrap());
+                    let ended = child.wait().unwrap();
+                    panic!("it did not start: {ended:?}: {}", std::fs::read_to_string(&log).unwrap());
                 }
             }
             if welcome.contains("Ctrl-C stops.") {
@@ -91,9 +93,8 @@ impl Up {
     pub(crate) fn interrupt(mut self) -> (ExitStatus, String) {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap(), said)
+        let ended = self.child.wait().unwrap();
+        (ended, std::fs::read_to_string(self.data.with_extension("log")).unwrap())
     }
 }
 
