@@ -12,3 +12,4 @@ mod oracle;
 mod random;
 mod redundant;
 mod same_as_oracle;
+mod small_world;
