@@ -18,7 +18,7 @@ use crate::exit::{Failure, OrExit as _, Reason};
 #[command(next_help_heading = "Manifests")]
 pub(crate) struct ManifestArguments {
     /// Files, folders, or - for standard input: manifests, `kustomize build` or `helm template` output
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", help_heading = None::<&str>)]
     pub(crate) paths: Vec<PathBuf>,
     /// The same, as kubectl names it; repeatable
     #[arg(short = 'f', long = "filename", visible_alias = "dirpath", value_name = "PATH")]

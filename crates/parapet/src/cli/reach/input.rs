@@ -15,7 +15,7 @@ use crate::manifests::{ClusterArguments, ManifestArguments, Manifests};
 #[command(next_help_heading = "Manifests")]
 pub(super) struct InputArguments {
     /// Files, folders, or - for standard input: manifests, `kustomize build` or `helm template` output
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", help_heading = None::<&str>)]
     pub(super) paths: Vec<PathBuf>,
     /// A folder, with its folders, as netpol-analyzer reads it: its modes and its very lines, too
     #[arg(long, value_name = "DIR", conflicts_with = "paths")]
