@@ -12,6 +12,7 @@ mod realm;
 mod status;
 mod transport;
 mod trial;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +52,8 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     if es.metadata.deletion_timestamp.is_some() || refused::unmanaged(&**es) {
         return Ok(Next::Wait);
     }
-    let errors = validate::elasticsearch(es, &cx.options.rules);
+    let mut errors = validate::elasticsearch(es, &cx.options.rules);
+    errors.extend(versions::refused(cx, es));
     if !errors.is_empty() {
         let why = refused::refuse(cx, &**es, &errors);
         status::invalid(cx, es, &why).await?;

@@ -259,7 +259,8 @@ async fn write(cx: &Context, es: &Elasticsearch, status: &ElasticsearchStatus) -
     Ok(())
 }
 
-fn ready(pod: &Arc<Pod>) -> bool {
+/// Whether a pod is ready.
+pub(super) fn ready(pod: &Arc<Pod>) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True")
 }
