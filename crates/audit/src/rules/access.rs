@@ -3,11 +3,11 @@
 use parapet_manifest::Node;
 use serde_json::json;
 
-use crate::finding::Findings;
+use crate::finding::{Draft, Findings};
 use crate::rule::Needs::Manifests;
 use crate::rule::Severity::{High, Medium};
 use crate::rule::{Check, Group, Rule, Severity};
-use crate::world::{Binding, Role, Workload, World, grants};
+use crate::world::{Binding, Grant, Role, Workload, World, grants};
 
 const fn rule(
     id: &'static str,
@@ -192,10 +192,43 @@ fn excess<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 .filter(|resource| !READ.contains(resource) && !LATERAL.contains(resource))
                 .collect();
             if !verbs.is_empty() || !resources.is_empty() {
-                let more: Vec<&str> = verbs.into_iter().chain(resources).collect();
-                found.add(role, grant.pointer, format!("{workload} needs no {}", more.join(", ")));
+                let message = {
+                    let more: Vec<&str> = verbs.iter().chain(&resources).copied().collect();
+                    format!("{workload} needs no {}", more.join(", "))
+                };
+                let draft = found.add(role, &grant.pointer, message);
+                without(
+                    draft,
+                    &grant,
+                    |verb| verbs.contains(&verb),
+                    |resource| resources.contains(&resource),
+                );
             }
         }
+    }
+}
+
+/// The patch takes verbs and resources out of a rule, and the rule if nothing of it is left.
+fn without(
+    draft: &mut Draft<'_>,
+    grant: &Grant<'_>,
+    needless_verb: impl Fn(&str) -> bool,
+    needless_resource: impl Fn(&str) -> bool,
+) {
+    let verbs: Vec<&str> = grant.verbs.iter().copied().filter(|verb| !needless_verb(verb)).collect();
+    let resources: Vec<&str> =
+        grant.resources.iter().copied().filter(|resource| !needless_resource(resource)).collect();
+    // Rules about paths have no resources.
+    let about_nothing = resources.is_empty() && !grant.resources.is_empty();
+    if verbs.is_empty() || about_nothing {
+        draft.remove(&grant.pointer);
+        return;
+    }
+    if verbs != grant.verbs {
+        draft.set(format!("{}/verbs", grant.pointer), json!(verbs));
+    }
+    if resources != grant.resources {
+        draft.set(format!("{}/resources", grant.pointer), json!(resources));
     }
 }
 
@@ -213,7 +246,14 @@ fn lateral<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 .find(|resource| LATERAL.contains(resource) && grant.names.is_empty());
             let impersonates = grant.verbs.contains(&"impersonate").then_some("impersonate");
             if let Some(what) = named.or(impersonates) {
-                found.add(role, grant.pointer, format!("{workload} may use {what}"));
+                let draft = found.add(role, &grant.pointer, format!("{workload} may use {what}"));
+                let named = named.is_some();
+                without(
+                    draft,
+                    &grant,
+                    |verb| verb == "impersonate",
+                    |resource| named && LATERAL.contains(&resource),
+                );
             }
         }
     }

@@ -203,6 +203,16 @@ impl<'w> Component<'w> {
     }
 }
 
+/// The patch sets a setting to `value`, where the document has it as a field.
+fn turned(draft: &mut Draft<'_>, (settings, setting): (&Settings<'_>, &Setting), value: &str) {
+    let Some(node) = settings.document.at(&setting.leaf) else { return };
+    let value = match value.parse::<bool>() {
+        Ok(value) if node.as_bool().is_some() => json!(value),
+        _ => json!(value),
+    };
+    draft.set(&setting.leaf, value);
+}
+
 /// The components that have settings of a kind: each workload with all of its own, and files that no workload uses.
 pub(super) fn components<'w>(world: &'w World<'w>, config: Config) -> Vec<Component<'w>> {
     let of = || world.settings.iter().filter(move |settings| settings.config == config);
@@ -276,7 +286,10 @@ fn transport_unverified<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             "certificate" if !has_ca && !component.managed() => "no CA is given to verify other nodes with",
             _ => continue,
         };
-        component.say(found, Some((settings, mode)), message);
+        let draft = component.say(found, Some((settings, mode)), message);
+        if has_ca {
+            turned(draft, (settings, mode), "certificate");
+        }
     }
 }
 
@@ -360,6 +373,9 @@ fn anonymous<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let draft = component.say(found, Some(at), format!("requests without credentials act as {role}"));
         if everything {
             draft.severity(Critical);
+        }
+        if let (None, Some(enabled)) = (roles, enabled) {
+            turned(draft, enabled, "false");
         }
     }
 }

@@ -106,7 +106,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// A policy for one workload that denies a direction.
-fn deny(workload: &Workload<'_>, types: &[&str], suffix: &str) -> Value {
+pub(super) fn deny(workload: &Workload<'_>, types: &[&str], suffix: &str) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

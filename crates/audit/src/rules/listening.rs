@@ -1,8 +1,9 @@
 //! Who reaches the stack's own ports: OBS-RX-12 to 16.
 
 use parapet_manifest::Node;
+use serde_json::{Value, json};
 
-use super::isolation::is_exposed;
+use super::isolation::{deny, is_exposed};
 use super::mesh::is_strict;
 use super::mesh::same_cluster;
 use crate::finding::Findings;
@@ -10,7 +11,7 @@ use crate::reach::{End, Protocol};
 use crate::rule::Needs::Reach;
 use crate::rule::Severity::{Critical, High, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
-use crate::world::{Config, Role, World};
+use crate::world::{Config, Direction, Role, Workload, World};
 
 const fn rule(
     id: &'static str,
@@ -98,16 +99,50 @@ fn transport<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for workload in world.of(&[Role::Elasticsearch]) {
         let sources = world.sources(workload, Protocol::Tcp, 9300, |from| same_cluster(from, workload));
         if !sources.is_empty() {
-            found
-                .add(
-                    workload.document,
-                    "/metadata/name",
-                    format!("port 9300 of {workload} is reached by {}", sources.words()),
-                )
-                .evidence(sources.evidence())
-                .lowered_if(!sources.outside && sources.workloads.len() == 1);
+            let message = format!("port 9300 of {workload} is reached by {}", sources.words());
+            let draft = found.add(workload.document, "/metadata/name", message);
+            draft.evidence(sources.evidence()).lowered_if(!sources.outside && sources.workloads.len() == 1);
+            if let Some(policy) = its_own_and_clients(world, workload) {
+                draft.new_object(&policy);
+            }
         }
     }
+}
+
+/// A policy that lets an Elasticsearch's own nodes to its transport, and known clients to its HTTP port; none where
+/// policies isolate it already: another one would let in more.
+fn its_own_and_clients(world: &World<'_>, workload: &Workload<'_>) -> Option<Value> {
+    let is_isolated = world.isolating(workload, Direction::Ingress).next().is_some();
+    if is_isolated || workload.labels.is_empty() || workload.flag("hostNetwork") {
+        return None;
+    }
+    let peers = |is_one: &dyn Fn(&Workload<'_>) -> bool| -> Vec<Value> {
+        let mut peers: Vec<Value> = Vec::new();
+        for other in world.workloads.iter().filter(|other| !other.labels.is_empty() && is_one(other)) {
+            let mut peer = json!({"podSelector": {"matchLabels": other.labels}});
+            if other.namespace != workload.namespace {
+                peer["namespaceSelector"] =
+                    json!({"matchLabels": {"kubernetes.io/metadata.name": other.namespace}});
+            }
+            if !peers.contains(&peer) {
+                peers.push(peer);
+            }
+        }
+        peers
+    };
+    let rule = |from: Vec<Value>, port: u16| {
+        let ports = json!([{"protocol": "TCP", "port": port}]);
+        (!from.is_empty()).then(|| json!({"from": from, "ports": ports}))
+    };
+    let own = peers(&|other| other.number == workload.number || same_cluster(other, workload));
+    let clients = peers(&|other| other.role.is_some_and(is_client));
+    let rules: Vec<Value> = [rule(own, 9300), rule(clients, 9200)].into_iter().flatten().collect();
+    Some(json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": format!("{}-clients", workload.name), "namespace": workload.namespace},
+        "spec": {"podSelector": {"matchLabels": workload.labels}, "policyTypes": ["Ingress"], "ingress": rules},
+    }))
 }
 
 /// Roles that are Elasticsearch's clients.
@@ -129,14 +164,12 @@ fn http<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for workload in world.of(&[Role::Elasticsearch]) {
         let sources = world.sources(workload, Protocol::Tcp, 9200, |from| from.role.is_some_and(is_client));
         if !sources.is_empty() {
-            found
-                .add(
-                    workload.document,
-                    "/metadata/name",
-                    format!("port 9200 of {workload} is reached by {}", sources.words()),
-                )
-                .evidence(sources.evidence())
-                .lowered_if(!sources.outside);
+            let message = format!("port 9200 of {workload} is reached by {}", sources.words());
+            let draft = found.add(workload.document, "/metadata/name", message);
+            draft.evidence(sources.evidence()).lowered_if(!sources.outside);
+            if let Some(policy) = its_own_and_clients(world, workload) {
+                draft.new_object(&policy);
+            }
         }
     }
 }
@@ -151,17 +184,14 @@ fn agent<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             ports.first().map_or((Protocol::Tcp, 65000), |port| (port.protocol, port.number));
         let sources = world.sources(workload, protocol, port, |from| from.has_role(Role::Prometheus));
         if !sources.is_empty() {
-            found
-                .add(
-                    workload.document,
-                    "/metadata/name",
-                    format!(
-                        "{workload} runs on every node and is reached by {} on port {port}",
-                        sources.words()
-                    ),
-                )
-                .evidence(sources.evidence())
-                .lowered_if(!sources.outside);
+            let message =
+                format!("{workload} runs on every node and is reached by {} on port {port}", sources.words());
+            let draft = found.add(workload.document, "/metadata/name", message);
+            draft.evidence(sources.evidence()).lowered_if(!sources.outside);
+            if world.isolating(workload, Direction::Ingress).next().is_none() {
+                // The very policy that OBS-NP-01 adds, so that it is added once.
+                draft.new_object(&deny(workload, &["Ingress"], "ingress"));
+            }
         }
     }
 }

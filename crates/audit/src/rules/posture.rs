@@ -234,8 +234,13 @@ fn prometheus_administration<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
             }
         }
         for (pointer, what) in places.into_iter().filter(|_| !sources.is_empty()) {
-            found
-                .add(workload.document, pointer, format!("{what} is on, and {} reach it", sources.words()))
+            let message = format!("{what} is on, and {} reach it", sources.words());
+            let draft = found.add(workload.document, &pointer, message);
+            match workload.document.at(&pointer).map(|node| (node.as_bool(), node.as_str())) {
+                Some((Some(_), _)) => draft.becomes(json!(false)),
+                _ => draft.remove(&pointer),
+            };
+            draft
                 .evidence(sources.evidence())
                 .raised_if(sources.outside && super::isolation::is_exposed(world, workload));
         }

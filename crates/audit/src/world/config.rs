@@ -22,7 +22,10 @@ pub(crate) struct Setting {
     pub key: String,
     pub value: String,
     pub span: Span,
+    /// Where reports say it is.
     pub pointer: String,
+    /// Where its value is, if the document has it as a field and not in a text.
+    pub leaf: String,
 }
 
 /// The settings of one component in one place.
@@ -119,6 +122,7 @@ pub(super) fn all<'a>(
                     key: normal(variable.name),
                     value: variable.value.to_owned(),
                     span,
+                    leaf: at.clone(),
                     pointer: at,
                 })
             });
@@ -146,13 +150,18 @@ fn settings<'a>(
     at: String,
 ) -> Settings<'a> {
     let mut values = Vec::new();
-    flatten(&root, "", &at, &mut values);
+    flatten(&root, "", &at, &at, &mut values);
     Settings { config, document, workloads, values, pointer: at, root: Some(root) }
 }
 
-fn flatten(node: &Node, prefix: &str, at: &str, values: &mut Vec<Setting>) {
-    let mut add = |key: String, value: String, span| {
-        values.push(Setting { key: normal(&key), value, span, pointer: at.to_owned() });
+/// The settings below `node`, which is at `here`; reports say that they are `at`.
+fn flatten(node: &Node, prefix: &str, at: &str, here: &str, values: &mut Vec<Setting>) {
+    let setting = |key: &str, value: String, span, leaf: &str| Setting {
+        key: normal(key),
+        value,
+        span,
+        pointer: at.to_owned(),
+        leaf: leaf.to_owned(),
     };
     match &node.value {
         Value::Map(entries) => {
@@ -162,31 +171,27 @@ fn flatten(node: &Node, prefix: &str, at: &str, values: &mut Vec<Setting>) {
                 } else {
                     format!("{prefix}.{}", entry.key.name)
                 };
+                let leaf = format!("{here}{}", pointer([&*entry.key.name]));
+                let place = entry.key.span;
                 match &entry.value.value {
-                    Value::Map(_) => flatten(&entry.value, &key, at, values),
+                    Value::Map(_) => flatten(&entry.value, &key, at, &leaf, values),
                     Value::List(items) => {
                         let texts: Vec<String> = items.iter().map(text).collect();
-                        values.push(Setting {
-                            key: normal(&key),
-                            value: texts.join(","),
-                            span: entry.key.span,
-                            pointer: at.to_owned(),
-                        });
-                        for item in items.iter() {
-                            flatten(item, &key, at, values);
+                        values.push(setting(&key, texts.join(","), place, &leaf));
+                        for (index, item) in items.iter().enumerate() {
+                            flatten(item, &key, at, &format!("{leaf}/{index}"), values);
                         }
                     }
-                    _ => values.push(Setting {
-                        key: normal(&key),
-                        value: text(&entry.value),
-                        span: entry.key.span,
-                        pointer: at.to_owned(),
-                    }),
+                    _ => values.push(setting(&key, text(&entry.value), place, &leaf)),
                 }
             }
         }
-        Value::List(items) => items.iter().for_each(|item| flatten(item, prefix, at, values)),
-        _ if !prefix.is_empty() => add(prefix.to_owned(), text(node), node.span),
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                flatten(item, prefix, at, &format!("{here}/{index}"), values);
+            }
+        }
+        _ if !prefix.is_empty() => values.push(setting(prefix, text(node), node.span, here)),
         _ => {}
     }
 }

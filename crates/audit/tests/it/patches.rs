@@ -5,6 +5,7 @@ use std::path::Path;
 
 use parapet_audit::{Patch, apply, audit, fix, rules};
 use parapet_manifest::{Limits, load_text};
+use parapet_reach::{Cluster, DecodeOptions, Protocol, Reachability, find_endpoints};
 
 use crate::fixtures::{look_at, options};
 
@@ -40,7 +41,7 @@ fn every_patch_silences_its_finding() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
-    assert!(patches >= 50, "only {patches} rules offer a patch");
+    assert!(patches >= 61, "only {patches} rules offer a patch");
 }
 
 #[test]
@@ -73,5 +74,64 @@ fn comments_and_everything_else_stay() {
     assert!(fix.applied > 5, "{}", fix.applied);
     for line in fix.diff.lines().skip(2).filter(|line| line.starts_with('-')) {
         assert!(line.contains("securityContext"), "{line} is taken out");
+    }
+}
+
+#[test]
+fn an_open_elasticsearch_is_closed_to_all_but_its_own_nodes_and_its_clients() {
+    let workload = |kind: &str, namespace: &str, name: &str, image: &str, port: u16| {
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  replicas: 2\n  \
+             template:\n    metadata: {{labels: {{app: {name}}}}}\n    spec:\n      containers:\n        - name: {name}\n          \
+             image: {image}\n          ports: [{{containerPort: {port}}}]\n---\n"
+        )
+    };
+    let text = workload("StatefulSet", "obs", "es", "elasticsearch:9.0.0", 9200)
+        + &workload("Deployment", "ui", "kibana", "kibana:9.0.0", 5601)
+        + &workload("Deployment", "obs", "shop", "registry.example/shop:1", 8080);
+    let look = |text: &str| {
+        let loaded = load_text("m.yaml", text.as_bytes(), &Limits::default());
+        assert_eq!(loaded.problems, [], "{text}");
+        audit(&loaded.documents, loaded.problems, &options())
+    };
+    let again = |files: &std::collections::BTreeMap<std::sync::Arc<str>, Vec<u8>>| {
+        look(&String::from_utf8_lossy(&files["m.yaml"]))
+    };
+    let fix = fix(&look(&text), &|_| Ok(text.clone().into_bytes()), &again, false).unwrap();
+    let added: String = fix
+        .diff
+        .lines()
+        .filter_map(|line| line.strip_prefix('+'))
+        .fold(String::new(), |all, line| all + line + "\n");
+    assert_eq!(
+        added.matches("name: es-clients").count(),
+        1,
+        "two findings ask for it, it is added once: {added}"
+    );
+
+    let patches = look(&text);
+    let patches: Vec<&Patch> = patches.findings.iter().filter_map(|finding| finding.patch.as_ref()).collect();
+    let patched = String::from_utf8(apply(text.as_bytes(), &patches).0).unwrap();
+    let loaded = load_text("m.yaml", patched.as_bytes(), &Limits::default());
+    let objects = loaded.documents.iter().map(|document| document.root.to_json());
+    let (mut cluster, _) = Cluster::from_objects(objects, &DecodeOptions::default());
+    // What clients may send is their own policies' business.
+    cluster
+        .network_policies
+        .retain(|policy| !policy.name.ends_with("-egress") && &*policy.name != "default-deny");
+    let reach = Reachability::compute(&cluster, &parapet_reach::Options::default());
+    let end = |name: &str| find_endpoints(&cluster, name)[0];
+    // Another pod than the first: a pod always reaches itself.
+    let other = *find_endpoints(&cluster, "obs/es").last().unwrap();
+    assert_ne!(end("obs/es"), other);
+    for (from, port, allowed) in [
+        ("obs/es", 9300, true),
+        ("ui/kibana", 9200, true),
+        ("ui/kibana", 9300, false),
+        ("obs/shop", 9200, false),
+        ("obs/shop", 9300, false),
+        ("203.0.113.9", 9200, false),
+    ] {
+        assert_eq!(reach.allowed(end(from), other, Protocol::Tcp, port), allowed, "{from} {port}\n{patched}");
     }
 }

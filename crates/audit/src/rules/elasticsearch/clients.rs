@@ -1,8 +1,9 @@
 //! Those who talk to Elasticsearch, and those whom it lets in: OBS-ES-07, 08 and 11 to 14.
 
 use parapet_manifest::Node;
+use serde_json::json;
 
-use super::{components, elastic, has_no_tls, self_run};
+use super::{components, elastic, has_no_tls, self_run, turned};
 use crate::finding::Findings;
 use crate::reach::{End, Protocol};
 use crate::rules::isolation::ingress_backends;
@@ -19,11 +20,8 @@ pub(super) fn client_unverified<'w>(world: &'w World<'w>, found: &mut Findings<'
             if let Some(at) =
                 component.ending(suffix).filter(|(_, mode)| mode.value.eq_ignore_ascii_case("none"))
             {
-                component.say(
-                    found,
-                    Some(at),
-                    "the client accepts any certificate and sends it its password",
-                );
+                let message = "the client accepts any certificate and sends it its password";
+                turned(component.say(found, Some(at), message), at, "full");
             }
         }
         if let Some(at) = component
@@ -77,11 +75,12 @@ pub(super) fn apm_open<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             .iter()
             .any(|key| component.ending(key).is_some());
         if anonymous.is_some() || (!token && !component.managed()) {
-            component.say(
-                found,
-                anonymous,
-                format!("{workload} takes data without a token from any address outside of the cluster"),
-            );
+            let message =
+                format!("{workload} takes data without a token from any address outside of the cluster");
+            let draft = component.say(found, anonymous, message);
+            if let Some(anonymous) = anonymous {
+                turned(draft, anonymous, "false");
+            }
         }
     }
 }
@@ -129,16 +128,21 @@ pub(super) fn insights_unverified<'w>(world: &'w World<'w>, found: &mut Findings
     for workload in world.of(&[Role::ApiBuilder]) {
         for variable in workload.containers.iter().flat_map(|container| container.variables()) {
             let name = variable.name.to_uppercase();
-            let off = (name.contains("VERIFICATIONMODE") || name.contains("VERIFICATION_MODE"))
-                && variable.value.eq_ignore_ascii_case("none")
-                || name.contains("VALIDATE") && variable.value.eq_ignore_ascii_case("false");
-            if off {
-                found.add_pod(
+            let mode = name.contains("VERIFICATIONMODE") || name.contains("VERIFICATION_MODE");
+            let on = if mode && variable.value.eq_ignore_ascii_case("none") {
+                "full"
+            } else if name.contains("VALIDATE") && variable.value.eq_ignore_ascii_case("false") {
+                "true"
+            } else {
+                continue;
+            };
+            found
+                .add_pod(
                     workload,
                     variable.pointer.clone(),
                     format!("{} switches the verification of its peer off", variable.name),
-                );
-            }
+                )
+                .becomes(json!(on));
         }
     }
 }

@@ -326,11 +326,18 @@ pub(super) fn self_signed<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
 
 pub(super) fn listens_in_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (workload, proxy) in proxied(world) {
+        if let Some((pointer, address)) =
+            proxy.flag("insecure-listen-address").filter(|(_, value)| !value.is_empty())
+        {
+            let in_one_word =
+                workload.at(&pointer).and_then(Node::as_str).is_some_and(|text| text.contains('='));
+            let draft =
+                found.add_pod(workload, &pointer, format!("it also listens without TLS, at {address}"));
+            if in_one_word {
+                draft.remove(workload.pointer(&pointer));
+            }
+        }
         let weak = [
-            proxy
-                .flag("insecure-listen-address")
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(pointer, _)| (pointer, "it also listens without TLS")),
             proxy
                 .flag("ignore-paths")
                 .filter(|(_, paths)| paths.split(',').any(|path| matches!(path, "/metrics" | "/*" | "/")))
