@@ -14,7 +14,7 @@ use crate::{Consumed, Inquiry, RefuseReason};
 pub use certificate::{CertificateAuthenticator, CertificateRules, user_of_certificate};
 pub use jwt::TokenTimes;
 pub use oidc::{
-    ClaimRules, Fetcher, OidcAuthenticator, OidcError, OidcRules, SigningAlgorithm, UnknownAlgorithm,
+    ClaimRules, Fetcher, KeySet, OidcAuthenticator, OidcError, OidcRules, SigningAlgorithm, UnknownAlgorithm,
     identity_of_claims,
 };
 pub use token::{TokenAuthenticator, TokenRules};

@@ -18,7 +18,7 @@ use crate::review::Bucket;
 use crate::{Clock, RefuseReason};
 pub use claims::{ClaimRules, identity_of_claims};
 pub use fetch::{Fetcher, OidcError};
-use keys::KeySet;
+pub use keys::KeySet;
 pub use signing::{SigningAlgorithm, UnknownAlgorithm};
 
 /// How long until the issuer is asked again after a failure; the reference's time.
@@ -136,9 +136,9 @@ impl OidcAuthenticator {
         {
             keys = newer;
         }
-        let claims =
-            keys.set.candidates(id.as_deref(), algorithm).find_map(|key| key.claims(token, algorithm));
-        let Some(claims) = claims else { return refused(RefuseReason::BadCredentials) };
+        let Some(claims) = keys.set.claims(token, &self.rules.algorithms) else {
+            return refused(RefuseReason::BadCredentials);
+        };
         match identity_of_claims(&claims, &self.rules.claims, self.clock.now()) {
             Ok(identity) => {
                 let until = identity.expires;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use super::{GuardArguments, Settings};
 use crate::authz::VerbMapping;
@@ -252,4 +252,15 @@ fn the_configuration_file() {
     refused(&[&flag], "--config-file:");
     std::fs::write(&path, "authorization:\n  static: [{path: /metrics, verb: get}]\n").unwrap();
     assert_eq!(with(&[&flag]).unwrap().gate.rules.0.len(), 1);
+}
+
+#[test]
+fn the_page_names_every_flag() {
+    let page = include_str!("../../../../docs/guard.md");
+    let command = Command::command();
+    let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    assert!(flags.len() > 50, "{flags:?}");
+    for flag in flags {
+        assert!(page.contains(&format!("`--{flag}`")), "--{flag}");
+    }
 }

@@ -10,7 +10,7 @@ mod said;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -41,19 +41,29 @@ pub(super) const BEGINNING: u64 = 1_780_000_000;
 
 /// A clock that stands until it is moved.
 #[derive(Clone, Default)]
-pub(super) struct Time(Arc<AtomicU64>);
+pub(super) struct Time {
+    passed: Arc<AtomicU64>,
+    /// What the wall's clock was set by besides.
+    set: Arc<AtomicI64>,
+}
 
 impl Time {
     pub(super) fn pass(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        self.passed.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall's clock.
+    pub(super) fn jump(&self, seconds: i64) {
+        self.set.fetch_add(seconds, Ordering::SeqCst);
     }
 
     pub(super) fn clock(&self) -> Clock {
-        let (wall, steady) = (Arc::clone(&self.0), Arc::clone(&self.0));
-        let seconds = move || BEGINNING + wall.load(Ordering::SeqCst);
+        let (wall, steady) = (self.clone(), self.clone());
+        let passed = |time: &Self| time.passed.load(Ordering::SeqCst);
+        let seconds = move || (BEGINNING + passed(&wall)) as i64 + wall.set.load(Ordering::SeqCst);
         Clock::new(
-            move || Timestamp::from_second(seconds() as i64).unwrap(),
-            move || Duration::from_secs(steady.load(Ordering::SeqCst)),
+            move || Timestamp::from_second(seconds()).unwrap(),
+            move || Duration::from_secs(passed(&steady)),
         )
     }
 }

@@ -1,22 +1,7 @@
 //! What kube-rbac-proxy is known to get wrong on the data path. Each test is named after the fault that it doesn't find here.
 
-use std::time::Instant;
-
 use crate::raw::{Http1, anonymous, ask, get};
 use crate::world::{Options, World};
-
-#[tokio::test]
-async fn five_queries_per_second_of_client_side_throttling() {
-    let world = World::with(Options { cached_for: std::time::Duration::ZERO, ..Options::default() }).await;
-    let begun = Instant::now();
-    let asked = (0..40).map(|index| ask(world.guard, get(&format!("/api/{index}"), &[])));
-    for answer in futures::future::join_all(asked).await {
-        assert_eq!(answer.status, 200);
-    }
-    // Each path needs an answer of its own. At the reference's 5 per second, 10 at once, that takes six seconds.
-    assert_eq!(world.reviews.access_reviews().len(), 40);
-    assert!(begun.elapsed().as_secs() < 6);
-}
 
 #[tokio::test]
 async fn two_idle_connections_and_churn_beyond() {

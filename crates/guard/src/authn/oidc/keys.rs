@@ -3,7 +3,7 @@
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::signing::{Key, SigningAlgorithm};
 
@@ -12,7 +12,8 @@ const KEYS_LIMIT: usize = 100;
 /// Keys that are tried for a token that names none.
 const TRIES: usize = 4;
 
-pub(super) struct KeySet(Vec<Published>);
+/// Those that it publishes now, as far as an allowed algorithm can use them.
+pub struct KeySet(Vec<Published>);
 
 struct Published {
     id: Option<String>,
@@ -28,9 +29,19 @@ struct Document {
 
 impl KeySet {
     /// Of a JWK set. Keys of kinds that no allowed algorithm uses are left out, as RFC 7517 asks.
-    pub(super) fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
         let Document { keys } = serde_json::from_slice(json)?;
         Ok(Self(keys.into_iter().filter_map(published).take(KEYS_LIMIT).collect()))
+    }
+
+    /// The claims of a token that one of the keys has signed, with one of the allowed algorithms. Only the signature is
+    /// checked; see [`super::identity_of_claims`].
+    pub fn claims(&self, token: &str, allowed: &[SigningAlgorithm]) -> Option<Map<String, Value>> {
+        let (algorithm, id) = SigningAlgorithm::of(token)?;
+        if !allowed.contains(&algorithm) {
+            return None;
+        }
+        self.candidates(id.as_deref(), algorithm).find_map(|key| key.claims(token, algorithm))
     }
 
     pub(super) fn knows(&self, id: Option<&str>, algorithm: SigningAlgorithm) -> bool {
@@ -38,11 +49,7 @@ impl KeySet {
     }
 
     /// The keys that a token's header may mean: by name and algorithm both, so that no key is used as another kind.
-    pub(super) fn candidates(
-        &self,
-        id: Option<&str>,
-        algorithm: SigningAlgorithm,
-    ) -> impl Iterator<Item = &Key> {
+    fn candidates(&self, id: Option<&str>, algorithm: SigningAlgorithm) -> impl Iterator<Item = &Key> {
         self.0
             .iter()
             .filter(move |published| id.is_none_or(|id| published.id.as_deref() == Some(id)))

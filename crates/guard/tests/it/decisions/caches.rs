@@ -107,3 +107,34 @@ async fn bad_token_flood() {
     // A good token that is remembered passes from there too.
     allowed(world.ask_from(Method::GET, "/metrics", &good, &attacker).await, AllowReason::Review);
 }
+
+/// The reference's client asks five times a second, and ten at once, for all callers together.
+#[tokio::test]
+async fn five_queries_per_second_of_client_side_throttling() {
+    let world = World::new().await;
+    for number in 0..40 {
+        let path = format!("/api/{number}");
+        world.server.allows("alice", "get", &path);
+        // The clock stands: the fifteenth would wait for longer than a review may take.
+        allowed(world.get(&path, "good").await, AllowReason::Review);
+    }
+    assert_eq!(world.asked(), (1, 40));
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_opens_nothing() {
+    let world = World::new().await;
+    let token = jwt(&json!({"exp": BEGINNING + 3_600}));
+    world.server.knows(&token, "alice", &[]);
+    allowed(world.get("/metrics", &token).await, AllowReason::Review);
+    // Beyond its end it is over, whatever is remembered.
+    world.time.jump(7_200);
+    refused(world.get("/metrics", &token).await, 401, RefuseReason::Expired);
+    world.time.jump(-7_200);
+    allowed(world.get("/metrics", &token).await, AllowReason::Review);
+    // A clock that is set back makes nothing be remembered for longer.
+    world.time.jump(-86_400);
+    world.server.forgets(&token);
+    world.time.pass(10);
+    refused(world.get("/metrics", &token).await, 401, RefuseReason::BadCredentials);
+}
