@@ -5,7 +5,8 @@
 //! - `if_yellow_only_restart_upgrading_nodes_with_unassigned_replicas` lets a healthy pod go also if waiting brings no replica
 //!   back: every node with data is there, and each unassigned replica has no place on any, as they have a copy or run a lower
 //!   version than its primary's node (Elasticsearch's own guide says to go on with an upgrade then).
-//! - `require_started_replica` isn't asked where no other node holds data.
+//! - `require_started_replica` isn't asked where no other node holds data and stays.
+//! - `do_not_delete_last_master_if_all_master_ineligible_nodes_are_not_upgraded` holds no master that is down.
 //! - `data_tier_with_higher_priority_must_be_upgraded_first` looks at pods that run a lower version, not at pods that are
 //!   outdated in any way.
 //! - `one_master_at_a_time` never lets the last healthy master leave its role.

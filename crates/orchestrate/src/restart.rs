@@ -2,7 +2,7 @@
 
 use crate::{
     NodeShutdown, Pod, Predicate, ShutdownKind, ShutdownStatus, State, candidates::Context,
-    downscale::only_specified_nodes, predicate::first_that_holds,
+    downscale::only_specified_nodes, pod_name, predicate::first_that_holds,
 };
 
 /// What is made anew, to be carried out in the order of the fields.
@@ -150,7 +150,16 @@ fn complete(state: &State, plan: &mut Restart) {
             }
         }
     }
-    plan.enable_allocation = all_back && state.observed.allocation.as_ref().is_some_and(|a| !a.enabled);
+    plan.enable_allocation =
+        all_there(state) && state.observed.allocation.as_ref().is_some_and(|a| !a.enabled);
+}
+
+/// Whether every pod that was asked for is there and healthy. Nodes that leave don't wait for it, so it doesn't for them.
+fn all_there(state: &State) -> bool {
+    let asked_for =
+        state.node_sets.iter().flat_map(|set| (0..set.replicas()).map(|at| pod_name(&set.name, at)));
+    asked_for.into_iter().all(|name| state.pod(&name).is_some())
+        && state.pods.iter().all(|pod| state.healthy(pod))
 }
 
 /// Whether all outdated pods must go at once.

@@ -34,10 +34,11 @@ pub(super) fn one_at_a_time(context: &Context<'_>, pod: &Pod) -> Option<String> 
 }
 
 /// In a version upgrade, a master after which no other would run the old version waits for all that aren't masters: a node
-/// can't join a cluster in which all others run a higher version.
+/// can't join a cluster in which all others run a higher version. One that is down takes no part in that, and may be what the
+/// others wait for.
 pub(super) fn last(context: &Context<'_>, pod: &Pod) -> Option<String> {
     let state = context.state;
-    if !pod.roles.is_master_eligible() || !state.upgrades() || !state.runs_older(pod) {
+    if !pod.roles.is_master_eligible() || !state.upgrades() || !state.runs_older(pod) || !state.healthy(pod) {
         return None;
     }
     let other_old_master = state.pods.iter().any(|other| {

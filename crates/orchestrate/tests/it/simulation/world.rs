@@ -275,9 +275,16 @@ impl World {
     }
 
     pub(super) fn kill(&mut self, at: usize) {
-        if let Some(name) = self.pods.keys().nth(at).cloned() {
-            self.delete_pod(&name);
+        let Some(pod) = self.pods.values().nth(at) else { return };
+        // A master that is to be something else doesn't come back as one: whoever deletes it before the operator has taken
+        // its vote away may end the cluster, and nobody can help it.
+        let becomes = self.sets.get(&pod.set).map(|set| &set.template.roles);
+        let leaves = !becomes.is_some_and(Roles::is_master_eligible);
+        if pod.roles().is_master_eligible() && leaves {
+            return;
         }
+        let name = pod.name.clone();
+        self.delete_pod(&name);
     }
 
     pub(super) fn tick(&mut self) {
