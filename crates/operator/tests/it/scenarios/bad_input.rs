@@ -65,12 +65,17 @@ async fn a_running_cluster_outlives_a_specification_that_is_refused() -> Result<
         world.apply(&elasticsearch("8.15.3", &one).to_string()).await?;
         world.until_ready(NAME, 2).await?;
         let pods = world.all::<Pod>().await?;
+        let with = |key: &str, value: Value| {
+            let mut sets = super::node_sets(&one);
+            sets[0][key] = value;
+            json!({ "nodeSets": sets })
+        };
         for (patch, words) in [
             (json!({ "version": "99.0.0" }), "version"),
             (json!({ "version": "eight" }), "version"),
-            (json!({ "version": "7.17.0" }), "version"),
-            (json!({ "nodeSets": [{ "name": "default", "count": 2, "config": { "cluster.name": "mine" } }] }), "cluster.name"),
-            (json!({ "nodeSets": [{ "name": "default", "count": 0 }] }), "master"),
+            (json!({ "version": "7.17.0" }), "data can't go back"),
+            (with("config", json!({ "cluster.name": "mine" })), "cluster.name"),
+            (with("config", json!({ "node.roles": ["data"] })), "master"),
         ] {
             world.merge::<Elasticsearch>(NAME, json!({ "spec": patch })).await?;
             let es = world.until::<Elasticsearch>(NAME, |es| is_invalid(es) || says(es, words)).await?;

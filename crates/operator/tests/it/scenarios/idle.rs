@@ -1,6 +1,7 @@
 //! An operator that has nothing to do writes nothing, whatever it looks at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -25,7 +26,12 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
     };
     let testbed = Bed::Own(Box::new(Testbed::start(programs).await?));
     testbed.kwok().await?;
-    let world = World::on(testbed, "idle", Setup::default()).await?;
+    let setup = Setup {
+        elasticsearch_deadline: Duration::from_secs(10),
+        observation_interval: Duration::from_secs(2),
+        ..Setup::default()
+    };
+    let world = World::on(testbed, "idle", setup).await?;
     let names: Vec<String> = (0..CLUSTERS).map(|number| format!("cluster-{number}")).collect();
     for name in &names {
         let mut cluster = elasticsearch("8.15.3", &[Group::new("default", 1)]);

@@ -16,18 +16,13 @@ use super::{Group, NAME, elasticsearch, node_sets, scenario};
 use crate::world::volumes::GROWS;
 use crate::world::{Setup, World, is_ready};
 
-/// How often it dies.
+/// How often it dies, in three clusters at the same time.
 const DEATHS: usize = 30;
 
-/// What becomes of the cluster: versions, and how many masters and nodes with data.
-const STEPS: [(&str, u32, u32); 6] = [
-    ("8.15.3", 3, 2),
-    ("8.15.3", 3, 4),
-    ("8.16.0", 3, 4),
-    ("8.16.0", 3, 2),
-    ("8.17.0", 3, 3),
-    ("8.17.1", 1, 2),
-];
+/// What becomes of the cluster: versions, and how many masters and nodes with data. One master alone has no other version
+/// without an outage, so that it keeps its.
+const STEPS: [(&str, u32, u32); 5] =
+    [("8.15.3", 3, 2), ("8.15.3", 3, 4), ("8.16.0", 3, 4), ("8.17.0", 3, 3), ("8.17.0", 1, 2)];
 
 fn groups(masters: u32, data: u32) -> [Group; 2] {
     [
@@ -155,11 +150,18 @@ async fn live(namespace: &'static str, deaths: usize, seed: u64) -> Result<Optio
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_after_an_operator_that_died_ends_where_nobody_died() -> Result<()> {
-    let (calm, killed) = tokio::try_join!(live("killed-never", 0, 0), live("killed-often", DEATHS, 0x5eed))?;
-    for (name, says) in calm.iter().flatten() {
-        let other = killed.as_ref().and_then(|killed| killed.get(name));
-        ensure!(other == Some(says), "{name}:\n{says:#}\nafter deaths:\n{other:#?}");
+    let (calm, one, two, three) = tokio::try_join!(
+        live("killed-never", 0, 0),
+        live("killed-one", DEATHS / 3, 1),
+        live("killed-two", DEATHS / 3, 2),
+        live("killed-three", DEATHS / 3, 3),
+    )?;
+    for killed in [&one, &two, &three] {
+        for (name, says) in calm.iter().flatten() {
+            let other = killed.as_ref().and_then(|killed| killed.get(name));
+            ensure!(other == Some(says), "{name}:\n{says:#}\nafter deaths:\n{other:#?}");
+        }
+        ensure!(calm.as_ref().map(BTreeMap::len) == killed.as_ref().map(BTreeMap::len));
     }
-    ensure!(calm.as_ref().map(BTreeMap::len) == killed.as_ref().map(BTreeMap::len));
     Ok(())
 }

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
+use rand::RngCore as _;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -22,6 +23,8 @@ pub(crate) enum Verdict {
     Pass,
     /// It is answered with this status, and the API server never sees it.
     Status(u16),
+    /// Somebody changes the object just before, so that what is written is refused.
+    Conflict,
     /// Nobody answers.
     Hang,
 }
@@ -39,7 +42,7 @@ impl Asked {
     pub(crate) fn writes(&self) -> bool {
         self.method != Method::GET
             && !self.path.contains("reviews")
-            && !self.path.ends_with("/events")
+            && !self.path.contains("/events")
             && !self.query.contains("dryRun=")
     }
 
@@ -142,6 +145,10 @@ impl Meddler {
         match verdict {
             Verdict::Hang => pending().await,
             Verdict::Status(code) => Ok(refusal(code)),
+            Verdict::Conflict => {
+                touch(inner, &asked.path).await?;
+                Ok(refusal(409))
+            }
             Verdict::Pass => {
                 let answer = inner.send(request).await?;
                 Ok(if asked.watches() { self.until_dropped(answer) } else { whole(answer) })
@@ -174,6 +181,18 @@ impl Meddler {
             StreamBody::new(frames.take_until(Box::pin(dropped))).boxed_unsync()
         })
     }
+}
+
+/// Changes the object that a path names, without changing what it says.
+async fn touch(inner: &Client, path: &str) -> Result<(), kube::Error> {
+    let mut random = [0; 8];
+    rand::rng().fill_bytes(&mut random);
+    let patch = json!({ "metadata": { "annotations": { "test/touched": format!("{random:?}") } } });
+    let request = Request::patch(path.trim_end_matches("/status"))
+        .header("content-type", "application/merge-patch+json")
+        .body(Body::from(patch.to_string().into_bytes()))
+        .expect("a path and a header make a request");
+    inner.send(request).await.map(drop)
 }
 
 fn whole(answer: Response<Body>) -> Answer {
