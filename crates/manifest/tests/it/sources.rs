@@ -65,3 +65,20 @@ fn lists_are_expanded_and_typed_lists_give_their_kind() {
     assert_eq!((policy.index, policy.item, policy.origin.to_string().as_str()), (1, Some(0), "12:3"));
     assert_eq!(loaded.problems[0].to_string(), "m.yaml:7:3: warning: not a Kubernetes object: no apiVersion");
 }
+
+/// What `helm template` and `kustomize build` put around objects: comments, empty documents, a trailing separator.
+#[test]
+fn the_noise_of_helm_and_kustomize_is_no_object() {
+    let file = "# a chart's NOTES\n---\n# Source: stack/templates/empty.yaml\n---\n# Source: stack/templates/pod.yaml\n\
+                apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    \"helm.sh/hook\": pre-install\n---\n\
+                # Source: stack/templates/list.yaml\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  \
+                metadata: {name: b}\n---\n\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: c\n---\n";
+    let loaded = load_text("m.yaml", file.as_bytes(), &Limits::default());
+    assert_eq!(loaded.problems, []);
+    let named: Vec<(&str, u32)> = loaded
+        .documents
+        .iter()
+        .map(|document| (&*document.name, document.place("/metadata/name").line))
+        .collect();
+    assert_eq!(named, [("a", 9), ("b", 19), ("c", 26)]);
+}

@@ -131,3 +131,22 @@ fn a_record_of_connections_is_a_source_of_flows() {
     assert!(made.err.contains("seen.json:2:1: warning"), "{}", made.err);
     assert!(made.out.contains("shop/api to shop/web: was seen"), "{}", made.out);
 }
+
+#[test]
+fn records_of_hubble_and_calico_become_flows_to_edit() {
+    let folder = Folder::of(&[("shop.yaml", SHOP)]);
+    let records = concat!(env!("CARGO_MANIFEST_DIR"), "/../policy/tests");
+    for (format, line) in [("hubble", "port: 3868"), ("calico", "port: 53")] {
+        let record = format!("{records}/{format}.jsonl");
+        let words = ["policy", "flows", "shop.yaml", "--observed", &record, "--observed-format", format];
+        let flows = folder.parapet(&words);
+        assert_eq!(flows.code, 0, "{format}: {}", flows.err);
+        assert!(
+            flows.out.contains("reason: was seen") && flows.out.contains(line),
+            "{format}: {}",
+            flows.out
+        );
+        let unreadable = flows.err.matches("warning: the ").count();
+        assert_eq!(unreadable, if format == "calico" { 2 } else { 0 }, "{}", flows.err);
+    }
+}

@@ -223,3 +223,34 @@ fn a_pod_that_asks_for_itself_by_a_services_name_is_judged_as_the_mode_says() {
     assert!(list("subject").contains(note), "{}", list("subject"));
     assert!(!list("allowed").contains(note));
 }
+
+#[test]
+fn answers_are_the_same_whatever_the_order_of_files_and_documents() {
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {selector: {app: db}, ports: [{port: 5432}]}}\n";
+    let (web, db) = SHOP.split_once("---\n").unwrap();
+    let one = Folder::of(&[("a.yaml", SHOP), ("b.yaml", LOCKED), ("c.yaml", service)]);
+    let other =
+        Folder::of(&[("a.yaml", service), ("b.yaml", &format!("{db}---\n{LOCKED}")), ("c.yaml", web)]);
+    for words in [
+        &["reach", "list", "-o", "json"][..],
+        &["reach", "list", "-o", "html"],
+        &["reach", "list", "--exposure"],
+        &["reach", "queries"],
+        &["reach", "explain", "shop/web", "shop/db", "5432"],
+        &["policy", "generate", "--infer", "-n", "shop"],
+        &["policy", "flows"],
+    ] {
+        let first = one.parapet(&[words, &["a.yaml", "b.yaml", "c.yaml"]].concat());
+        assert_eq!(first.code, 0, "{words:?}: {}", first.err);
+        assert_eq!(
+            other.parapet(&[words, &["a.yaml", "b.yaml", "c.yaml"]].concat()).out,
+            first.out,
+            "{words:?}"
+        );
+        assert_eq!(
+            one.parapet(&[words, &["c.yaml", "a.yaml", "b.yaml"]].concat()).out,
+            first.out,
+            "{words:?}"
+        );
+    }
+}
