@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-pub use diff::Difference;
+pub use diff::{Difference, between};
 pub use service::must_recreate;
 
 /// A kind of object that can be compared.
@@ -63,7 +63,7 @@ pub fn differences<K: Compare>(live: &K, desired: &K) -> Vec<Difference> {
     if K::HASHED && same_as_written(live, desired) {
         return Vec::new();
     }
-    diff::between(&normal(live), &normal(&wanted(live, desired)), K::SECRET)
+    diff::of_objects(&normal(live), &normal(&wanted(live, desired)), K::SECRET)
 }
 
 /// Whether two objects say the same, apart from what the API server fills in and from the order of what has none.

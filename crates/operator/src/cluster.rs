@@ -10,6 +10,7 @@ mod client;
 mod custom;
 mod error;
 mod follow;
+mod journal;
 mod merge;
 mod namespaces;
 mod resource;
@@ -26,10 +27,11 @@ use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 
-pub use client::{ApiMetrics, ConnectError, connect, counted};
+pub use client::{ApiMetrics, ConnectError, connect, counted, of_context};
 pub use custom::{Custom, Unreadable};
 pub use error::ClusterError;
 pub use follow::Followed;
+pub use journal::{Change, Journal, Recorded};
 pub use resource::{Cached, Managed, Object, Resource};
 pub use watch::{WatchMetrics, Watches};
 pub use write::{Applied, Deletion, Outcome};
@@ -88,11 +90,24 @@ struct Inner {
     listener: OnceLock<Listener>,
     progress: Progress,
     metrics: WatchMetrics,
+    /// Where writes go instead of to the API server.
+    journal: Option<Journal>,
 }
 
 impl Cluster {
     /// Nothing is watched before [`Cluster::start`]; fetching and writing work at once.
     pub fn new(client: Client, options: Options, metrics: WatchMetrics) -> Self {
+        Self::made(client, options, metrics, None)
+    }
+
+    /// One that sends no write: they are recorded, and reads see them as if they had been sent. Its watches should have
+    /// ended before the first write, or what they bring would be taken for what was written.
+    pub fn recording(client: Client, options: Options) -> (Self, Journal) {
+        let journal = Journal::default();
+        (Self::made(client, options, WatchMetrics::default(), Some(journal.clone())), journal)
+    }
+
+    fn made(client: Client, options: Options, metrics: WatchMetrics, journal: Option<Journal>) -> Self {
         let inner = Inner {
             client,
             options,
@@ -102,6 +117,7 @@ impl Cluster {
             listener: OnceLock::new(),
             progress: Progress::default(),
             metrics,
+            journal,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -150,8 +166,11 @@ impl Cluster {
     }
 
     /// The object as it is now, by a call.
-    pub async fn fetch<K: Object>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
+    pub async fn fetch<K: Cached>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
         let key = ObjectKey::new(namespace, name);
+        if let Some(recorded) = self.inner.journal.as_ref().and_then(|journal| journal.get::<K>(&key)) {
+            return Ok(recorded.map(|object| (*object).clone()));
+        }
         self.call("read", K::RESOURCE, &key, self.api::<K>(namespace).get_opt(name)).await
     }
 

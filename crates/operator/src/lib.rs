@@ -1,12 +1,14 @@
 //! Reconciles the Elastic kinds: read, validate, build, apply, status.
 //! It doesn't know what the objects contain (`elastic` does) nor which node may go next (`orchestrate` does).
 
+pub mod adopt;
 pub mod certificates;
 pub mod cluster;
 pub mod controller;
 pub mod elasticsearch;
 pub mod endpoint;
 pub mod events;
+pub mod explain;
 mod key;
 pub mod lease;
 pub mod mesh;
@@ -21,3 +23,4 @@ mod usage;
 pub mod webhook;
 
 pub use key::{ApplicationKey, ObjectKey};
+pub use parapet_api::Kind;

@@ -28,7 +28,7 @@ use crate::settings::{self, Given, NetworkPolicies, SecurityContext, Settings};
 use crate::webhook::{self, WebhookError};
 use crate::{ApplicationKey, usage};
 
-pub use wiring::{operator_pods, passes};
+pub use wiring::{operator_pods, passes, passes_with};
 
 /// For passes that run when the process is to end; the pod has ten seconds for everything.
 const FINISH: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ pub async fn run<R: Reconcile>(
     let endpoints =
         Endpoints::serve(serving, metrics.endpoint.clone(), move || text_of(&text), stopped.clone()).await?;
 
-    let cluster = Cluster::new(client.clone(), options(&settings), metrics.watches.clone());
+    let cluster = Cluster::new(client.clone(), cluster_options(&settings), metrics.watches.clone());
     let queues = queues(&metrics);
     let listener = listener(&queues);
     let webhook = match &settings.webhook {
@@ -317,7 +317,8 @@ fn listener(queues: &Queues) -> cluster::Listener {
     Arc::new(move |who: &ApplicationKey| queues[index(who.kind)].add(who))
 }
 
-fn options(settings: &Settings) -> cluster::Options {
+/// Which part of the API server is looked at, and how.
+pub(crate) fn cluster_options(settings: &Settings) -> cluster::Options {
     let within = settings.namespaces.clone();
     let scope = match &settings.namespace_selector {
         Some(selector) => Scope::Labelled { selector: selector.clone(), within },
@@ -332,7 +333,7 @@ fn options(settings: &Settings) -> cluster::Options {
 }
 
 /// Whether pods get a default security context: OpenShift has its own ways, which it would be in.
-async fn security_context(settings: &Settings, cluster: &Cluster) -> Result<bool, RunError> {
+pub(crate) async fn security_context(settings: &Settings, cluster: &Cluster) -> Result<bool, RunError> {
     match settings.security_context {
         SecurityContext::Set(set) => Ok(set),
         SecurityContext::AutoDetect => {

@@ -115,7 +115,7 @@ impl Arguments {
             #[cfg(feature = "posture")]
             Command::Policy(arguments) => arguments.run(),
             #[cfg(feature = "operator")]
-            Command::Operator(arguments) => crate::operator::run(arguments.run()),
+            Command::Operator(arguments) => return arguments.answer(),
             Command::Completions(arguments) => arguments.run(),
             Command::Version(arguments) => arguments.run(),
         };

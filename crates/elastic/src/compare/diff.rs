@@ -24,10 +24,16 @@ impl fmt::Display for Difference {
     }
 }
 
-/// All differences between two normalised objects.
-pub(super) fn between(live: &Value, desired: &Value, secret: bool) -> Vec<Difference> {
+/// All differences between two values.
+pub fn between(live: &Value, desired: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     walk(String::new(), Some(live), Some(desired), &mut found);
+    found
+}
+
+/// All differences between two normalised objects; of a Secret's data only the keys are told.
+pub(super) fn of_objects(live: &Value, desired: &Value, secret: bool) -> Vec<Difference> {
+    let mut found = between(live, desired);
     if secret {
         for difference in found.iter_mut().filter(|one| one.path.starts_with("data")) {
             difference.live = difference.live.as_ref().map(redacted);

@@ -90,6 +90,25 @@ pub async fn connect(kubeconfig: Option<&Path>, metrics: ApiMetrics) -> Result<C
     counted(configuration, metrics).map_err(ConnectError::Client)
 }
 
+/// The configuration of a context as `kubectl` finds it: in the file given, else where `KUBECONFIG` says, else in the home
+/// folder; within a pod that has no such file, as the pod is told.
+pub async fn of_context(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let unusable = |source| ConnectError::Kubeconfig {
+        path: kubeconfig.map_or_else(|| "of this user".to_owned(), |path| path.display().to_string()),
+        source,
+    };
+    if let Some(path) = kubeconfig {
+        let file = Kubeconfig::read_from(path).map_err(unusable)?;
+        return Config::from_custom_kubeconfig(file, &options).await.map_err(unusable);
+    }
+    match Config::from_kubeconfig(&options).await {
+        Ok(configuration) => Ok(configuration),
+        Err(error) if context.is_none() => Config::incluster().map_err(|_| unusable(error)),
+        Err(error) => Err(unusable(error)),
+    }
+}
+
 /// The client of that configuration, its calls counted.
 pub fn counted(mut configuration: Config, metrics: ApiMetrics) -> Result<Client, kube::Error> {
     // Every call has a deadline, and the queue repeats: with its own retries the client would hold a worker for minutes.

@@ -17,6 +17,24 @@ pub(crate) fn merge_patch(live: &Value, desired: &Value) -> Option<Value> {
     }
 }
 
+/// `target` with `patch` merged into it (RFC 7386, section 2).
+pub(crate) fn merged(target: Value, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else { return patch.clone() };
+    let mut target = match target {
+        Value::Object(target) => target,
+        _ => Map::new(),
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            let old = target.remove(name).unwrap_or(Value::Null);
+            target.insert(name.clone(), merged(old, value));
+        }
+    }
+    Value::Object(target)
+}
+
 fn between(live: &Map<String, Value>, desired: &Map<String, Value>) -> Map<String, Value> {
     let gone =
         live.iter().filter(|(key, old)| !old.is_null() && desired.get(*key).is_none_or(Value::is_null));
@@ -43,24 +61,6 @@ mod tests {
         assert_eq!(merge_patch(&Value::Null, &json!({"a": null, "b": 1})), Some(json!({"b": 1})));
     }
 
-    /// RFC 7386, section 2, word by word.
-    fn merge(target: Value, patch: &Value) -> Value {
-        let Value::Object(patch) = patch else { return patch.clone() };
-        let mut target = match target {
-            Value::Object(target) => target,
-            _ => Map::new(),
-        };
-        for (name, value) in patch {
-            if value.is_null() {
-                target.remove(name);
-            } else {
-                let old = target.remove(name).unwrap_or(Value::Null);
-                target.insert(name.clone(), merge(old, value));
-            }
-        }
-        Value::Object(target)
-    }
-
     fn value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(json!({})),
@@ -82,7 +82,7 @@ mod tests {
         fn merged_into_the_one_it_gives_the_other(live in value(), desired in value()) {
             match merge_patch(&live, &desired) {
                 None => prop_assert_eq!(live, desired),
-                Some(patch) => prop_assert_eq!(merge(live, &patch), desired),
+                Some(patch) => prop_assert_eq!(merged(live, &patch), desired),
             }
         }
     }

@@ -11,8 +11,10 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use parapet_api::{ApmServer, Application, Elasticsearch, Kibana, Kind, labels};
+use parapet_elastic::compare::{Difference, between, differences};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::cache::{Cache, Stored};
 use super::custom::Custom;
@@ -92,6 +94,9 @@ pub trait Cached: Object + Stored {
     /// Takes out what nobody reads. What could be written back stays.
     fn trim(&mut self) {}
 
+    /// What differs between two of them, field by field; values of Secrets are hidden.
+    fn differences(live: &Self, new: &Self) -> Vec<Difference>;
+
     #[doc(hidden)]
     fn cache(caches: &Caches) -> &Cache<Self>;
 }
@@ -123,7 +128,7 @@ pub struct Caches {
 const OURS: &[&str] = &[labels::TYPE];
 
 macro_rules! cached {
-    ($($kind:ident: $field:ident, $selectors:expr, $trim:expr;)*) => {$(
+    ($($kind:ident: $field:ident, $selectors:expr, $trim:expr, $between:expr;)*) => {$(
         impl Object for $kind {
             const RESOURCE: Resource = Resource::$kind;
         }
@@ -132,6 +137,10 @@ macro_rules! cached {
             fn trim(&mut self) {
                 let trim: fn(&mut Self) = $trim;
                 trim(self);
+            }
+            fn differences(live: &Self, new: &Self) -> Vec<Difference> {
+                let between: fn(&Self, &Self) -> Vec<Difference> = $between;
+                between(live, new)
             }
             fn cache(caches: &Caches) -> &Cache<Self> {
                 &caches.$field
@@ -146,20 +155,20 @@ macro_rules! cached {
 }
 
 cached! {
-    StatefulSet: stateful_sets, OURS, |_| {};
-    Deployment: deployments, OURS, |_| {};
-    Pod: pods, OURS, trim_pod;
-    Service: services, OURS, |_| {};
+    StatefulSet: stateful_sets, OURS, |_| {}, differences;
+    Deployment: deployments, OURS, |_| {}, differences;
+    Pod: pods, OURS, trim_pod, of_metadata;
+    Service: services, OURS, |_| {}, differences;
     // The copies of other applications' authorities have no type, but say which reference they are for.
     Secret: secrets, &[
         labels::TYPE,
         "!common.k8s.elastic.co/type,kibanaassociation.k8s.elastic.co/name",
         "!common.k8s.elastic.co/type,apmassociation.k8s.elastic.co/name",
-    ], |_| {};
-    ConfigMap: config_maps, OURS, |_| {};
-    PersistentVolumeClaim: claims, &[labels::CLUSTER_NAME], |_| {};
-    PodDisruptionBudget: budgets, OURS, |_| {};
-    NetworkPolicy: policies, OURS, |_| {};
+    ], |_| {}, differences;
+    ConfigMap: config_maps, OURS, |_| {}, differences;
+    PersistentVolumeClaim: claims, &[labels::CLUSTER_NAME], |_| {}, differences;
+    PodDisruptionBudget: budgets, OURS, |_| {}, differences;
+    NetworkPolicy: policies, OURS, |_| {}, differences;
 }
 
 macro_rules! managed {
@@ -179,6 +188,15 @@ managed! {
     Elasticsearch: elasticsearches;
     Kibana: kibanas;
     ApmServer: apm_servers;
+}
+
+/// Of a pod only the metadata is ever changed.
+fn of_metadata(live: &Pod, new: &Pod) -> Vec<Difference> {
+    let own = |pod: &Pod| {
+        let meta = &pod.metadata;
+        json!({"metadata": {"labels": meta.labels, "annotations": meta.annotations, "ownerReferences": meta.owner_references}})
+    };
+    between(&own(live), &own(new))
 }
 
 /// A pod is never written, only deleted or annotated: of its specification who it runs as, where, and in which

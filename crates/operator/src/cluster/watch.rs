@@ -34,6 +34,11 @@ pub struct Watches {
 }
 
 impl Watches {
+    /// Ends them, and returns when they have ended.
+    pub async fn end(mut self) {
+        self.tasks.shutdown().await;
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.tasks.len()

@@ -18,7 +18,8 @@ use crate::ObjectKey;
 
 use super::custom::Custom;
 use super::error::ClusterError;
-use super::merge::merge_patch;
+use super::journal::Journal;
+use super::merge::{merge_patch, merged};
 use super::resource::{Cached, Managed, Object};
 use super::{Cluster, FIELD_MANAGER};
 
@@ -96,6 +97,12 @@ impl Cluster {
     /// [`ClusterError::Raced`] if one of that name is there.
     pub async fn create<K: Cached>(&self, desired: &K) -> Result<Arc<K>, ClusterError> {
         let key = ObjectKey::of(desired.meta());
+        if let Some(journal) = &self.inner.journal {
+            return match self.fetch::<K>(&key.namespace, &key.name).await? {
+                Some(_) => Err(ClusterError::Raced { resource: K::RESOURCE, key }),
+                None => Ok(self.recorded(journal, None, desired.clone(), key)),
+            };
+        }
         let api = self.api::<K>(&key.namespace);
         let made = self.call("create", K::RESOURCE, &key, api.create(&written(), desired)).await;
         match made {
@@ -116,6 +123,10 @@ impl Cluster {
     /// Writes the whole object over the version that it names.
     pub async fn replace<K: Cached>(&self, object: &K) -> Result<Arc<K>, ClusterError> {
         let key = ObjectKey::of(object.meta());
+        if let Some(journal) = &self.inner.journal {
+            let live = self.find::<K>(&key.namespace, &key.name).await?;
+            return Ok(self.recorded(journal, live.as_ref(), object.clone(), key));
+        }
         let api = self.api::<K>(&key.namespace);
         let answer = self.call("update", K::RESOURCE, &key, api.replace(&key.name, &written(), object)).await;
         self.noticed::<K, K>(object.meta(), answer).map(|object| self.seen(object))
@@ -128,6 +139,12 @@ impl Cluster {
         deletion: Deletion,
     ) -> Result<(), ClusterError> {
         let key = ObjectKey::of(metadata);
+        if let Some(journal) = &self.inner.journal {
+            let live = self.find::<K>(&key.namespace, &key.name).await?;
+            journal.keep::<K>(live.as_ref(), None, key);
+            drop(K::cache(&self.inner.caches).remove(metadata));
+            return Ok(());
+        }
         let parameters = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: metadata.uid.clone(),
@@ -161,6 +178,9 @@ impl Cluster {
         patch: Value,
     ) -> Result<Arc<K>, ClusterError> {
         let key = ObjectKey::of(metadata);
+        if let Some(journal) = &self.inner.journal {
+            return self.recorded_patch(journal, key, &patch).await;
+        }
         let api = self.api::<K>(&key.namespace);
         let patch = Patch::Merge(of_that_one(metadata, patch));
         let answer = self.call("patch", K::RESOURCE, &key, api.patch(&key.name, &patched(), &patch)).await;
@@ -180,6 +200,12 @@ impl Cluster {
         let is_so =
             |(name, value): (&String, &Option<String>)| live.and_then(|all| all.get(name)) == value.as_ref();
         if annotations.iter().all(is_so) {
+            return Ok(());
+        }
+        if let Some(journal) = &self.inner.journal {
+            let live = self.application::<K>(&key.namespace, &key.name);
+            journal.annotate::<K>(live.as_ref().map_or(metadata, |live| live.metadata()), annotations);
+            self.seen_patched::<K>(journal, &key, &json!({"metadata": {"annotations": annotations}}));
             return Ok(());
         }
         let patch = of_that_one(metadata, json!({"metadata": {"annotations": annotations}}));
@@ -203,12 +229,60 @@ impl Cluster {
         }
         let desired = serde_json::to_value(status).expect("a status has string keys and no failing parts");
         let Some(patch) = merge_patch(&live.status(), &desired) else { return Ok(false) };
+        if let Some(journal) = &self.inner.journal {
+            journal.tell::<K>(metadata, desired);
+            self.seen_patched::<K>(journal, &key, &json!({"status": patch}));
+            return Ok(true);
+        }
         let patch = Patch::Merge(of_that_one(metadata, json!({"status": patch})));
         let api = self.dynamic::<K>(&key.namespace);
         let answer = self
             .call("write the status of", K::RESOURCE, &key, api.patch_status(&key.name, &patched(), &patch))
             .await;
         self.answered::<K>(metadata, answer).map(|()| true)
+    }
+
+    /// Keeps a write in the journal, and in memory as if the API server had answered.
+    fn recorded<K: Cached>(
+        &self,
+        journal: &Journal,
+        live: Option<&Arc<K>>,
+        new: K,
+        key: ObjectKey,
+    ) -> Arc<K> {
+        let new = journal.keep(live, Some(new), key).expect("what is kept is given back");
+        self.seen((*new).clone())
+    }
+
+    async fn recorded_patch<K: Cached>(
+        &self,
+        journal: &Journal,
+        key: ObjectKey,
+        patch: &Value,
+    ) -> Result<Arc<K>, ClusterError> {
+        let unreadable = |source: serde_json::Error| ClusterError::Api {
+            verb: "patch",
+            resource: K::RESOURCE,
+            key: key.clone(),
+            source: kube::Error::SerdeError(source),
+        };
+        let Some(live) = self.find::<K>(&key.namespace, &key.name).await? else {
+            return Err(ClusterError::Raced { resource: K::RESOURCE, key });
+        };
+        let whole = serde_json::to_value(&*live).map_err(unreadable)?;
+        let new = serde_json::from_value(merged(whole, patch)).map_err(unreadable)?;
+        Ok(self.recorded(journal, Some(&live), new, key))
+    }
+
+    /// An application as if the API server had merged a patch.
+    fn seen_patched<K: Managed>(&self, journal: &Journal, key: &ObjectKey, patch: &Value) {
+        let live = self.application::<K>(&key.namespace, &key.name);
+        let Some(whole) = live.as_ref().and_then(|live| serde_json::to_value(live.valid()?).ok()) else {
+            return;
+        };
+        let Ok(mut object) = serde_json::from_value::<DynamicObject>(merged(whole, patch)) else { return };
+        object.metadata.resource_version = Some(journal.version());
+        K::cache(&self.inner.caches).store(Arc::new(Custom::read(object)), None);
     }
 
     fn dynamic<K: Managed>(&self, namespace: &str) -> Api<DynamicObject> {

@@ -12,7 +12,7 @@ use parapet_elastic::users::Hasher;
 
 use crate::certificates::{self, KeyMaker, Policy};
 use crate::cluster::Cluster;
-use crate::elasticsearch::{Clusters, Dialling, ElasticsearchMetrics, SystemDial};
+use crate::elasticsearch::{Clusters, Dial, Dialling, ElasticsearchMetrics, SystemDial};
 use crate::endpoint::EndpointMetrics;
 use crate::network::OperatorPods;
 use crate::pass::{Context, Memory, Options, Passes, Surroundings};
@@ -31,6 +31,11 @@ const WEBHOOK_SECRET: &str = "elastic-webhook-server-cert";
 
 /// The passes of each kind.
 pub async fn passes(parts: Parts) -> Result<Vec<(Kind, Passes)>, PassesError> {
+    passes_with(parts, Arc::new(SystemDial)).await
+}
+
+/// The same with another way to Elasticsearch.
+pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind, Passes)>, PassesError> {
     let Parts { settings, cluster, events, enqueue, registry, .. } = parts;
     let authority = settings.ca_dir.as_deref().map(certificates::read_global).transpose()?;
     let options = Options {
@@ -49,7 +54,7 @@ pub async fn passes(parts: Parts) -> Result<Vec<(Kind, Passes)>, PassesError> {
     let counted = register(&registry, ElasticsearchMetrics::register);
     let context = Arc::new(Context {
         cluster,
-        clusters: Clusters::new(Arc::new(SystemDial), Arc::clone(&enqueue), counted),
+        clusters: Clusters::new(dial, Arc::clone(&enqueue), counted),
         options,
         events,
         hasher: Hasher::new(REMEMBERED_HASHES),

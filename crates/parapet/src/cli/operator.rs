@@ -1,12 +1,20 @@
 //! `parapet operator`: how it is called, also by the name of what it replaces.
 
+mod adopt;
+mod explain;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 use parapet_operator::settings::{Given, KEYS, Key, SettingsError};
+use serde::Serialize;
+
+use crate::exit::{Failure, OrExit as _, Reason};
 
 /// Manifests call the program by this name, or by the next one, or its image with that word first.
 const REFERENCE: &str = "elastic-operator";
@@ -38,6 +46,30 @@ enum OperatorCommand {
     /// Look after the applications; what is done without a subcommand.
     #[command(alias = MANAGER)]
     Run(RunArguments),
+    /// Say what would be done to what another operator made, and to which pods. Nothing is written.
+    Adopt(Box<adopt::AdoptArguments>),
+    /// Say what an application waits for, what holds it, and what to do next.
+    Explain(explain::ExplainArguments),
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Output {
+    /// Prints it to standard output.
+    fn print<T: Serialize>(self, answer: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        let text = match self {
+            Self::Text => text(answer),
+            Self::Json => serde_json::to_string_pretty(answer).or_exit(Reason::Usage)? + "\n",
+        };
+        std::io::stdout().write_all(text.as_bytes()).or_exit(Reason::Usage)
+    }
 }
 
 /// Arguments of `parapet operator run`.
@@ -54,11 +86,14 @@ pub(crate) struct RunArguments {
 }
 
 impl OperatorArguments {
-    /// What is to be run.
-    pub(crate) fn run(self) -> RunArguments {
+    /// Does what is asked for.
+    pub(crate) fn answer(self) -> Result<ExitCode, Failure> {
+        let run = |arguments| crate::operator::run(arguments).map(|()| ExitCode::SUCCESS);
         match self.command {
-            Some(OperatorCommand::Run(arguments)) => arguments,
-            None => self.run,
+            Some(OperatorCommand::Run(arguments)) => run(arguments),
+            Some(OperatorCommand::Adopt(arguments)) => arguments.answer(),
+            Some(OperatorCommand::Explain(arguments)) => arguments.answer(),
+            None => run(self.run),
         }
     }
 }
@@ -133,7 +168,11 @@ mod tests {
     fn parse(words: &[&str]) -> Result<RunArguments, clap::Error> {
         let parsed = Arguments::try_parse_from(spelled(words.iter().map(OsString::from)))?;
         match parsed.command {
-            Command::Operator(arguments) => Ok(arguments.run()),
+            Command::Operator(arguments) => Ok(match arguments.command {
+                Some(OperatorCommand::Run(arguments)) => arguments,
+                None => arguments.run,
+                Some(other) => panic!("{other:?}"),
+            }),
             other => panic!("{other:?}"),
         }
     }
