@@ -119,7 +119,7 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         binary: Option<PathBuf>,
     },
-    /// Write deploy/operator again, the manifests for `kubectl apply`, made of the operator's chart
+    /// Write again what is made of the operator's chart and keys: deploy/operator, rendered profiles, the table in docs/operator.md
     Manifests,
     /// Write the generated references again (OpenAPI, command line)
     Docs,

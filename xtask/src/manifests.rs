@@ -13,8 +13,14 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
         .arg("--")
         .arg("manifests::")
         .arg("chart::each_profile_renders_what_is_committed")
+        .arg("configuration::every_key_is_in_the_documentation")
         .env("UPDATE_GENERATED", "1")
         .env(crate::testbed::REQUIRED, "1")
         .run()?;
-    Step::new("git", ["status", "--short", "--", "deploy"], &workspace.root).run()
+    Step::new(
+        "git",
+        ["status", "--short", "--", "deploy", "crates/parapet/tests/operator", "docs/operator.md"],
+        &workspace.root,
+    )
+    .run()
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Output;
 
-use parapet_operator::settings::KEYS;
+use parapet_operator::settings::{Effect, KEYS};
 use parapet_testbed::{Cluster, Sandbox, free_port};
 use serde_json::json;
 
 use crate::asked::{ask, status};
-use crate::world::{LOOK_AGAIN, OPERATOR, Operator, Start, called, shared, text_of};
+use crate::world::{LOOK_AGAIN, OPERATOR, Operator, Start, called, is_committed, shared, text_of};
 
 /// Runs it to its end, in a sandbox without a cluster.
 fn ended(file: &str, environment: &[(&str, &str)], flags: &[&str]) -> Output {
@@ -61,6 +61,28 @@ fn what_cant_be_used_ends_with_2_and_names_its_place() {
         assert_eq!(output.status.code(), Some(2), "{file}: {said}");
         assert!(said.contains(words), "{words:?} is not in {said}");
     }
+}
+
+const BEGIN: &str = "<!-- keys: written by `cargo xtask manifests` -->\n";
+const END: &str = "<!-- end of keys -->";
+
+#[test]
+fn every_key_is_in_the_documentation() {
+    let mut table = String::from("| key | value | default | what |\n|---|---|---|---|\n");
+    for key in KEYS {
+        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+        let what = match key.effect {
+            Effect::Full => key.help.to_owned(),
+            Effect::Needless(why) => format!("{}. Needless: {why}", key.help),
+            Effect::Missing(why) => format!("{}. Without effect: {why}", key.help),
+        };
+        table.push_str(&format!("| `{}` | {} | {default} | {what} |\n", key.name, key.value));
+    }
+    let path = "docs/operator.md";
+    let text = text_of(path);
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    is_committed(path, &format!("{before}{BEGIN}{table}{END}{after}"));
 }
 
 #[test]

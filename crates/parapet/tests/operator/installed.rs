@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
@@ -20,15 +21,33 @@ const KINDS: [&str; 3] = [
 ];
 /// Of the Prometheus operator, as much as monitors need.
 const MONITORS: &str = include_str!("../guard/service-monitor-kind.yaml");
+/// Of Istio, as much as its rules need.
+const MESH: &str = include_str!("mesh-kinds.yaml");
+/// What is off by default and needs rights of its own.
+const EVERYTHING: [&str; 2] = ["--set=config.networkPolicies=all", "--set=refs.enforceRBAC=true"];
+/// A mesh, and who may refer to Elasticsearch: Kibana and APM Server, by the role that the chart makes for readers.
+const SURROUNDINGS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: applications, labels: {istio-injection: enabled}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: applications-view}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: elastic-operator-view}
+subjects:
+- {kind: ServiceAccount, name: default, namespace: applications}
+";
 
 #[tokio::test]
 async fn the_chart_is_installed_works_is_changed_and_goes() {
     let Some(cluster) = own().await else { return };
     cluster.define(MONITORS).await.unwrap();
+    cluster.define(MESH).await.unwrap();
     let (chart, namespace) = (chart(), format!("--namespace={SYSTEM}"));
     let fixed = [&*chart, &namespace, "--create-namespace", "--wait", "--timeout=120s"];
 
-    helm(&cluster, &[&["install", OPERATOR], &fixed[..]].concat()).await.unwrap();
+    helm(&cluster, &[&["install", OPERATOR], &fixed[..], &EVERYTHING].concat()).await.unwrap();
     let pod = running_pod(&cluster).await;
     assert_eq!(pod.metadata.labels.unwrap()["control-plane"], OPERATOR);
     assert_eq!(containers(pod.spec.unwrap()), ["manager"]);
@@ -37,7 +56,12 @@ async fn the_chart_is_installed_works_is_changed_and_goes() {
         await_condition(kinds.clone(), kind, conditions::is_crd_established()).await.unwrap();
     }
     // With the rights that the chart gave it, and no others.
-    works_with_what_is_installed(&cluster, SYSTEM, "default").await;
+    cluster.apply(SURROUNDINGS, "default").await.unwrap();
+    cluster.apply(&text_of("examples/elastic/destination-rule.yaml"), "applications").await.unwrap();
+    works_with_what_is_installed(&cluster, SYSTEM, "applications").await;
+    let policies: Api<NetworkPolicy> = Api::namespaced(cluster.client().await.unwrap(), "applications");
+    assert_eq!(policies.list(&ListParams::default()).await.unwrap().items.len(), 3);
+    assert!(mesh_is_looked_at(&cluster).await);
 
     let secure = ["--set-string=config.metrics.port=8080", "--set=config.metrics.secureMode.enabled=true"];
     helm(&cluster, &[&["upgrade", OPERATOR], &fixed[..], &secure].concat()).await.unwrap();
@@ -96,10 +120,33 @@ async fn the_manifests_are_applied_and_the_documented_patches_fit() {
         assert!(!ports("manager").contains(&"metrics".to_owned()), "the Service targets that name");
         assert_eq!(containers(pod), ["kube-rbac-proxy", "manager"]);
     }
+    // Definitions that others made are left as they are, by whatever is installed besides.
+    let before = definitions(&cluster).await;
+    let other = ["--namespace=other", "--create-namespace", "--set=fullnameOverride=other-operator"];
+    helm(&cluster, &[&["install", "other", &chart()], &other[..]].concat()).await.unwrap();
+    assert_eq!(definitions(&cluster).await, before);
     // And the mesh's, of source document 002.
     let set = patched(&cluster, "examples/istio/operator/statefulset-patch.yaml").await;
     let annotations = set.spec.unwrap().template.metadata.unwrap().annotations.unwrap();
     assert_eq!(annotations["traffic.sidecar.istio.io/excludeInboundPorts"], "9443");
+}
+
+/// Whether the status says how the mesh fits.
+async fn mesh_is_looked_at(cluster: &Cluster) -> bool {
+    let kind = GroupVersionKind::gvk("elasticsearch.k8s.elastic.co", "v1", "Elasticsearch");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "elasticsearches");
+    let all: Api<DynamicObject> =
+        Api::namespaced_with(cluster.client().await.unwrap(), "applications", &resource);
+    let status = all.get("elastic-istio").await.unwrap().data["status"].clone();
+    let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.iter().any(|condition| condition["type"] == "MeshReady")
+}
+
+/// The definitions' versions, by name.
+async fn definitions(cluster: &Cluster) -> Vec<(Option<String>, Option<String>)> {
+    let kinds: Api<CustomResourceDefinition> = Api::all(cluster.client().await.unwrap());
+    let all = kinds.list(&ListParams::default()).await.unwrap().items.into_iter();
+    all.map(|kind| (kind.metadata.name, kind.metadata.resource_version)).collect()
 }
 
 async fn apply(cluster: &Cluster, file: &str) {

@@ -45,7 +45,7 @@ pub(crate) fn is_committed(path: &str, text: &str) {
     let differs = committed.lines().zip(text.lines()).position(|(one, other)| one != other);
     assert!(
         committed == text,
-        "{path} is not what the chart says (line {}); `cargo xtask manifests` writes it again",
+        "{path} is not what it is made of (line {}); `cargo xtask manifests` writes it again",
         differs.map_or(committed.lines().count().min(text.lines().count()), |at| at) + 1
     );
 }
