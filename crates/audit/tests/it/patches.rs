@@ -135,3 +135,26 @@ fn an_open_elasticsearch_is_closed_to_all_but_its_own_nodes_and_its_clients() {
         assert_eq!(reach.allowed(end(from), other, Protocol::Tcp, port), allowed, "{from} {port}\n{patched}");
     }
 }
+
+/// What fuzzing kept because it reaches something new: patches are made of it, too, and can be applied.
+#[test]
+fn what_fuzzing_kept_is_patched_without_a_panic() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    let (mut files, mut patches) = (0, 0);
+    for folder in ["audit_reports", "manifest"] {
+        for entry in fs::read_dir(seeds.join(folder)).unwrap() {
+            let bytes = fs::read(entry.unwrap().path()).unwrap();
+            let limits = Limits { nodes: 20_000, ..Limits::default() };
+            let loaded = load_text("m.yaml", &bytes, &limits);
+            let options = parapet_audit::Options { every_workload: true, ..options() };
+            let audit = audit(&loaded.documents, loaded.problems, &options);
+            let made: Vec<&Patch> =
+                audit.findings.iter().filter_map(|finding| finding.patch.as_ref()).collect();
+            let (patched, _) = apply(&bytes, &made);
+            load_text("m.yaml", &patched, &limits);
+            files += 1;
+            patches += made.len();
+        }
+    }
+    assert!(files > 100 && patches > 100, "{files} files, {patches} patches");
+}
