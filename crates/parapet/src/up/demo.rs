@@ -108,35 +108,38 @@ impl Surroundings {
                 () = turned(stopped.clone()) => break,
                 changed = looked.changed() => if changed.is_err() { break },
             }
-            let is_trust = self.certificates.bundle_pem().is_ok_and(|trust| trust == taken.trust);
-            if is_trust && Timestamp::now() < taken.until && demo.is_some() {
+            if demo.is_some() && self.is_right(&taken) {
                 continue;
             }
-            match self.options() {
-                Ok((options, new)) => {
-                    // Its logs are written by one at a time.
-                    if let Some(demo) = demo.take() {
-                        demo.shutdown().await;
-                    }
-                    match Demo::start(options).await {
-                        Ok(started) => {
-                            demo = Some(started);
-                            taken = new;
-                            tracing::info!("the demo has been started anew with other certificates");
-                        }
-                        Err(error) => {
-                            let error = &error as &dyn std::error::Error;
-                            tracing::error!(error, "the demo can't be started; it is tried again");
-                        }
-                    }
+            match self.anew(&mut demo).await {
+                Ok(new) => {
+                    taken = new;
+                    tracing::info!("the demo has been started anew with other certificates");
                 }
                 Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "the demo keeps its certificates")
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "the demo can't be started anew; it is tried again");
                 }
             }
         }
         if let Some(demo) = demo {
             demo.shutdown().await;
         }
+    }
+
+    fn is_right(&self, taken: &Taken) -> bool {
+        let trusts = self.certificates.bundle_pem().is_ok_and(|trust| trust == taken.trust);
+        trusts && Timestamp::now() < taken.until
+    }
+
+    /// If there is nothing to start it with, the one that runs goes on.
+    async fn anew(&self, demo: &mut Option<Demo>) -> anyhow::Result<Taken> {
+        let (options, taken) = self.options()?;
+        // Its logs are written by one at a time.
+        if let Some(before) = demo.take() {
+            before.shutdown().await;
+        }
+        *demo = Some(Demo::start(options).await?);
+        Ok(taken)
     }
 }
