@@ -5,7 +5,6 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -81,18 +80,6 @@ fn trusts(url: &str, authority: &Authority) -> bool {
     StreamOwned::new(connection, socket).flush().is_ok()
 }
 
-/// What `/api/v1/status` says.
-fn status(server: &Up) -> serde_json::Value {
-    let token = fs::read_to_string(server.folder().join("credentials/cli.token")).unwrap();
-    let answer = Command::new("curl")
-        .args(["--silent", "--fail", "--cacert", server.url("ca_file"), "--header"])
-        .arg(format!("Authorization: Bearer {}", token.trim()))
-        .arg(format!("{}/api/v1/status", server.url("console_url")))
-        .output()
-        .expect("curl is installed");
-    serde_json::from_slice(&answer.stdout).unwrap()
-}
-
 #[test]
 fn a_given_certificate_is_shown_replaced_and_never_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -122,7 +109,7 @@ fn a_given_certificate_is_shown_replaced_and_never_told() {
     while server.sql(applied).len() < 2 {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let status = status(&server);
+    let status: serde_json::Value = serde_json::from_str(&server.read("/api/v1/status")).unwrap();
     let secret = &status["secrets"][0];
     let expect = serde_json::json!({"name": "mounted:web", "version": secret["version"], "stale": false,
         "age_seconds": secret["age_seconds"], "required": true, "failures": 0, "last_failure": null,
@@ -141,6 +128,7 @@ fn a_given_certificate_is_shown_replaced_and_never_told() {
         ("own logs", rows),
         ("own metrics", metrics),
         ("status", status.to_string()),
+        ("metrics", server.read("/metrics")),
         ("file for clients", read(folder.path().join("data/pki/given-ca.crt"))),
     ];
     let (_, said) = server.interrupt();

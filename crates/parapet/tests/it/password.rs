@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -44,31 +43,14 @@ impl Kept {
     }
 }
 
-/// The status of an answer, and what it says.
-fn asked(server: &Up, path: &str, arguments: &[&str]) -> (u16, String) {
-    let output = Command::new("curl")
-        .args(["--silent", "--cacert", server.url("ca_file"), "--write-out", "\n%{http_code}"])
-        .args(arguments)
-        .arg(format!("{}{path}", server.url("console_url")))
-        .output()
-        .expect("curl is installed");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (body, status) = text.rsplit_once('\n').unwrap();
-    (status.parse().unwrap(), body.to_owned())
-}
-
 fn login(server: &Up, password: &str) -> u16 {
     let body = json!({"username": "admin", "password": password}).to_string();
-    asked(server, "/api/v1/session", &["--json", &body]).0
+    server.curl("/api/v1/session", &["--json", &body]).0
 }
 
 /// What the status page says of the one secret.
 fn status(server: &Up) -> Value {
-    let token = fs::read_to_string(server.folder().join("credentials/cli.token")).unwrap();
-    let header = format!("Authorization: Bearer {}", token.trim());
-    let (code, body) = asked(server, "/api/v1/status", &["--header", &header]);
-    assert_eq!(code, 200, "{body}");
-    serde_json::from_str::<Value>(&body).unwrap()["secrets"][0].clone()
+    serde_json::from_str::<Value>(&server.read("/api/v1/status")).unwrap()["secrets"][0].clone()
 }
 
 /// Puts another password there, and returns when it is in use or refused.
@@ -121,7 +103,8 @@ fn both_passwords_open_during_a_rotation_and_none_is_ever_told() {
         ("arguments", read(proc.join("cmdline"))),
         ("own logs", rows),
         ("own metrics", metrics),
-        ("status", status(&server).to_string()),
+        ("status", server.read("/api/v1/status")),
+        ("metrics", server.read("/metrics")),
         ("accounts", read(data.join("accounts.json"))),
     ];
     let (_, said) = server.interrupt();

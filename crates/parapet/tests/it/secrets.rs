@@ -33,6 +33,8 @@ fn no_secret_leaves_its_file() {
         ("arguments", std::fs::read(proc.join("cmdline")).unwrap()),
         ("token list", listed.into_bytes()),
         ("own logs in the store", rows.into_bytes()),
+        ("metrics", server.read("/metrics").into_bytes()),
+        ("status", server.read("/api/v1/status").into_bytes()),
         ("accounts", std::fs::read(data.join("accounts.json")).unwrap()),
     ];
     let (_, said) = server.interrupt();

@@ -60,11 +60,6 @@ impl Up {
         self.child.id()
     }
 
-    /// Its data folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.data
-    }
-
     pub(crate) fn url(&self, key: &str) -> &str {
         self.ready[key].as_str().unwrap()
     }
@@ -87,6 +82,28 @@ impl Up {
         let output = self.ask(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What curl is answered at this path, with more arguments: status and body.
+    pub(crate) fn curl(&self, path: &str, arguments: &[&str]) -> (u16, String) {
+        let output = Command::new("curl")
+            .args(["--silent", "--cacert", self.url("ca_file"), "--write-out", "\n%{http_code}"])
+            .args(arguments)
+            .arg(format!("{}{path}", self.url("console_url")))
+            .output()
+            .expect("curl is installed");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (body, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+
+    /// What the local command line's token reads at this path.
+    pub(crate) fn read(&self, path: &str) -> String {
+        let token = std::fs::read_to_string(self.data.join("credentials/cli.token")).unwrap();
+        let (status, body) =
+            self.curl(path, &["--header", &format!("Authorization: Bearer {}", token.trim())]);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
     }
 
     /// Ctrl-C; how it ended and what it had said on standard error.
