@@ -4,14 +4,10 @@
 //! pod template is kept as long as the configuration behind it says the same.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret};
-use parapet_api::annotations;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::Value;
 
 use crate::compare::{Compare, is_foreign, short_hash, stamped};
-
-/// The key of Elasticsearch's configuration in its Secret.
-const ELASTICSEARCH_YML: &str = "elasticsearch.yml";
 
 /// On a StatefulSet or a Deployment itself, never on its pods: our hash of the configuration that belongs to the foreign hash on
 /// its pod template. As long as it is what we compute, the foreign one stays.
@@ -49,7 +45,8 @@ pub fn config_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 /// The object as `build` makes it of a hash of its configuration: of `computed`, or of the hash that another operator left in
 /// the pod template's `annotation`, as long as the configuration is what it was at the takeover.
 ///
-/// At the takeover `unchanged` decides whether the configuration is still that of the other operator; it is given the object
+/// A hash of ours is never kept: after a crash between the configuration and the template, only the template would tell that
+/// its pods still have to restart. At the takeover `unchanged` decides whether the configuration is still that of the other operator; it is given the object
 /// with the foreign hash ([`same_settings`] and [`runs_the_same`] answer). From then on [`ADOPTED_CONFIG_HASH`] tells.
 pub fn with_config_hash<K: Workload>(
     live: Option<&K>,
@@ -79,39 +76,6 @@ pub fn with_config_hash<K: Workload>(
 pub fn runs_the_same<K: Workload>(live: &K, desired: &K) -> bool {
     // What says the same is taken from `live` as it is spelled there.
     K::onto(live, desired).template() == live.template()
-}
-
-/// The hash that a pod template should have: `computed`, or that of the live template if another operator made it and
-/// `unchanged` says that the content behind it is what it was. [`with_config_hash`] also notices what changes after a takeover.
-///
-/// A hash of ours is never kept: after a crash between the configuration and the template, only the template would tell that
-/// its pods still have to restart.
-pub fn kept_hash(
-    live: Option<&PodTemplateSpec>,
-    annotation: &str,
-    computed: String,
-    unchanged: bool,
-) -> String {
-    let annotations = live.and_then(|template| template.metadata.as_ref()?.annotations.as_ref());
-    match annotations.and_then(|all| all.get(annotation)) {
-        Some(hash) if unchanged && is_foreign(hash) => hash.clone(),
-        _ => computed,
-    }
-}
-
-/// The hash for a node set whose configuration should be `desired`: see [`kept_hash`].
-pub fn kept_config_hash(
-    live: Option<&StatefulSet>,
-    live_config: Option<&Secret>,
-    desired: &str,
-    computed: String,
-) -> String {
-    let template = live.and_then(|set| set.spec.as_ref()).map(|spec| &spec.template);
-    let text = live_config.and_then(|secret| secret.data.as_ref()?.get(ELASTICSEARCH_YML));
-    let unchanged = text
-        .and_then(|text| std::str::from_utf8(&text.0).ok())
-        .is_some_and(|text| same_settings(text, desired));
-    kept_hash(template, annotations::ELASTICSEARCH_CONFIG_HASH, computed, unchanged)
 }
 
 /// Whether two configurations set the same, however they are spelled: dotted or nested keys, quoted or plain values. The list of
@@ -184,19 +148,5 @@ mod tests {
         assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
         assert_ne!(hash(&["a"]), hash(&["a", ""]));
         assert!(hash(&["a"]).parse::<u64>().unwrap() > u64::from(u32::MAX));
-    }
-
-    fn template(hash: &str) -> PodTemplateSpec {
-        serde_json::from_value(serde_json::json!({ "metadata": { "annotations": { "x": hash } } })).unwrap()
-    }
-
-    #[test]
-    fn a_foreign_hash_is_kept_and_ours_never() {
-        let computed = config_hash([b"new".as_slice()]);
-        let kept = |live: &str, unchanged| kept_hash(Some(&template(live)), "x", computed.clone(), unchanged);
-        assert_eq!(kept("3646914737", true), "3646914737");
-        assert_eq!(kept("3646914737", false), computed);
-        assert_eq!(kept(&config_hash([b"old".as_slice()]), true), computed);
-        assert_eq!(kept_hash(None, "x", computed.clone(), true), computed);
     }
 }

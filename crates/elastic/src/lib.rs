@@ -21,8 +21,7 @@ pub mod template;
 pub mod users;
 
 pub use adopted::{
-    ADOPTED_CONFIG_HASH, Workload, config_hash, kept_config_hash, kept_hash, runs_the_same, same_settings,
-    with_config_hash,
+    ADOPTED_CONFIG_HASH, Workload, config_hash, runs_the_same, same_settings, with_config_hash,
 };
 pub use image::image;
 pub use ownership::{owned_by, owned_meta, selector, soft_owner_labels, softly_owned_meta};

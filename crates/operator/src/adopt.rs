@@ -199,7 +199,7 @@ impl Survey<'_> {
         let found = self.cluster.application::<K>(&key.object.namespace, &key.object.name)?;
         match &*found {
             Custom::Unreadable(unreadable) => Some(format!("it can't be read: {}", unreadable.error)),
-            Custom::Valid(object) => report::held(&**object, self.journal.status(key).as_ref()),
+            Custom::Valid(object) => report::held(&**object, &found.status()),
         }
     }
 

@@ -22,11 +22,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
-use parapet_api::{Kind, VersionError, labels};
+use parapet_api::{Kind, VersionError};
 use parapet_elastic::claims::RecreationError;
 use parapet_elastic::compare::{Compare, changed};
 use parapet_elastic::config::ConfigError;
 use parapet_elastic::users::{Hasher, RealmError};
+use parapet_elastic::{runs_the_same, with_config_hash};
 use rand::RngCore as _;
 
 use crate::cluster::{Applied, Cached, Cluster, ClusterError, Deletion, Listener};
@@ -214,6 +215,9 @@ pub enum PassError {
     /// Elasticsearch has nobody that could be asked.
     #[error("no pod of the cluster runs that could be asked")]
     NobodyToAsk,
+    /// Elasticsearch without what its ordinary distribution has.
+    #[error("this Elasticsearch is not the default distribution, which has licences and security: {0}")]
+    Distribution(#[source] ClientError),
     /// A StatefulSet is being made anew, and nobody can say how to go on.
     #[error(transparent)]
     Recreation(#[from] RecreationError),
@@ -236,7 +240,11 @@ impl PassError {
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::Cluster(error) => !error.is_transient() && !error.is_conflict(),
-            Self::Config { .. } | Self::Keystore(_) | Self::Version(_) | Self::Recreation(_) => true,
+            Self::Config { .. }
+            | Self::Keystore(_)
+            | Self::Version(_)
+            | Self::Recreation(_)
+            | Self::Distribution(_) => true,
             Self::Certificates(error) => error.is_users(),
             Self::Review(_)
             | Self::ReviewDeadline
@@ -286,26 +294,18 @@ impl Reconcile for Passes {
     }
 }
 
-/// Applies a Deployment. Its hash of the configuration stays that of another operator where nothing else would change, so
-/// that a takeover restarts no pod.
+/// Applies a Deployment. At a takeover the other operator's hash of the configuration stays on its pods if nothing else of them
+/// would change and `same`, the configuration says what it said: no pod restarts for it.
 async fn deploy(
     cx: &Context,
     live: Option<&Deployment>,
     annotation: &str,
     hash: &str,
+    same: bool,
     build: impl Fn(&str) -> Deployment,
 ) -> Result<(), PassError> {
-    let desired = build(hash);
-    let kept = live.and_then(|live| {
-        let template = live.spec.as_ref().map(|spec| &spec.template)?;
-        let theirs = template.metadata.as_ref()?.annotations.as_ref()?.get(annotation)?;
-        let ours = live.metadata.labels.as_ref()?.get(labels::TEMPLATE_HASH)?;
-        // What we wrote ourselves says what it was made of; what somebody else wrote is compared without its hash.
-        let adopted = build(theirs);
-        let written = adopted.metadata.labels.as_ref()?.get(labels::TEMPLATE_HASH)?;
-        (theirs != hash && written != ours && changed(live, &adopted).is_none()).then_some(adopted)
-    });
-    cx.apply(&kept.unwrap_or(desired)).await?;
+    let unchanged = |kept: &Deployment| same && live.is_some_and(|live| runs_the_same(live, kept));
+    cx.apply(&with_config_hash(live, annotation, hash, build, unchanged)).await?;
     Ok(())
 }
 

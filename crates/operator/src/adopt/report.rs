@@ -178,14 +178,13 @@ fn why(resource: Resource, differences: &[Difference]) -> &'static str {
 }
 
 /// Why an application that could be read is held: left alone, refused, or waiting for what it refers to.
-pub(super) fn held<K: Application>(object: &K, status: Option<&Value>) -> Option<String> {
+pub(super) fn held<K: Application>(object: &K, status: &Value) -> Option<String> {
     if object.annotation(annotations::MANAGED) == Some("false") {
         return Some(format!("it is left alone, as its annotation {} says", annotations::MANAGED));
     }
     if object.annotation(annotations::PAUSE) == Some("true") {
         return Some(format!("it is left alone, as its annotation {} says", annotations::PAUSE));
     }
-    let status = status?;
     if status["phase"] == "Invalid" {
         let conditions = status["conditions"].as_array()?;
         let complete = conditions.iter().find(|one| one["type"] == "ReconciliationComplete")?;
@@ -245,17 +244,17 @@ mod tests {
             serde_json::from_value(object).unwrap()
         };
         let plain = kibana(json!({}));
-        assert_eq!(held(&plain, None), None);
+        assert_eq!(held(&plain, &Value::Null), None);
         for annotation in [json!({ annotations::MANAGED: "false" }), json!({ annotations::PAUSE: "true" })] {
-            assert!(held(&kibana(annotation), None).unwrap().starts_with("it is left alone"));
+            assert!(held(&kibana(annotation), &Value::Null).unwrap().starts_with("it is left alone"));
         }
         let refused = json!({ "phase": "Invalid",
             "conditions": [{ "type": "ReconciliationComplete", "message": "spec.version: x" }] });
-        assert_eq!(held(&plain, Some(&refused)).unwrap(), "it is refused: spec.version: x");
+        assert_eq!(held(&plain, &refused).unwrap(), "it is refused: spec.version: x");
         let waits = json!({ "elasticsearchAssociationStatus": "Pending" });
-        assert_eq!(held(&plain, Some(&waits)).unwrap(), "it waits for what elasticsearchRef names (Pending)");
+        assert_eq!(held(&plain, &waits).unwrap(), "it waits for what elasticsearchRef names (Pending)");
         let fine = json!({ "phase": "Ready", "elasticsearchAssociationStatus": "Established" });
-        assert_eq!(held(&plain, Some(&fine)), None);
+        assert_eq!(held(&plain, &fine), None);
     }
 
     #[test]

@@ -42,11 +42,10 @@ struct Entry {
 
 type Stored = Arc<dyn Any + Send + Sync>;
 
-/// What applications would be told.
+/// What would be noted on an application.
 #[derive(Clone, Debug, Default)]
 struct Told {
     annotations: BTreeMap<String, (Option<String>, Option<String>)>,
-    status: Option<Value>,
 }
 
 /// An object that would be written.
@@ -114,11 +113,6 @@ impl Journal {
             .collect()
     }
 
-    /// The status that an application would get; none if none would be written.
-    pub fn status(&self, application: &ApplicationKey) -> Option<Value> {
-        self.lock().applications.get(application)?.status.clone()
-    }
-
     /// Keeps a write: `live` as it is there, `new` as it would be. Gives `new` a version above all others, and an identity if
     /// it has none.
     pub(super) fn keep<K: Cached>(
@@ -172,11 +166,6 @@ impl Journal {
             let live = metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
             told.annotations.entry(name.clone()).or_insert((live, None)).1.clone_from(value);
         }
-    }
-
-    /// Keeps the status of an application.
-    pub(super) fn tell<K: Managed>(&self, metadata: &ObjectMeta, status: Value) {
-        self.lock().applications.entry(who::<K>(metadata)).or_default().status = Some(status);
     }
 
     /// A version above all others.

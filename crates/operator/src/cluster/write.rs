@@ -230,7 +230,6 @@ impl Cluster {
         let desired = serde_json::to_value(status).expect("a status has string keys and no failing parts");
         let Some(patch) = merge_patch(&live.status(), &desired) else { return Ok(false) };
         if let Some(journal) = &self.inner.journal {
-            journal.tell::<K>(metadata, desired);
             self.seen_patched::<K>(journal, &key, &json!({"status": patch}));
             return Ok(true);
         }

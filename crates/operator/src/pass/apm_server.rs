@@ -182,7 +182,8 @@ async fn deploy(
         kibana_ca.as_deref(),
         http.leaf.as_deref(),
     ];
-    let hash = stateless::config_hash(parts.into_iter().flatten());
+    let hash = parapet_elastic::config_hash(parts.into_iter().flatten());
+    let same = stateless::says_the_same(live.as_deref(), "apm-server.yml", &text);
     let live = cx.cluster.get::<Deployment>(namespace, &deployment_name(apm));
     let ca = |target: Option<&'_ Established>| {
         target.filter(|target| target.conf.ca_cert_provided).map(|target| target.conf.ca_secret_name.clone())
@@ -198,7 +199,7 @@ async fn deploy(
         };
         deployment::apm_server(apm, pod::apm_server(apm, &inputs))
     };
-    super::deploy(cx, live.as_deref(), annotations::APM_CONFIG_HASH, &hash, build).await
+    super::deploy(cx, live.as_deref(), annotations::APM_CONFIG_HASH, &hash, same, build).await
 }
 
 async fn write_status(

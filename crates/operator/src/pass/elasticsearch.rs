@@ -5,6 +5,7 @@
 mod act;
 mod claims;
 mod leftovers;
+mod licence;
 mod node_labels;
 mod nodes;
 mod observe;
@@ -65,6 +66,10 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     cx.cluster.follow(key, followed);
     match &ended {
         Ok(_) => cx.events.over_at(&**es, Reason::ReconciliationError, "Reconciliation"),
+        Err(error @ PassError::Distribution(_)) => {
+            refused::failed(cx, &**es, error);
+            status::invalid(cx, es, &error.to_string()).await?;
+        }
         Err(error) => {
             refused::failed(cx, &**es, error);
             status::failed(cx, es, &error.to_string()).await?;

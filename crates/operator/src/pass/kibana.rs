@@ -134,7 +134,8 @@ async fn deploy(
         .unwrap_or_default();
     let authority = target.and_then(|target| target.authority.as_deref());
     let parts = [Some(&*text), keystore.as_deref(), authority, http.leaf.as_deref()];
-    let hash = stateless::config_hash(parts.into_iter().flatten());
+    let hash = parapet_elastic::config_hash(parts.into_iter().flatten());
+    let same = stateless::says_the_same(live.as_deref(), "kibana.yml", &text);
     let name = names::generated(Kind::Kibana, kibana.object_name(), &[]);
     let live = cx.cluster.get::<Deployment>(kibana.object_namespace(), &name);
     let pods = pods(cx, kibana);
@@ -155,7 +156,7 @@ async fn deploy(
             replacement,
         )
     };
-    super::deploy(cx, live.as_deref(), annotations::KIBANA_CONFIG_HASH, &hash, build).await
+    super::deploy(cx, live.as_deref(), annotations::KIBANA_CONFIG_HASH, &hash, same, build).await
 }
 
 fn pods(cx: &Context, kibana: &Kibana) -> Vec<std::sync::Arc<Pod>> {

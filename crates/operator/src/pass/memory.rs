@@ -7,10 +7,11 @@ use parapet_orchestrate::Expectations;
 
 use crate::ApplicationKey;
 
-/// The expectations of every cluster.
+/// What is remembered of every cluster.
 #[derive(Debug, Default)]
 pub struct Memory {
     expectations: Mutex<HashMap<ApplicationKey, Arc<Mutex<Expectations>>>>,
+    licences: Mutex<HashMap<ApplicationKey, String>>,
 }
 
 impl Memory {
@@ -24,7 +25,18 @@ impl Memory {
         act(&mut one)
     }
 
+    /// The uid of the licence that was ensured last, empty for a basic one.
+    pub(super) fn licence(&self, key: &ApplicationKey) -> Option<String> {
+        self.licences.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// A licence was ensured.
+    pub(super) fn has_licence(&self, key: &ApplicationKey, uid: &str) {
+        self.licences.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), uid.to_owned());
+    }
+
     pub(super) fn forget(&self, key: &ApplicationKey) {
+        self.licences.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.expectations.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

@@ -1,10 +1,10 @@
 //! What Kibana and APM Server have in common: a Deployment whose pods read their configuration once, at their start.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use parapet_api::{Application, Health, StackVersion};
 use parapet_elastic::association::{Gate, gate};
-use parapet_elastic::compare::short_hash;
+use parapet_elastic::same_settings;
 
 use super::association::{Bound, Established};
 use super::{Context, controller};
@@ -70,14 +70,13 @@ pub(super) fn may_run<K: Application>(
     true
 }
 
-/// The hash of everything that pods read only when they start, each part with its length before it.
-pub(super) fn config_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut content = Vec::new();
-    for part in parts {
-        content.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        content.extend(part);
-    }
-    short_hash(&content)
+/// Whether a configuration says what it said when `live` was written, or was not there before.
+pub(super) fn says_the_same(live: Option<&Secret>, file: &str, text: &[u8]) -> bool {
+    let before = live.and_then(|secret| secret.data.as_ref()?.get(file));
+    before.is_none_or(|before| match (std::str::from_utf8(&before.0), std::str::from_utf8(text)) {
+        (Ok(before), Ok(text)) => same_settings(before, text),
+        _ => false,
+    })
 }
 
 /// What a status says of a Deployment and its pods.

@@ -11,12 +11,12 @@ use parapet_api::{Application as _, Elasticsearch, NodeSet, StackVersion, annota
 use parapet_elastic::compare::changed;
 use parapet_elastic::config::{self, Yml};
 use parapet_elastic::pod::PodInputs;
-use parapet_elastic::{disruption, kept_config_hash, pod, services, stateful_set};
+use parapet_elastic::{config_hash, disruption, pod, services, stateful_set, with_config_hash};
 use parapet_orchestrate::{Bootstrap, Plan, State, bootstrap, decide};
 
 use super::act::Acting;
 use super::observe::Known;
-use super::{claims, leftovers, trial};
+use super::{claims, leftovers, licence, trial};
 use crate::ApplicationKey;
 use crate::controller::Next;
 use crate::elasticsearch::{Objects, state};
@@ -105,6 +105,9 @@ pub(super) async fn reconcile(
         }
         leftovers::remove(cx, es, &wanted, &existing.sets).await?;
     }
+    if let Err(error) = licence::reconcile(cx, key, es, known).await {
+        held.push(unanswered(cx, es, error)?);
+    }
     known.observer.attend(&state, &plan);
     let next = match (plan.is_empty() && held.is_empty(), state.paused) {
         (true, _) => Next::Wait,
@@ -166,16 +169,16 @@ fn build(
     let secret = names::elasticsearch::config(&name);
     let live_config = cx.cluster.get::<Secret>(es.object_namespace(), &secret);
     let text = group.yml.text();
-    let computed = stateless::config_hash([Some(text.as_bytes()), keystore].into_iter().flatten());
-    let hash = kept_config_hash(live.map(|live| &**live), live_config.as_deref(), &text, computed);
-    let inputs = PodInputs {
-        settings: &cx.options.objects,
-        version,
-        config_hash: &hash,
-        keystore: keystore.is_some(),
+    let computed = config_hash([Some(text.as_bytes()), keystore].into_iter().flatten());
+    let build = |hash: &str| {
+        let settings = &cx.options.objects;
+        let inputs = PodInputs { settings, version, config_hash: hash, keystore: keystore.is_some() };
+        let template = pod::elasticsearch(es, group.set, &group.roles.labels(version), &inputs);
+        stateful_set(es, group.set, template, group.set.count)
     };
-    let template = pod::elasticsearch(es, group.set, &group.roles.labels(version), &inputs);
-    stateful_set(es, group.set, template, group.set.count)
+    let same = stateless::says_the_same(live_config.as_deref(), "elasticsearch.yml", text.as_bytes());
+    let live = live.map(|live| &**live);
+    with_config_hash(live, annotations::ELASTICSEARCH_CONFIG_HASH, &computed, build, |_| same)
 }
 
 /// The configuration, and the Service that gives the pods their names: before the pods.
@@ -252,7 +255,10 @@ async fn budget(
 ) -> Result<(), PassError> {
     let sizes: Vec<(i32, config::Roles)> =
         groups.iter().map(|group| (group.set.count, group.roles.clone())).collect();
-    match disruption::pdb(es, known.health(), &sizes) {
+    // Before anybody has looked it is as the status says: who begins writes nothing because of that.
+    let said = es.status.as_ref().and_then(|status| status.health);
+    let health = known.looked().map_or(said.unwrap_or_default(), |last| last.health);
+    match disruption::pdb(es, health, &sizes) {
         Some(budget) => drop(cx.apply(&budget).await?),
         None => cx.remove::<PodDisruptionBudget>(es.object_namespace(), &disruption::name(es)).await?,
     }

@@ -22,6 +22,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// What was last seen; none if nobody has looked yet since the operator began.
+    pub(super) fn looked(&self) -> Option<&Snapshot> {
+        Some(&*self.last).filter(|last| last.reachable() || last.failure.is_some())
+    }
+
     /// As the cluster says; unknown if it doesn't answer.
     pub(super) fn health(&self) -> Health {
         self.last.health

@@ -99,6 +99,10 @@ pub(super) async fn reconciled(
         (None, false) => (ConditionState::False, "Elasticsearch is being asked".to_owned()),
     };
     say(&mut status, ConditionType::ElasticsearchIsReachable, state, &text, now);
+    if version.at_least(8, 3, 0) {
+        let why = "Elasticsearch isn't told the resources of its nodes: it sees those of its containers";
+        say(&mut status, ConditionType::ResourcesAwareManagement, ConditionState::False, why, now);
+    }
     paused(&mut status, nodes.state.paused, now);
     meshed(&mut status, mesh, now);
     let at = rfc3339(now);

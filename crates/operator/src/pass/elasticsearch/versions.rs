@@ -13,7 +13,8 @@ use crate::pass::Context;
 pub(super) fn refused(cx: &Context, es: &Elasticsearch) -> Option<FieldError> {
     let formed = es.annotation(annotations::CLUSTER_UUID).is_some_and(|uuid| !uuid.is_empty());
     let to: StackVersion = es.spec.version.parse().ok().filter(|_| formed)?;
-    let pods = cx.cluster.labelled::<Pod>(Some(es.object_namespace()), labels::CLUSTER_NAME, es.object_name());
+    let pods =
+        cx.cluster.labelled::<Pod>(Some(es.object_namespace()), labels::CLUSTER_NAME, es.object_name());
     let versions = pods.iter().filter(|pod| ready(pod)).filter_map(|pod| {
         pod.metadata.labels.as_ref()?.get(labels::ELASTICSEARCH_VERSION)?.parse::<StackVersion>().ok()
     });
