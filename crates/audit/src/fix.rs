@@ -1,8 +1,10 @@
 //! All patches of an audit as one unified diff, which `patch -p1` and `git apply` take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::audit::Audit;
 use crate::patch::{Patch, apply};
@@ -47,6 +49,10 @@ pub fn fix(
                 by_file.entry(patch.file.clone()).or_default().push(patch);
             }
         }
+        let default_denies = default_denies(by_file.values().flatten().copied());
+        for patches in by_file.values_mut() {
+            patches.retain(|patch| !is_said_by(patch, &default_denies));
+        }
         fix.skipped = 0;
         let before = fix.applied;
         for (file, patches) in by_file {
@@ -74,4 +80,35 @@ pub fn fix(
             .push_str(&diff.unified_diff().header(&format!("a/{name}"), &format!("b/{name}")).to_string());
     }
     Ok(fix)
+}
+
+/// Namespaces and directions that patches deny by default.
+fn default_denies<'p>(patches: impl Iterator<Item = &'p Patch>) -> BTreeSet<(String, String)> {
+    let objects = patches.flat_map(|patch| &patch.create);
+    objects.filter(|object| denies(object) && selects_all(object)).flat_map(denied).collect()
+}
+
+/// Whether a patch only denies what the default deny of its namespace denies anyway: then it isn't needed.
+fn is_said_by(patch: &Patch, default_denies: &BTreeSet<(String, String)>) -> bool {
+    let said = |object: &Value| {
+        denies(object) && !selects_all(object) && denied(object).all(|one| default_denies.contains(&one))
+    };
+    patch.operations.is_empty() && !patch.create.is_empty() && patch.create.iter().all(said)
+}
+
+/// A policy without any rule.
+fn denies(object: &Value) -> bool {
+    object["kind"] == "NetworkPolicy"
+        && object["spec"]["ingress"].is_null()
+        && object["spec"]["egress"].is_null()
+}
+
+fn selects_all(object: &Value) -> bool {
+    object["spec"]["podSelector"].as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+fn denied(object: &Value) -> impl Iterator<Item = (String, String)> {
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    let types = object["spec"]["policyTypes"].as_array().into_iter().flatten();
+    types.filter_map(move |one| Some((namespace.to_owned(), one.as_str()?.to_owned())))
 }

@@ -1,5 +1,7 @@
 //! Who reaches the stack's own ports: OBS-RX-12 to 16.
 
+use std::collections::BTreeMap;
+
 use parapet_manifest::Node;
 use serde_json::{Value, json};
 
@@ -119,7 +121,7 @@ fn its_own_and_clients(world: &World<'_>, workload: &Workload<'_>) -> Option<Val
     let peers = |is_one: &dyn Fn(&Workload<'_>) -> bool| -> Vec<Value> {
         let mut peers: Vec<Value> = Vec::new();
         for other in world.workloads.iter().filter(|other| !other.labels.is_empty() && is_one(other)) {
-            let mut peer = json!({"podSelector": {"matchLabels": other.labels}});
+            let mut peer = json!({"podSelector": {"matchLabels": identity(other)}});
             if other.namespace != workload.namespace {
                 peer["namespaceSelector"] =
                     json!({"matchLabels": {"kubernetes.io/metadata.name": other.namespace}});
@@ -135,14 +137,32 @@ fn its_own_and_clients(world: &World<'_>, workload: &Workload<'_>) -> Option<Val
         (!from.is_empty()).then(|| json!({"from": from, "ports": ports}))
     };
     let own = peers(&|other| other.number == workload.number || same_cluster(other, workload));
-    let clients = peers(&|other| other.role.is_some_and(is_client));
+    let clients = peers(&|other| is_its_client(world, other, workload));
     let rules: Vec<Value> = [rule(own, 9300), rule(clients, 9200)].into_iter().flatten().collect();
     Some(json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": format!("{}-clients", workload.name), "namespace": workload.namespace},
-        "spec": {"podSelector": {"matchLabels": workload.labels}, "policyTypes": ["Ingress"], "ingress": rules},
+        "spec": {"podSelector": {"matchLabels": identity(workload)}, "policyTypes": ["Ingress"], "ingress": rules},
     }))
+}
+
+/// Whether somebody is taken for a client of this Elasticsearch: with one in its own namespace it is that one's.
+fn is_its_client(world: &World<'_>, other: &Workload<'_>, workload: &Workload<'_>) -> bool {
+    let near = other.namespace == workload.namespace
+        || !world.of(&[Role::Elasticsearch]).any(|another| another.namespace == other.namespace);
+    match other.role {
+        Some(Role::Operator) => workload.managed,
+        Some(Role::Elasticsearch) => other.number == workload.number || same_cluster(other, workload),
+        Some(role) => is_client(role) && near,
+        None => false,
+    }
+}
+
+/// A workload's labels but for those that tell its nodes' roles, which change.
+fn identity<'l>(workload: &'l Workload<'_>) -> BTreeMap<&'l str, &'l str> {
+    let labels = workload.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    labels.filter(|(key, _)| !key.starts_with("elasticsearch.k8s.elastic.co/node-")).collect()
 }
 
 /// Roles that are Elasticsearch's clients.

@@ -103,6 +103,8 @@ fn an_open_elasticsearch_is_closed_to_all_but_its_own_nodes_and_its_clients() {
         .lines()
         .filter_map(|line| line.strip_prefix('+'))
         .fold(String::new(), |all, line| all + line + "\n");
+    assert_eq!(added.matches("name: default-deny").count(), 2, "{added}");
+    assert!(!added.contains("name: es-ingress"), "the default deny says it: {added}");
     assert_eq!(
         added.matches("name: es-clients").count(),
         1,
