@@ -4,6 +4,7 @@
 
 mod access;
 mod cert;
+mod compatibility;
 mod curl;
 mod fails;
 mod flags;
