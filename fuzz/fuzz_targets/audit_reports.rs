@@ -1,9 +1,10 @@
-//! Any file audited, in every form of report: never a panic, JSON stays JSON, XML stays XML, one annotation a line.
+//! Any file audited, in every form of report: never a panic, JSON stays JSON, XML stays XML, one annotation a line. And its
+//! patches, applied.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use parapet_audit::report::{self, Format, Style};
-use parapet_audit::{Options, audit};
+use parapet_audit::{Options, Patch, apply, audit};
 use parapet_manifest::{Limits, load_text};
 use serde_json::Value;
 
@@ -13,6 +14,8 @@ fuzz_target!(|file: &[u8]| {
     let mut options = Options::new(jiff::civil::date(2026, 11, 21));
     options.every_workload = true;
     let audit = audit(&loaded.documents, loaded.problems, &options);
+    let patches: Vec<&Patch> = audit.findings.iter().filter_map(|finding| finding.patch.as_ref()).collect();
+    load_text("m.yaml", &apply(file, &patches).0, &limits);
     let style = Style { version: "0.0.0", color: false };
     for format in [
         Format::Text,

@@ -1,6 +1,7 @@
 //! Metrics endpoints, the proxies in front of them, and who scrapes them: OBS-MET-01 to 21.
 
 pub(super) mod monitors;
+mod operators;
 mod proxies;
 
 use crate::rule::Needs::{Manifests, Reach};
@@ -10,9 +11,10 @@ use monitors::{
     ca_not_mounted, dangling, deprecated_token_file, no_role_for_metrics, token_in_clear, unreachable_target,
     unverifiable, unverified,
 };
+use operators::{durations, opted_out, telemetry};
 use proxies::{
-    bypass, conflicts, durations, image, listens_in_clear, merged_names, no_review_role, open_metrics,
-    opted_out, self_signed, telemetry, unhardened, wrong_upstream,
+    bypass, conflicts, image, listens_in_clear, merged_names, no_review_role, open_metrics, self_signed,
+    unhardened, wrong_upstream,
 };
 
 const fn rule(

@@ -1,10 +1,9 @@
 //! What serves metrics, and the proxies in front of it.
 
-use std::time::Duration;
-
 use parapet_manifest::Node;
 use serde_json::json;
 
+use super::operators::operator_version;
 use crate::finding::Findings;
 use crate::reach::Protocol;
 use crate::world::{Config, Container, Role, Settings, Workload, World};
@@ -19,7 +18,9 @@ fn proxied<'w>(world: &'w World<'w>) -> impl Iterator<Item = (&'w Workload<'w>, 
 }
 
 /// ECK's settings with the operator that has them, if it is in the input.
-fn operators<'w>(world: &'w World<'w>) -> impl Iterator<Item = (&'w Settings<'w>, Option<&'w Workload<'w>>)> {
+pub(super) fn operators<'w>(
+    world: &'w World<'w>,
+) -> impl Iterator<Item = (&'w Settings<'w>, Option<&'w Workload<'w>>)> {
     world.settings.iter().filter(|settings| settings.config == Config::EckOperator).map(|settings| {
         let workload = settings.workloads.first().map(|number| &world.workloads[*number]);
         (settings, workload)
@@ -53,19 +54,10 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// `major.minor` of an image's tag.
-fn version(image: &str) -> Option<(u32, u32)> {
+pub(super) fn version(image: &str) -> Option<(u32, u32)> {
     let tag = image.split('@').next()?.rsplit_once(':')?.1.trim_start_matches('v');
     let mut parts = tag.split(['.', '-']);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-/// The version of an operator's image.
-fn operator_version(workload: &Workload<'_>) -> Option<(u32, u32)> {
-    workload
-        .main_containers()
-        .filter_map(Container::image)
-        .find(|image| image.contains("eck-operator"))
-        .and_then(version)
 }
 
 pub(super) fn open_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -290,26 +282,6 @@ pub(super) fn image<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     }
 }
 
-pub(super) fn opted_out<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (settings, workload) in operators(world) {
-        let on = settings.get("metrics-port").is_some_and(|port| port.value != "0");
-        let Some(workload) = workload.filter(|workload| on && proxy(workload).is_none()) else { continue };
-        let secure = settings.get("metrics-secure");
-        let (setting, message) = match (operator_version(workload), secure) {
-            (Some(version), None) if version < (2, 14) => (
-                settings.get("metrics-port"),
-                "this version of the operator serves its metrics in clear, without a proxy".to_owned(),
-            ),
-            (_, Some(secure)) if secure.value == "false" => {
-                (Some(secure), "secure metrics are switched off".to_owned())
-            }
-            _ => continue,
-        };
-        let span = setting.map_or(settings.document.place(&settings.pointer), |setting| setting.span);
-        found.add_at(settings.document, settings.pointer.clone(), span, message);
-    }
-}
-
 pub(super) fn self_signed<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (workload, proxy) in proxied(world) {
         if let Some((pointer, _)) =
@@ -353,19 +325,6 @@ pub(super) fn listens_in_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w
     }
 }
 
-pub(super) fn telemetry<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (settings, _) in operators(world) {
-        if let Some(setting) = settings.get("disable-telemetry").filter(|setting| setting.value == "false") {
-            found.add_at(
-                settings.document,
-                settings.pointer.clone(),
-                setting.span,
-                "the operator sends usage telemetry out of the cluster",
-            );
-        }
-    }
-}
-
 pub(super) fn merged_names<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for workload in &world.workloads {
         let mut lists: Vec<(String, &str)> =
@@ -388,36 +347,6 @@ pub(super) fn merged_names<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 }
                 seen.push(name);
             }
-        }
-    }
-}
-
-pub(super) fn durations<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (settings, _) in operators(world) {
-        for (validity_key, rotate_key) in
-            [("ca-cert-validity", "ca-cert-rotate-before"), ("cert-validity", "cert-rotate-before")]
-        {
-            let read = |key: &str| {
-                let setting = settings.get(key)?;
-                Some((setting, humantime::parse_duration(&setting.value).ok()?))
-            };
-            let Some((setting, rotate)) = read(rotate_key) else { continue };
-            // ECK's default validity: a year.
-            let validity =
-                read(validity_key).map_or(Duration::from_secs(8760 * 3600), |(_, validity)| validity);
-            let message = if rotate.is_zero() {
-                "it is renewed only after it has expired"
-            } else if rotate >= validity {
-                "it is renewed earlier than it is valid: all the time"
-            } else {
-                continue;
-            };
-            found.add_at(
-                settings.document,
-                settings.pointer.clone(),
-                setting.span,
-                format!("{rotate_key}: {message}"),
-            );
         }
     }
 }
