@@ -74,7 +74,6 @@ async fn a_running_cluster_outlives_a_specification_that_is_refused() -> Result<
             (json!({ "version": "99.0.0" }), "version"),
             (json!({ "version": "eight" }), "version"),
             (json!({ "version": "7.17.0" }), "data can't go back"),
-            (with("config", json!({ "cluster.name": "mine" })), "cluster.name"),
             (with("config", json!({ "node.roles": ["data"] })), "master"),
         ] {
             world.merge::<Elasticsearch>(NAME, json!({ "spec": patch })).await?;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::api::PostParams;
+use parapet_api::Elasticsearch;
 use parapet_testbed::{Cluster as Testbed, Programs, REQUIRED, skip};
 
 use super::{Group, elasticsearch};
@@ -12,8 +14,8 @@ use crate::world::{Bed, Setup, World};
 
 /// How many clusters there are.
 const CLUSTERS: usize = 100;
-/// How often each is looked at, by a pass and by its observer.
-const LOOKS: usize = 5;
+/// How often each is looked at, by passes and by its observer.
+const LOOKS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
@@ -28,7 +30,7 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
     testbed.kwok().await?;
     let setup = Setup {
         elasticsearch_deadline: Duration::from_secs(10),
-        observation_interval: Duration::from_secs(2),
+        observation_interval: Duration::from_secs(5),
         ..Setup::default()
     };
     let world = World::on(testbed, "idle", setup).await?;
@@ -36,7 +38,8 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
     for name in &names {
         let mut cluster = elasticsearch("8.15.3", &[Group::new("default", 1)]);
         cluster["metadata"]["name"] = name.as_str().into();
-        world.apply(&cluster.to_string()).await?;
+        let cluster: Elasticsearch = serde_json::from_value(cluster)?;
+        world.api::<Elasticsearch>().create(&PostParams::default(), &cluster).await?;
     }
     stream::iter(&names)
         .map(|name| world.until_ready(name, 1))
