@@ -91,34 +91,38 @@ impl WatchMetrics {
     }
 }
 
-/// How many watches have yet to list for the first time.
-#[derive(Debug)]
-pub(super) struct Progress {
-    missing: watch::Sender<Option<usize>>,
+/// How many watches have listed for the first time, of how many. A watch may be done before it is known how many there are.
+#[derive(Debug, Default)]
+pub(super) struct Progress(watch::Sender<Listed>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Listed {
+    done: usize,
+    of: Option<usize>,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
-        Self { missing: watch::Sender::new(None) }
+impl Listed {
+    fn is_all(&self) -> bool {
+        self.of.is_some_and(|all| self.done >= all)
     }
 }
 
 impl Progress {
     pub(super) async fn done(&self) {
         // The sender is here, so it can't be gone.
-        let _ = self.missing.subscribe().wait_for(|missing| *missing == Some(0)).await;
+        let _ = self.0.subscribe().wait_for(Listed::is_all).await;
     }
 
     pub(super) fn is_done(&self) -> bool {
-        *self.missing.borrow() == Some(0)
+        self.0.borrow().is_all()
     }
 
     fn expect(&self, watches: usize) {
-        self.missing.send_replace(Some(watches));
+        self.0.send_modify(|listed| listed.of = Some(watches));
     }
 
     pub(super) fn one_done(&self) {
-        self.missing.send_modify(|missing| *missing = missing.map(|missing| missing.saturating_sub(1)));
+        self.0.send_modify(|listed| listed.done += 1);
     }
 }
 
@@ -143,7 +147,7 @@ pub(super) fn start(inner: &Arc<Inner>) -> Watches {
         let selector = selector.clone();
         starting.tasks.spawn(namespaces::follow(Arc::clone(inner), selector));
     }
-    // Nothing runs before the caller awaits, so no watch is done before this.
+    // Other threads run them already, and some may be done.
     inner.progress.expect(starting.tasks.len());
     Watches { tasks: starting.tasks }
 }
@@ -327,5 +331,31 @@ fn watch_said(error: &watcher::Error) -> String {
         | watcher::Error::WatchFailed(error) => said(error),
         watcher::Error::WatchError(status) => status.message.clone(),
         watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_watch_that_is_done_before_they_are_counted_counts() {
+        let progress = Progress::default();
+        progress.one_done();
+        assert!(!progress.is_done() && progress.done().now_or_never().is_none());
+        progress.expect(2);
+        assert!(!progress.is_done() && progress.done().now_or_never().is_none());
+        progress.one_done();
+        assert!(progress.is_done() && progress.done().now_or_never().is_some());
+    }
+
+    #[test]
+    fn no_watches_are_done_at_once() {
+        let progress = Progress::default();
+        assert!(!progress.is_done(), "nobody has said that there are none");
+        progress.expect(0);
+        assert!(progress.is_done());
     }
 }
