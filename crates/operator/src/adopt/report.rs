@@ -163,12 +163,11 @@ pub(super) fn touches_pods(resource: Resource, differences: &[Difference]) -> bo
 }
 
 fn why(resource: Resource, differences: &[Difference]) -> &'static str {
-    let all = |is_so: fn(&str) -> bool| differences.iter().all(|one| is_so(&one.path));
     if touches_pods(resource, differences) {
         "its pods are made of another template"
-    } else if all(|path| path.contains(ADOPTED_CONFIG_HASH)) {
+    } else if differences.iter().all(|one| one.path.contains(ADOPTED_CONFIG_HASH)) {
         "a note says to which configuration the other operator's hash belongs, so that the hash stays and no pod restarts"
-    } else if all(|path| path.starts_with("metadata")) {
+    } else if differences.iter().all(|one| one.path.starts_with("metadata")) {
         "labels and notes only: no pod is touched"
     } else if differences.iter().any(|one| one.path.starts_with("data")) {
         "its content differs"
@@ -223,7 +222,7 @@ mod tests {
 
     #[test]
     fn why_is_said_by_what_differs() {
-        let note = format!("metadata.annotations[{ADOPTED_CONFIG_HASH}]");
+        let note = format!("metadata.labels[{ADOPTED_CONFIG_HASH}]");
         assert!(why(Resource::StatefulSet, &differences(&[&note])).starts_with("a note says"));
         assert!(
             why(Resource::StatefulSet, &differences(&[&note, "metadata.labels[a]"])).starts_with("labels")

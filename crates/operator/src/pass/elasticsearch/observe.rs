@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Resource as _;
-use parapet_api::{Application as _, Elasticsearch, GoDuration, Health, annotations, names};
+use parapet_api::{Application as _, Elasticsearch, GoDuration, annotations, names};
 use parapet_elastic::users;
 
 use crate::ApplicationKey;
@@ -25,11 +25,6 @@ impl Known {
     /// What was last seen; none if nobody has looked yet since the operator began.
     pub(super) fn looked(&self) -> Option<&Snapshot> {
         Some(&*self.last).filter(|last| last.reachable() || last.failure.is_some())
-    }
-
-    /// As the cluster says; unknown if it doesn't answer.
-    pub(super) fn health(&self) -> Health {
-        self.last.health
     }
 }
 

@@ -71,7 +71,9 @@ pub(super) async fn reconciled(
     let mut status = before.clone();
     let (now, pods) = (cx.now(), &existing.pods);
     status.observed_generation = es.metadata.generation;
-    status.health = Some(known.health());
+    // Before anybody has looked it stays as it was: an operator that begins writes nothing because of that.
+    let seen = known.looked().map(|last| last.health);
+    status.health = Some(seen.or(status.health).unwrap_or_default());
     status.available_nodes =
         Some(i32::try_from(pods.iter().filter(|pod| ready(pod)).count()).unwrap_or(i32::MAX));
     let lowest = lowest(existing);
