@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use crate::compare::{Compare, is_foreign, short_hash, stamped};
 
-/// On a StatefulSet or a Deployment itself, never on its pods: our hash of the configuration that belongs to the foreign hash on
-/// its pod template. As long as it is what we compute, the foreign one stays.
+/// A label of a StatefulSet or a Deployment itself, never of its pods: our hash of the configuration that belongs to the foreign
+/// hash on its pod template. As long as it is what we compute, the foreign one stays. An annotation would do as well, but that
+/// a Deployment's generation counts changes of annotations, and none of labels.
 pub const ADOPTED_CONFIG_HASH: &str = "operator.parapet.dev/adopted-config-hash";
 
 /// A kind that runs a pod template.
@@ -60,15 +61,15 @@ pub fn with_config_hash<K: Workload>(
         is_foreign(hash).then_some(hash)
     });
     let Some(foreign) = foreign else { return build(computed) };
-    let remembered = live.and_then(|live| live.meta().annotations.as_ref()?.get(ADOPTED_CONFIG_HASH));
+    let remembered = live.and_then(|live| live.meta().labels.as_ref()?.get(ADOPTED_CONFIG_HASH));
     let kept = build(foreign);
     let stays = remembered.map_or_else(|| unchanged(&kept), |remembered| remembered == computed);
     if !stays {
         return build(computed);
     }
     let mut kept = kept;
-    let annotations = kept.meta_mut().annotations.get_or_insert_default();
-    annotations.insert(ADOPTED_CONFIG_HASH.to_owned(), computed.to_owned());
+    let labels = kept.meta_mut().labels.get_or_insert_default();
+    labels.insert(ADOPTED_CONFIG_HASH.to_owned(), computed.to_owned());
     stamped(kept)
 }
 

@@ -95,9 +95,7 @@ fn wanted_apm_server(apm: &ApmServer, live: &Deployment) -> Deployment {
 fn only_a_note<K: Workload>(live: &K, desired: &K) -> K {
     let paths: Vec<String> = differences(live, desired).into_iter().map(|one| one.path).collect();
     let note = format!("[{ADOPTED_CONFIG_HASH}]");
-    let is_note = |path: &String| {
-        path == "metadata.annotations" || path.starts_with("metadata.") && path.ends_with(&note)
-    };
+    let is_note = |path: &String| path.starts_with("metadata.") && path.ends_with(&note);
     // Since 3.5 every object says that it is watched.
     let is_label = |path: &String| path == "metadata.labels[eck.k8s.elastic.co/watched]";
     assert!(paths.iter().any(is_note), "{paths:?}");

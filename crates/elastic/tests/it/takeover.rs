@@ -36,7 +36,7 @@ fn a_takeover_keeps_the_hash_until_the_configuration_changes() {
     let desired = reconciled(Some(&left_behind), &before, true);
     let live = changed(&left_behind, &desired).expect("what was found out is remembered");
     assert_eq!(live.spec.as_ref().unwrap().template, left_behind.spec.as_ref().unwrap().template);
-    assert_eq!(live.metadata.annotations.as_ref().unwrap()[ADOPTED_CONFIG_HASH], before);
+    assert_eq!(live.metadata.labels.as_ref().unwrap()[ADOPTED_CONFIG_HASH], before);
     // Later ones write nothing, whatever can be said of the configuration then.
     for unchanged in [true, false] {
         let desired = reconciled(Some(&live), &before, unchanged);
