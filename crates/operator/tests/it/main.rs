@@ -1,9 +1,12 @@
 //! The operator against a real API server with its controllers.
 
 mod certificates;
+mod compatibility;
 mod definitions;
+mod explained;
 mod manifests;
 mod scenario_certificates;
 mod scenarios;
+mod takeover;
 mod webhook;
 mod world;
