@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use parapet_guard::authn::{ClaimRules, KeySet, SigningAlgorithm, TokenTimes, identity_of_claims};
 
 /// One key of each kind; what would sign with them is gone.
-const KEYS: &str = include_str!("guard_jwt_keys.json");
+const KEYS: &str = include_str!("../guard_jwt_keys.json");
 /// All that are allowed.
 const ALGORITHMS: [&str; 9] =
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
