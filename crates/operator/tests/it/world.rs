@@ -32,12 +32,13 @@ use operator::Operator;
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    pub(crate) testbed: Bed,
     pub(crate) nodes: Nodes,
     namespaces: BTreeSet<String>,
     setup: Setup,
     operator: Mutex<Option<Operator>>,
     tasks: JoinSet<()>,
+    /// Dropped after those who use it.
+    pub(crate) testbed: Bed,
 }
 
 /// The API server of all tests, or one of a test's own.

@@ -15,7 +15,7 @@ use crate::world::{Bed, Setup, World};
 /// How many clusters there are.
 const CLUSTERS: usize = 100;
 /// How often each is looked at, by passes and by its observer.
-const LOOKS: usize = 3;
+const LOOKS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
@@ -28,9 +28,10 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
     };
     let testbed = Bed::Own(Box::new(Testbed::start(programs).await?));
     testbed.kwok().await?;
+    // The ordinary operator's: a look that isn't answered in time on a busy machine would be told of, rightly.
     let setup = Setup {
         elasticsearch_deadline: Duration::from_secs(10),
-        observation_interval: Duration::from_secs(5),
+        observation_interval: Duration::from_secs(10),
         ..Setup::default()
     };
     let world = World::on(testbed, "idle", setup).await?;
@@ -57,7 +58,7 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
         }
     }
 
-    let before = writes(&world).await?;
+    let (before, asked) = (writes(&world).await?, operator.meddler.writes().len());
     for name in &names {
         world.elasticsearch(name).await?.forget_calls();
     }
@@ -74,7 +75,8 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
         .map(|(what, count)| (what, count - before.get(what).copied().unwrap_or_default()))
         .filter(|(_, count)| *count > 0)
         .collect();
-    ensure!(more.is_empty(), "written while nothing changed: {more:#?}");
+    let asked = operator.meddler.writes().split_off(asked);
+    ensure!(more.is_empty(), "written while nothing changed: {more:#?}, by the operator: {asked:#?}");
     ensure!(operator.violations().is_empty() && world.nodes.violations().is_empty());
     Ok(())
 }

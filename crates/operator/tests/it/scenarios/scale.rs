@@ -79,8 +79,7 @@ async fn nodes_come_at_once_and_leave_when_they_have_handed_over_their_data() ->
             es.count("POST", "/_cluster/voting_config_exclusions") >= 3,
             "masters left the vote before they left"
         );
-        ensure!(es.state(|state| state.voting.exclusions().is_empty()), "and may come back");
-        ensure!(es.state(|state| state.shutdowns.is_empty()), "no record is left behind");
+        es.until(|state| state.voting.exclusions().is_empty() && state.shutdowns.is_empty()).await;
         ensure!(es.state(|state| state.health()) == "green");
         for ordinal in 2..5 {
             let name = format!("elasticsearch-data-quickstart-es-default-{ordinal}");
@@ -148,7 +147,7 @@ async fn a_group_of_another_name_takes_over_and_the_old_one_is_gone() -> Result<
                 world.until_gone(&claim).await?;
             }
         }
-        ensure!(es.state(|state| state.voting.exclusions().is_empty() && state.shutdowns.is_empty()));
+        es.until(|state| state.voting.exclusions().is_empty() && state.shutdowns.is_empty()).await;
         Ok(())
     })
     .await
@@ -172,7 +171,7 @@ async fn masters_alone_change_while_data_stays() -> Result<()> {
                 .merge::<Elasticsearch>(NAME, json!({ "spec": { "nodeSets": node_sets(&of(masters)) } }))
                 .await?;
             world.until_ready(NAME, 2 + i32::try_from(masters)?).await?;
-            ensure!(es.state(|state| state.voting.exclusions().is_empty()));
+            es.until(|state| state.voting.exclusions().is_empty()).await;
         }
         let data = |name: &String| name.contains("-data-");
         let moved = world.nodes.history(NAME).into_iter().filter(|(name, _)| data(name)).count();

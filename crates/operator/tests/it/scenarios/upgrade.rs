@@ -43,11 +43,12 @@ fn waiting(es: &Elasticsearch) -> Vec<UpgradedNode> {
     operations.unwrap_or_default().upgrade.nodes
 }
 
-fn nothing_is_left(es: &ScriptedElasticsearch) -> Result<()> {
-    let (shutdowns, excluded, health) =
-        es.state(|state| (state.shutdowns.len(), state.voting.exclusions().clone(), state.health()));
-    ensure!(shutdowns == 0 && excluded.is_empty() && health == "green", "{shutdowns} {excluded:?} {health}");
-    Ok(())
+/// Waits until nothing is left in Elasticsearch of what it was told on the way.
+async fn nothing_is_left(es: &ScriptedElasticsearch) {
+    let clean = |state: &parapet_scripted_elasticsearch::State| {
+        state.shutdowns.is_empty() && state.voting.exclusions().is_empty() && state.health() == "green"
+    };
+    es.until(clean).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +70,7 @@ async fn a_new_version_reaches_one_node_at_a_time_and_masters_last() -> Result<(
         ensure!(back.iter().all(|(_, version)| version == "8.16.0"));
         let masters = back.iter().position(|(name, _)| name.contains("masters")).context("no master")?;
         ensure!(masters == 3, "masters come last: {back:?}");
-        nothing_is_left(&es)?;
+        nothing_is_left(&es).await;
         let told = |call: &&parapet_scripted_elasticsearch::Call| {
             call.method == "PUT" && call.path.ends_with("/shutdown") && call.body.contains("\"restart\"")
         };
@@ -109,7 +110,8 @@ async fn an_upgrade_waits_for_replicas_and_says_by_which_rule() -> Result<()> {
         });
         world.until::<Elasticsearch>(NAME, |es| runs(es, "8.16.0") && is_ready(es, 3)).await?;
         ensure!(one_by_one(world.nodes.history(NAME))?.len() == 3);
-        nothing_is_left(&es)
+        nothing_is_left(&es).await;
+        Ok(())
     })
     .await
 }
@@ -129,7 +131,8 @@ async fn an_older_elasticsearch_is_upgraded_by_settings_instead_of_records() -> 
             state.persistent.get("cluster.routing.allocation.enable").is_none_or(|value| value == "all")
         };
         ensure!(es.state(enabled), "replicas are allocated again");
-        nothing_is_left(&es)
+        nothing_is_left(&es).await;
+        Ok(())
     })
     .await
 }
@@ -151,7 +154,8 @@ async fn a_restart_is_asked_for_by_an_annotation() -> Result<()> {
         restarted(world, 3).await?;
         world.until_ready(NAME, 3).await?;
         ensure!(one_by_one(world.nodes.history(NAME))?.len() == 3);
-        nothing_is_left(&es)
+        nothing_is_left(&es).await;
+        Ok(())
     })
     .await
 }

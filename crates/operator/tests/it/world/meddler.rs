@@ -35,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: String,
+    /// What a patch says.
+    pub(crate) patch: String,
 }
 
 impl Asked {
@@ -130,6 +132,10 @@ impl Meddler {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
+            patch: match request.body().try_clone().filter(|_| request.method() == Method::PATCH) {
+                Some(body) => String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned(),
+                None => String::new(),
+            },
         };
         let (verdict, is_last) = self.judge(&asked);
         if *self.struck.borrow() {

@@ -65,12 +65,13 @@ impl Nodes {
     pub(crate) async fn follow(self, client: Client) -> Result<()> {
         let pods = Api::<Pod>::namespaced(client.clone(), &self.inner.namespace);
         let secrets = Api::<Secret>::namespaced(client, &self.inner.namespace);
-        let pods = watcher(pods, watcher::Config::default().labels(labels::CLUSTER_NAME)).map(Seen::Pod);
+        let pods = watcher(pods, watcher::Config::default().labels(labels::CLUSTER_NAME))
+            .map(|event| Seen::Pod(Box::new(event)));
         let secrets = watcher(secrets, watcher::Config::default()).map(Seen::Secret);
         let mut all = stream::select(pods.boxed(), secrets.boxed());
         while let Some(seen) = all.next().await {
             match seen {
-                Seen::Pod(event) => match event.context("failed to watch pods")? {
+                Seen::Pod(event) => match (*event).context("failed to watch pods")? {
                     Event::InitApply(pod) | Event::Apply(pod) => self.pod(pod).await?,
                     Event::Delete(pod) => self.gone(&pod),
                     Event::Init | Event::InitDone => {}
@@ -185,7 +186,7 @@ impl Nodes {
 
 /// An event of one of the two watches.
 enum Seen {
-    Pod(watcher::Result<Event<Pod>>),
+    Pod(Box<watcher::Result<Event<Pod>>>),
     Secret(watcher::Result<Event<Secret>>),
 }
 

@@ -128,7 +128,7 @@ pub(crate) fn context(
 ) -> Context {
     let options = pass::Options {
         objects: parapet_elastic::Settings::default(),
-        certificates: setup.certificates.clone(),
+        certificates: setup.certificates,
         rules: parapet_api::validate::Rules::default(),
         enforce_rbac_on_refs: setup.enforce_rbac_on_refs,
         validate_storage_class: setup.validate_storage_class,
