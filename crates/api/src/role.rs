@@ -71,11 +71,6 @@ impl Role {
         }
     }
 
-    /// As [`Role::name`].
-    pub fn as_str(self) -> &'static str {
-        self.name()
-    }
-
     /// The label of pods that says `true` if they have it, else `false`.
     pub fn label(self) -> String {
         format!("{LABEL}{}", self.name())

@@ -1,6 +1,8 @@
 //! `docs/elastic-compatibility.md` is made of `compatibility/table.txt`. `UPDATE_REFERENCE=1 cargo test -p parapet-operator`
 //! writes it. Every row that says that something is so names the test that shows it, and that test must be there.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Clusters that another operator made: what a takeover would do is said beforehand, and the takeover restarts nothing.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
