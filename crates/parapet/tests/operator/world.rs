@@ -42,11 +42,11 @@ pub(crate) fn is_committed(path: &str, text: &str) {
         fs::write(&file, text).unwrap();
     }
     let committed = fs::read_to_string(&file).unwrap_or_default();
-    let differs = committed.lines().zip(text.lines()).position(|(one, other)| one != other);
+    let same = committed.lines().zip(text.lines()).take_while(|(one, other)| one == other).count();
     assert!(
         committed == text,
         "{path} is not what it is made of (line {}); `cargo xtask manifests` writes it again",
-        differs.map_or(committed.lines().count().min(text.lines().count()), |at| at) + 1
+        same + 1
     );
 }
 
