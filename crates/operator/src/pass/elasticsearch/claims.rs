@@ -8,7 +8,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Resource as _;
 use kube::api::{Api, ListParams};
 use parapet_api::{Application as _, Elasticsearch, Kind, annotations, labels};
-use parapet_elastic::claims::{Step, garbage, recreation, resize, with_owner};
+use parapet_elastic::claims::{Refusal, Step, garbage, recreation, resize, with_owner};
 use serde_json::json;
 
 use super::act::Acting;
@@ -90,6 +90,13 @@ pub(super) async fn reconcile(acting: &Acting<'_>, wanted: &[StatefulSet]) -> Re
         }
     }
     Ok(refused)
+}
+
+/// Whether a group would have other volumes than it has, which nothing can bring about: pods of the new template would never
+/// start.
+pub(super) fn other_volumes(live: &StatefulSet, wanted: &StatefulSet) -> bool {
+    let refused = resize(live, wanted, &[], |_| Some(true)).refused;
+    refused.iter().any(|one| matches!(one, Refusal::Changed { .. }))
 }
 
 /// Whether really no pod is there for a claim: data isn't deleted on what was there a moment ago.

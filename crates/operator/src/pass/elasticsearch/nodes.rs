@@ -212,7 +212,8 @@ async fn upscale(
         let name = wanted.metadata.name.clone().unwrap_or_default();
         let created = plan.upscale.create.iter().find(|one| one.set == name).map(|one| one.replicas);
         let raised = plan.upscale.raise.iter().find(|one| one.set == name).map(|one| one.to);
-        let updated = plan.upscale.update.contains(&name);
+        let stays = |live: &Arc<StatefulSet>| claims::other_volumes(live, wanted);
+        let updated = plan.upscale.update.contains(&name) && !existing.set(&name).is_some_and(stays);
         if created.is_none() && !updated {
             if let (Some(to), Some(live)) = (raised, existing.set(&name)) {
                 acting.resize(live, to).await?;

@@ -248,6 +248,32 @@ async fn volumes_that_can_not_change_are_said_and_stay() -> Result<()> {
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn other_volumes_cost_no_node() -> Result<()> {
+    scenario("scale-volumes-other", Setup::default(), async |world| {
+        let none = [Group::new("default", 2)];
+        let some = [Group::new("default", 3).with_storage(GROWS, "1Gi")];
+        world.apply(&elasticsearch("8.15.3", &none).to_string()).await?;
+        world.until_ready(NAME, 2).await?;
+        let before = world.all::<Pod>().await?;
+        let spec = json!({ "spec": { "nodeSets": node_sets(&some) } });
+        world.merge::<Elasticsearch>(NAME, spec).await?;
+        world.until::<Elasticsearch>(NAME, |es| super::says(es, "only the requested storage")).await?;
+        if let Some(operator) = &*world.operator().await {
+            operator.look_at_all(3).await;
+        }
+        let spec = json!({ "spec": { "nodeSets": node_sets(&none) } });
+        world.merge::<Elasticsearch>(NAME, spec).await?;
+        world.until_ready(NAME, 2).await?;
+        let after = world.all::<Pod>().await?;
+        for (name, pod) in &before {
+            ensure!(after.get(name).and_then(kube::ResourceExt::uid) == pod.uid(), "{name} was made anew");
+        }
+        Ok(())
+    })
+    .await
+}
+
 fn storage(claim: &PersistentVolumeClaim) -> Option<String> {
     let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
     requests.get("storage").map(|storage| storage.0.clone())

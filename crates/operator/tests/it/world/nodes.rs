@@ -67,7 +67,7 @@ impl Nodes {
         let secrets = Api::<Secret>::namespaced(client, &self.inner.namespace);
         let pods = watcher(pods, watcher::Config::default().labels(labels::CLUSTER_NAME))
             .map(|event| Seen::Pod(Box::new(event)));
-        let secrets = watcher(secrets, watcher::Config::default()).map(Seen::Secret);
+        let secrets = watcher(secrets, watcher::Config::default()).map(|event| Seen::Secret(Box::new(event)));
         let mut all = stream::select(pods.boxed(), secrets.boxed());
         while let Some(seen) = all.next().await {
             match seen {
@@ -76,7 +76,7 @@ impl Nodes {
                     Event::Delete(pod) => self.gone(&pod),
                     Event::Init | Event::InitDone => {}
                 },
-                Seen::Secret(event) => match event.context("failed to watch Secrets")? {
+                Seen::Secret(event) => match (*event).context("failed to watch Secrets")? {
                     Event::InitApply(secret) | Event::Apply(secret) => self.secret(secret),
                     Event::Delete(secret) => drop(self.lock().secrets.remove(&secret.name_any())),
                     Event::Init | Event::InitDone => {}
@@ -187,7 +187,7 @@ impl Nodes {
 /// An event of one of the two watches.
 enum Seen {
     Pod(Box<watcher::Result<Event<Pod>>>),
-    Secret(watcher::Result<Event<Secret>>),
+    Secret(Box<watcher::Result<Event<Secret>>>),
 }
 
 const CERTIFICATES: &str = "-es-http-certs-internal";
