@@ -11,7 +11,9 @@ fuzz_target!(|texts: (&str, &str)| {
     assert_eq!(one.to_string().parse(), Ok(one.clone()));
     // What comes before a release counts as it, for what a version can do.
     assert!(one.at_least(one.major(), one.minor(), one.patch()));
-    assert!(!one.at_least(one.major(), one.minor(), one.patch().saturating_add(1)) || one.patch() == u64::MAX);
+    assert!(
+        !one.at_least(one.major(), one.minor(), one.patch().saturating_add(1)) || one.patch() == u64::MAX
+    );
     let labels = Roles::all_of(&one).labels(&one);
     assert!(labels.len() <= Role::ALL.len());
     assert_eq!(Roles::of_labels(&labels), Roles::all_of(&one));

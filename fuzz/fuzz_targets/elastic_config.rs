@@ -17,7 +17,9 @@ fn merged(under: Option<&Node>, over: Option<&Node>) -> Option<Node> {
     match (under, over) {
         (Some(Node::Object(under)), Some(Node::Object(over))) => {
             let keys: BTreeMap<&String, ()> = under.keys().chain(over.keys()).map(|key| (key, ())).collect();
-            let both = keys.into_keys().filter_map(|key| Some((key.clone(), merged(under.get(key), over.get(key))?)));
+            let both = keys
+                .into_keys()
+                .filter_map(|key| Some((key.clone(), merged(under.get(key), over.get(key))?)));
             Some(Node::Object(both.collect()))
         }
         (Some(Node::List(under)), Some(Node::List(over))) => {
@@ -29,7 +31,8 @@ fn merged(under: Option<&Node>, over: Option<&Node>) -> Option<Node> {
 
 /// The first parts of the keys.
 fn heads(text: &str) -> Vec<String> {
-    let map: Option<serde_json::Map<String, serde_json::Value>> = serde_saphyr::from_str(text).unwrap_or_default();
+    let map: Option<serde_json::Map<String, serde_json::Value>> =
+        serde_saphyr::from_str(text).unwrap_or_default();
     let keys = map.into_iter().flat_map(|map| map.into_iter().map(|(key, _)| key));
     keys.filter_map(|key| key.split('.').next().map(str::to_owned)).collect()
 }

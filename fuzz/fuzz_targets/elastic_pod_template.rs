@@ -63,7 +63,9 @@ fuzz_target!(|text: &[u8]| {
     assert_eq!(init[1].name, "suspend");
     if let Some(metadata) = &user.metadata {
         let annotations = once.metadata.as_ref().unwrap().annotations.as_ref().unwrap();
-        assert!(metadata.annotations.iter().flatten().all(|(key, value)| annotations.get(key) == Some(value)));
+        assert!(
+            metadata.annotations.iter().flatten().all(|(key, value)| annotations.get(key) == Some(value))
+        );
     }
     let Some(theirs) = &user.spec else { return };
     let their_init = theirs.init_containers.as_deref().unwrap_or_default();
