@@ -89,7 +89,11 @@ impl Succession {
         let alone = (!held_back && !still_used).then_some(alone_since);
         let drop_from = alone.map(|alone| later(alone, policy.rotate_before.max(policy.spread)));
         if candidates.is_empty() || drop_from.is_some_and(|drop_from| now >= drop_from) {
-            return Self { trusted: vec![current.clone()], held_back: false, annotation: None, next: None };
+            // What is remembered of an authority that came and went must not be taken for its next coming; an annotation
+            // that is left out stays as it is.
+            let over = Record { authority: own, since, alone: None, former: Vec::new() };
+            let over = annotation.and_then(|_| serde_json::to_string(&over).ok());
+            return Self { trusted: vec![current.clone()], held_back: false, annotation: over, next: None };
         }
         let former = candidates.iter().map(Certificate::fingerprint).collect();
         let record = Record { authority: own, since, alone, former };
