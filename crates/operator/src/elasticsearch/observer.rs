@@ -119,6 +119,12 @@ impl Observer {
         self.inner.wake.notify_one();
     }
 
+    /// Whether what was seen is older than the last change.
+    pub fn is_void(&self) -> bool {
+        let begun = self.last().begun;
+        begun < self.inner.wish().acted
+    }
+
     /// Voting exclusions were added (`true`) or cleared.
     pub fn set_voting_exclusions(&self, some: bool) {
         self.inner.wish().voting_exclusions = Some(some);

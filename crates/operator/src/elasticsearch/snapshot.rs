@@ -46,11 +46,27 @@ impl Snapshot {
         self.health != Health::Unknown
     }
 
-    /// Whether somebody who acts on it would act otherwise on the other.
+    /// Whether somebody who acts on it would act otherwise on the other. That less was looked at is no difference, or looking
+    /// closely and no longer doing so would follow each other for ever.
     pub(super) fn differs(&self, other: &Self) -> bool {
         self.health != other.health
             || self.cluster_uuid != other.cluster_uuid
             || self.version != other.version
-            || self.details.as_deref() != other.details.as_deref()
+            || self.details.as_deref().is_some_and(|details| other.details.as_deref() != Some(details))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_goes_less_deep_differs_in_nothing() {
+        let close = Snapshot { details: Some(Arc::default()), ..Snapshot::nothing(Instant::now()) };
+        let brief = Snapshot { details: None, ..close.clone() };
+        assert!(!brief.differs(&close));
+        assert!(close.differs(&brief), "whoever waits for it is told");
+        let other = Observed { health: Health::Green, ..Observed::default() };
+        assert!(Snapshot { details: Some(Arc::new(other)), ..close.clone() }.differs(&close));
     }
 }

@@ -70,6 +70,8 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
             refused::failed(cx, &**es, error);
             status::invalid(cx, es, &error.to_string()).await?;
         }
+        // The next pass decides on what is there now; nobody needs to know.
+        Err(PassError::Cluster(error)) if error.is_conflict() => {}
         Err(error) => {
             refused::failed(cx, &**es, error);
             status::failed(cx, es, &error.to_string()).await?;

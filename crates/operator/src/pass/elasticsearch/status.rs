@@ -128,7 +128,8 @@ fn waiting(nodes: &Nodes, known: &Known) -> Option<String> {
         return Some(format!("Waiting for Elasticsearch to answer: {why}"));
     }
     if plan.is_empty() {
-        return None;
+        let unseen = "Looking whether the last change has taken effect";
+        return known.observer.is_void().then(|| unseen.to_owned());
     }
     let leaving = plan.downscale.leaving.iter().find_map(|one| one.why.as_deref().map(|why| (&one.pod, why)));
     let restarting = plan.restart.waiting.first().map(|one| (&one.pod, one.why.as_str()));
