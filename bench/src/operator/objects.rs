@@ -25,8 +25,17 @@ const OURS: &str = "common.k8s.elastic.co/type=elasticsearch";
 /// Without a new object for so long something is wrong.
 const LATE: Duration = Duration::from_secs(120);
 
+/// Asks the API server whether it would take one, without making it.
+pub(super) async fn try_out(client: &Client) -> Result<()> {
+    create(client, 1, &PostParams { dry_run: true, ..PostParams::default() }).await
+}
+
 /// Applies clusters of three nodes.
 pub(super) async fn apply(client: &Client, clusters: u32) -> Result<()> {
+    create(client, clusters, &PostParams::default()).await
+}
+
+async fn create(client: &Client, clusters: u32, parameters: &PostParams) -> Result<()> {
     let kind = GroupVersionKind::gvk("elasticsearch.k8s.elastic.co", "v1", "Elasticsearch");
     let resource = ApiResource::from_gvk_with_plural(&kind, "elasticsearches");
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "bench", &resource);
@@ -35,7 +44,7 @@ pub(super) async fn apply(client: &Client, clusters: u32) -> Result<()> {
         let object = DynamicObject::new(&format!("c{number}"), &resource).data(json!({
             "spec": { "version": "8.16.0", "nodeSets": [{ "name": "default", "count": 3 }] }
         }));
-        async move { api.create(&PostParams::default(), &object).await.map(drop) }
+        async move { api.create(parameters, &object).await.map(drop) }
     };
     stream::iter(0..clusters).map(create).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     Ok(())
