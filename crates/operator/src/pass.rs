@@ -3,6 +3,7 @@
 
 mod apm_server;
 mod association;
+mod begin;
 mod elasticsearch;
 mod http;
 mod keystore;

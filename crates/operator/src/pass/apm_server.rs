@@ -13,6 +13,7 @@ use parapet_elastic::config::{self, Association};
 use parapet_elastic::{deployment, pod, services, users};
 
 use super::association::{Bound, Established, associate};
+use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
 use super::{Context, PassError, keystore, network, refused, stateless};
@@ -23,20 +24,8 @@ use crate::{ApplicationKey, ObjectKey};
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
-    let Some(found) = cx.cluster.application::<ApmServer>(&key.object.namespace, &key.object.name) else {
-        cx.forget(key).await?;
-        return Ok(Next::Wait);
-    };
-    let apm = match &*found {
-        Custom::Valid(apm) => apm,
-        Custom::Unreadable(unreadable) => {
-            refused::unreadable::<ApmServer>(cx, unreadable, &refused::observed(unreadable)).await?;
-            return Ok(Next::Wait);
-        }
-    };
-    if apm.metadata.deletion_timestamp.is_some() || refused::unmanaged(&**apm) {
-        return Ok(Next::Wait);
-    }
+    let begun = begin::<ApmServer, _>(cx, key, refused::observed).await?;
+    let Some(Custom::Valid(apm)) = begun.as_deref() else { return Ok(Next::Wait) };
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, apm, &mut followed).await;
     cx.cluster.follow(key, followed);

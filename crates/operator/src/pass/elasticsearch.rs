@@ -28,6 +28,7 @@ use parapet_elastic::{files, services};
 
 use nodes::Existing;
 
+use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
 use super::{Context, PassError, network, refused};
@@ -39,20 +40,8 @@ use crate::events::Reason;
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
-    let Some(found) = cx.cluster.application::<Elasticsearch>(&key.object.namespace, &key.object.name) else {
-        cx.forget(key).await?;
-        return Ok(Next::Wait);
-    };
-    let es = match &*found {
-        Custom::Valid(es) => es,
-        Custom::Unreadable(unreadable) => {
-            refused::unreadable::<Elasticsearch>(cx, unreadable, &status::unreadable(cx, unreadable)).await?;
-            return Ok(Next::Wait);
-        }
-    };
-    if es.metadata.deletion_timestamp.is_some() || refused::unmanaged(&**es) {
-        return Ok(Next::Wait);
-    }
+    let begun = begin::<Elasticsearch, _>(cx, key, |unreadable| status::unreadable(cx, unreadable)).await?;
+    let Some(Custom::Valid(es)) = begun.as_deref() else { return Ok(Next::Wait) };
     let mut errors = validate::elasticsearch(es, &cx.options.rules);
     errors.extend(versions::refused(cx, es));
     if !errors.is_empty() {

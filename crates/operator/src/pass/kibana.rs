@@ -14,6 +14,7 @@ use parapet_elastic::deployment::{self, kibana_replacement};
 use parapet_elastic::{files, pod, services};
 
 use super::association::{Bound, associate};
+use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
 use super::{Context, PassError, keystore, network, refused, stateless};
@@ -24,20 +25,8 @@ use crate::events::Reason;
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
-    let Some(found) = cx.cluster.application::<Kibana>(&key.object.namespace, &key.object.name) else {
-        cx.forget(key).await?;
-        return Ok(Next::Wait);
-    };
-    let kibana = match &*found {
-        Custom::Valid(kibana) => kibana,
-        Custom::Unreadable(unreadable) => {
-            refused::unreadable::<Kibana>(cx, unreadable, &refused::observed(unreadable)).await?;
-            return Ok(Next::Wait);
-        }
-    };
-    if kibana.metadata.deletion_timestamp.is_some() || refused::unmanaged(&**kibana) {
-        return Ok(Next::Wait);
-    }
+    let begun = begin::<Kibana, _>(cx, key, refused::observed).await?;
+    let Some(Custom::Valid(kibana)) = begun.as_deref() else { return Ok(Next::Wait) };
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, kibana, &mut followed).await;
     cx.cluster.follow(key, followed);
