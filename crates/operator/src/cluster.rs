@@ -208,11 +208,16 @@ impl Cluster {
         tokio::time::timeout(self.inner.options.deadline, api.get_opt(name)).await.map_err(late)?
     }
 
-    /// Replaces what `who` follows: it is told when one of these comes, changes or goes. What it doesn't follow any
-    /// more is no longer watched. An empty set when it is gone.
+    /// Replaces what `who` follows: it is told when one of these comes, changes or goes, and once at once if one was added:
+    /// that may have changed after the pass read it. What it doesn't follow any more is no longer watched. An empty set when
+    /// it is gone.
     pub fn follow(&self, who: &ApplicationKey, followed: BTreeSet<Followed>) {
         let start = |resource, key| watch::follow(&self.inner, resource, key);
-        self.inner.followers.set(who, followed, start);
+        if self.inner.followers.set(who, followed, start)
+            && let Some(listener) = self.inner.listener.get()
+        {
+            listener(who);
+        }
     }
 
     /// Whether the applications of a namespace are looked after.

@@ -53,18 +53,19 @@ struct State {
 
 impl Followers {
     /// Replaces all that `who` follows. `watch` starts the watch of a user's object that nobody followed before; a watch
-    /// that nobody needs any more ends.
+    /// that nobody needs any more ends. True if anything is followed that wasn't: it may have changed after `who` read it
+    /// and before anybody would have told.
     pub(crate) fn set(
         &self,
         who: &ApplicationKey,
         followed: BTreeSet<Followed>,
         watch: impl Fn(Resource, ObjectKey) -> AbortHandle,
-    ) {
+    ) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.followed.get(who).is_none_or(BTreeSet::is_empty) && followed.is_empty()
             || state.followed.get(who) == Some(&followed)
         {
-            return;
+            return false;
         }
         let before = state.followed.remove(who).unwrap_or_default();
         for gone in before.difference(&followed) {
@@ -78,7 +79,9 @@ impl Followers {
                 }
             }
         }
+        let mut more = false;
         for new in followed.difference(&before) {
+            more = true;
             let at = (new.resource, new.key.clone());
             state.followers.entry(at.clone()).or_default().insert(who.clone());
             if new.foreign && !state.watches.contains_key(&at) {
@@ -88,6 +91,7 @@ impl Followers {
         if !followed.is_empty() {
             state.followed.insert(who.clone(), followed);
         }
+        more
     }
 
     /// Who follows that object.
@@ -125,9 +129,9 @@ mod tests {
         );
         let secret = Followed::secret("ns", "certificate");
         let target = Followed::ours(Resource::Application(Kind::Elasticsearch), "ns", "one");
-        followers.set(&one, [secret.clone()].into(), watch);
-        followers.set(&two, [secret.clone(), target.clone()].into(), watch);
-        followers.set(&two, [secret.clone(), target.clone()].into(), watch);
+        assert!(followers.set(&one, [secret.clone()].into(), watch));
+        assert!(followers.set(&two, [secret.clone(), target.clone()].into(), watch));
+        assert!(!followers.set(&two, [secret.clone(), target.clone()].into(), watch), "nothing was added");
         assert_eq!(*started.borrow(), ["certificate"]);
         assert_eq!(followers.of(Resource::Secret, &secret.key), [one.clone(), two.clone()]);
         assert_eq!(followers.of(target.resource, &target.key), std::slice::from_ref(&two));
@@ -135,7 +139,7 @@ mod tests {
 
         followers.set(&one, BTreeSet::new(), watch);
         assert_eq!(followers.state.lock().unwrap().watches.len(), 1, "the other still follows it");
-        followers.set(&two, [target.clone()].into(), watch);
+        assert!(!followers.set(&two, [target.clone()].into(), watch), "one was taken away");
         assert_eq!(followers.state.lock().unwrap().watches.len(), 0);
         assert!(followers.of(Resource::Secret, &secret.key).is_empty());
         followers.set(&two, BTreeSet::new(), watch);

@@ -22,8 +22,9 @@ use parapet_elastic::config::Credentials;
 use super::{Context, PassError};
 use crate::cluster::{Custom, Deletion, Followed, Managed, Resource};
 
-/// How soon a referrer that may not refer asks again whether it may (the reference's figure).
-const RIGHTS_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// How soon a referrer that may not refer asks again whether it may: nothing tells when rights change. The reference asks
+/// every 15 minutes, which is long for somebody who has just granted them.
+const RIGHTS_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a reference came to.
 #[derive(Clone, Debug)]

@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use parapet_api::{ApmServer, AssociationState, Kibana};
 use serde_json::json;
@@ -171,6 +172,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: get-it}
 subjects: [{kind: ServiceAccount, name: may, namespace: references-denied}]
 ";
         world.apply(rights).await?;
+        until_allowed(world, "system:serviceaccount:references-denied:may", "references-rights").await?;
         for name in ["may-not", "may"] {
             world.apply(&kibana(name).to_string()).await?;
         }
@@ -193,6 +195,25 @@ subjects: [{kind: ServiceAccount, name: may, namespace: references-denied}]
         told(world, "references-denied", "AssociationError").await
     })
     .await
+}
+
+/// Waits until the API server knows that an account may get Elasticsearches: it learns of rights a moment after they are made,
+/// and nothing tells when.
+async fn until_allowed(world: &World, account: &str, namespace: &str) -> Result<()> {
+    let review: SubjectAccessReview = serde_json::from_value(json!({
+        "spec": {
+            "user": account,
+            "resourceAttributes": {
+                "verb": "get", "group": "elasticsearch.k8s.elastic.co", "resource": "elasticsearches",
+                "namespace": namespace,
+            },
+        },
+    }))?;
+    let reviews = Api::<SubjectAccessReview>::all(world.client.clone());
+    while !reviews.create(&PostParams::default(), &review).await?.status.is_some_and(|status| status.allowed)
+    {
+    }
+    Ok(())
 }
 
 /// Waits for an event of that reason.
