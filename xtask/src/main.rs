@@ -21,6 +21,7 @@ mod process;
 mod pss;
 mod sarif;
 mod server;
+mod silence;
 mod summary;
 mod test;
 mod testbed;

@@ -4,11 +4,17 @@ use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::counts::Counts;
+use crate::silence;
 use crate::workspace::Workspace;
+
+/// How long a runner may say nothing. A test says that it runs after a minute; none takes a quarter of this.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
 
 /// A program about to run.
 #[derive(Clone, Debug)]
@@ -76,20 +82,38 @@ impl Step {
         self.command().status().with_context(|| self.not_started())
     }
 
-    /// Runs it, hands each line of its standard output to `see` and prints it; tells whether it succeeded.
+    /// Runs it, hands each line of its standard output to `see` and prints it; tells whether it succeeded. What it runs is
+    /// ended when no line comes for [`SILENCE`], and that is a failure.
     pub(crate) fn run_watched(&self, mut see: impl FnMut(&str)) -> Result<bool> {
         announce(&self.line());
         let mut child = self.command().stdout(Stdio::piped()).spawn().with_context(|| self.not_started())?;
         let lines = BufReader::new(child.stdout.take().expect("stdout was piped above"));
         let mut out = std::io::stdout().lock();
-        for line in lines.split(b'\n') {
-            let line = line.with_context(|| format!("failed to read the output of `{}`", self.line()))?;
-            let line = String::from_utf8_lossy(&line);
-            writeln!(out, "{line}").context("failed to write to standard output")?;
-            see(&line);
-        }
+        let mut silenced = false;
+        std::thread::scope(|scope| -> Result<()> {
+            let (sender, read) = mpsc::sync_channel(1);
+            scope.spawn(move || lines.split(b'\n').try_for_each(|line| sender.send(line)));
+            loop {
+                let line = match read.recv_timeout(SILENCE) {
+                    Ok(line) => line,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    Err(RecvTimeoutError::Timeout) => {
+                        let minutes = SILENCE.as_secs() / 60;
+                        let line = self.line();
+                        eprintln!("`{line}` said nothing for {minutes} minutes; what it runs is ended");
+                        silence::end_those_of(child.id())?;
+                        silenced = true;
+                        continue;
+                    }
+                };
+                let line = line.with_context(|| format!("failed to read the output of `{}`", self.line()))?;
+                let line = String::from_utf8_lossy(&line);
+                writeln!(out, "{line}").context("failed to write to standard output")?;
+                see(&line);
+            }
+        })?;
         let status = child.wait().with_context(|| format!("failed to wait for `{}`", self.line()))?;
-        Ok(status.success())
+        Ok(status.success() && !silenced)
     }
 
     /// Runs a test runner and adds up its closing lines. A runner that failed without counting a failure counts as one

@@ -39,6 +39,12 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         cargo_test = pss::prepare(workspace, cargo_test.clone())?;
         Ok(Default::default())
     });
+    // Apart from the run, which may not be silent for long.
+    summary.step("cargo test: build", || {
+        Step::cargo(workspace, ["test", "--workspace", "--locked", "--no-run"])
+            .run()
+            .map(|()| Default::default())
+    });
     summary.step("cargo test", || cargo_test.run_counted());
     if fast {
         println!("\nleft out by --fast: real clients, browser, crash cycles");
