@@ -1,5 +1,7 @@
 //! Objects of one kind, as last seen. What the operator itself wrote is seen at once.
 //!
+//! - Each version is news once, when a watch brings it: a pass that wrote knows what it wrote, but neither what it had read
+//!   before, nor what others make of it.
 //! - Of two versions of an object the one with the higher resourceVersion stays, whichever way it came.
 //! - What is known to be deleted stays deleted, though a slow watch may still tell of it: its UID is remembered.
 //! - A new list replaces what is there, but what was written since the list was asked for.
@@ -50,6 +52,8 @@ struct Entry<T> {
     list: u64,
     /// The watch that it came by; none if only the operator's own writes brought it.
     source: Option<usize>,
+    /// Whether this version came by a watch.
+    told: bool,
 }
 
 /// A list that a watch receives piece by piece.
@@ -104,7 +108,7 @@ impl<T: Stored> Cache<T> {
     }
 
     /// Stores it, unless something newer is there. `source`: the watch that brought it, none for an answer to the
-    /// operator's own call. Says whether anything is new.
+    /// operator's own call. Says whether it is to be told: a watch brought that version for the first time.
     pub(crate) fn store(&self, object: Arc<T>, source: Option<usize>) -> bool {
         self.write().store(object, source)
     }
@@ -127,7 +131,7 @@ impl<T: Stored> Cache<T> {
         Listing { source, list: state.lists, seen: HashSet::new() }
     }
 
-    /// A piece of a list. Says whether anything is new.
+    /// A piece of a list. Says whether it is to be told.
     pub(crate) fn listed(&self, listing: &mut Listing, object: Arc<T>) -> bool {
         listing.seen.insert(ObjectKey::of(object.metadata()));
         self.store(object, Some(listing.source.id))
@@ -192,15 +196,17 @@ impl<T: Stored> State<T> {
         if metadata.uid.as_ref().is_some_and(|uid| self.tombstones.has(uid)) {
             return false;
         }
-        let (key, version) = (ObjectKey::of(metadata), version_of(metadata));
+        let (key, version, watched) = (ObjectKey::of(metadata), version_of(metadata), source.is_some());
         let there = self.objects.get_mut(&key.namespace).and_then(|names| names.get_mut(&key.name));
         let source = source.or(there.as_ref().and_then(|there| there.source));
         if let Some(there) = there
             && version <= there.version
         {
-            // Nothing new but that a watch has seen it: from now on a list of that watch says whether it is there.
+            // From now on a list of that watch says whether it is there.
             there.source = source;
-            return false;
+            let news = watched && !there.told && version == there.version;
+            there.told |= news;
+            return news;
         }
         self.take(&key);
         for (at, label) in INDEXED.iter().enumerate() {
@@ -208,9 +214,9 @@ impl<T: Stored> State<T> {
                 self.index[at].entry(value.into()).or_default().insert(key.clone());
             }
         }
-        let entry = Entry { object, version, list: self.lists, source };
+        let entry = Entry { object, version, list: self.lists, source, told: watched };
         self.objects.entry(key.namespace).or_default().insert(key.name, entry);
-        true
+        watched
     }
 
     fn take(&mut self, key: &ObjectKey) -> Option<Arc<T>> {
@@ -302,9 +308,10 @@ mod tests {
     #[test]
     fn the_newer_version_stays_whichever_way_it_came() {
         let cache = Cache::default();
-        assert!(cache.store(thing("a", "1", 10), None), "the answer to one's own write");
+        assert!(!cache.store(thing("a", "1", 10), None), "the answer to one's own write");
         assert!(!cache.store(thing("a", "1", 9), Some(0)), "the watch lags behind");
-        assert!(!cache.store(thing("a", "1", 10), Some(0)), "the echo of the write is no news");
+        assert!(cache.store(thing("a", "1", 10), Some(0)), "the echo of the write is news for others");
+        assert!(!cache.store(thing("a", "1", 10), Some(0)), "but once");
         assert_eq!(version(&cache, "a"), Some(10));
         assert!(cache.store(thing("a", "1", 100), Some(0)), "versions are numbers, not text");
         assert_eq!(version(&cache, "a"), Some(100));

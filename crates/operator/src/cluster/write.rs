@@ -166,7 +166,12 @@ impl Cluster {
         match left {
             // It is on its way: finalizers or a grace period hold it.
             Some(object) if object.meta().deletion_timestamp.is_some() => drop(self.seen(object)),
-            _ => drop(K::cache(&self.inner.caches).remove(metadata)),
+            // Told here, because no list says what was there and is gone; a watch that was away would miss it.
+            _ => {
+                if let Some(gone) = K::cache(&self.inner.caches).remove(metadata) {
+                    self.inner.changed(K::RESOURCE, gone.meta());
+                }
+            }
         }
         Ok(())
     }
