@@ -173,6 +173,7 @@ function status() {
     store: { disk_bytes: 412e6, disk_free_bytes: 81e9, wal_bytes: 33e6, memtable_bytes: 9.4e6, segments: 38, rows: 1204551, oldest_ts: iso(Date.now() - 86400e3 * 6.2), newest_ts: iso(Date.now()), retention: [{ signal: 'logs', days: 14 }, { signal: 'spans', days: 7 }, { signal: 'metrics', days: 30 }, { signal: 'traffic', days: 30 }], failed: null },
     recovery: { frames: 1822, torn_bytes: 0, took_ms: 84 },
     certificates: [{ name: 'server', not_after: iso(Date.now() + 86400e3 * 89) }, { name: 'ca', not_after: iso(Date.now() + 86400e3 * 3649) }],
+    secrets: [{ name: 'file admin/password', version: 'b1946ac9', age_seconds: 12, stale: false, required: true, failures: 0, last_failure: null, users: [{ name: 'admin password', applied: 'b1946ac9', refused: null }] }],
   };
 }
 

@@ -222,6 +222,19 @@ export interface Status {
   };
   recovery: Record<string, unknown> | null;
   certificates: { name: string; not_after: string }[];
+  secrets: SecretStatus[];
+}
+
+/** A secret that is used by reference. */
+export interface SecretStatus {
+  name: string;
+  version: string | null;
+  age_seconds: number | null;
+  stale: boolean;
+  required: boolean;
+  failures: number;
+  last_failure: string | null;
+  users: { name: string; applied: string | null; refused: string | null }[];
 }
 
 export type Scope = 'ingest' | 'read' | 'admin';

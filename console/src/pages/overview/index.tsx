@@ -12,6 +12,7 @@ import { Page } from '../../ui/page';
 import { Empty, Loaded, Panel, Skeleton } from '../../ui/panel';
 import { Legend, TimeChart } from '../../ui/time-chart';
 import { Certificates, Losses, Receivers, Sources, Storage } from './pipeline';
+import { Secrets } from './secrets';
 import { SignalCards } from './signals';
 import '../../styles/overview.css';
 
@@ -34,6 +35,7 @@ export default function Overview(): JSX.Element {
         <Losses status={status} className="span-4" />
         <Receivers status={status} className="span-8" />
         <Certificates status={status} className="span-4" />
+        <Secrets status={status} className="span-12" />
         <Storage status={status} className="span-12" />
       </div>
     </Page>
