@@ -5,7 +5,8 @@
 //!
 //! StatefulSets, Deployments and PodDisruptionBudgets carry a hash of what was last written
 //! ([`parapet_api::labels::TEMPLATE_HASH`]). What was written once and not changed since isn't written again even where a
-//! webhook changed it, or the two would fight. Where the hash is another one (the reference's own can't be recomputed) the
+//! webhook changed it, or the two would fight; but a label or an owner that is gone is put back, as without them nobody would
+//! find the object any more. Where the hash is another one (the reference's own can't be recomputed) the
 //! objects themselves decide.
 
 mod defaults;
@@ -104,7 +105,20 @@ fn hash_of(value: &Value) -> String {
 fn same_as_written<K: Compare>(live: &K, desired: &K) -> bool {
     let hash = |object: &K| object.meta().labels.as_ref().and_then(|all| all.get(TEMPLATE_HASH)).cloned();
     let written = hash(live);
-    written.is_some() && written == hash(&stamped(desired.clone())) && K::always(live) == K::always(desired)
+    written.is_some()
+        && written == hash(&stamped(desired.clone()))
+        && K::always(live) == K::always(desired)
+        && is_found(live.meta(), desired.meta())
+}
+
+/// Whether all by which an object is found is still there: labels, whatever they say, and owners.
+fn is_found(live: &ObjectMeta, desired: &ObjectMeta) -> bool {
+    let has_label = |name: &String| live.labels.as_ref().is_some_and(|all| all.contains_key(name));
+    let has_owner = |wanted: &OwnerReference| {
+        live.owner_references.iter().flatten().any(|owner| owner.uid == wanted.uid)
+    };
+    desired.labels.iter().flatten().all(|(name, _)| has_label(name))
+        && desired.owner_references.iter().flatten().all(has_owner)
 }
 
 /// What to write: `desired`, with what is `live`'s own.

@@ -284,6 +284,33 @@ fn deployments_have_their_own_defaults() {
 }
 
 #[test]
+fn a_label_or_an_owner_that_is_gone_is_put_back_though_the_hash_says_that_nothing_changed() {
+    let written = stateful_set("8.15.3", "", "");
+    assert!(changed(&written, &written).is_none());
+    for (gone, expected) in [
+        ("/metadata/labels/common.k8s.elastic.co~1type", "metadata.labels[common.k8s.elastic.co/type]"),
+        ("/metadata/ownerReferences/0", "metadata.ownerReferences"),
+    ] {
+        let live = with(&written, |object| {
+            let (parent, key) = gone.rsplit_once('/').unwrap();
+            match object.pointer_mut(parent).unwrap() {
+                Value::Object(parent) => drop(parent.remove(&key.replace("~1", "/")).unwrap()),
+                Value::Array(parent) => drop(parent.remove(key.parse().unwrap())),
+                other => panic!("{other}"),
+            }
+        });
+        let repaired = changed(&live, &written).unwrap();
+        assert_eq!(repaired.metadata.labels, written.metadata.labels);
+        assert_eq!(repaired.metadata.owner_references, written.metadata.owner_references);
+        let found = paths(&live, &written);
+        assert!(found.iter().any(|path| path.starts_with(expected)), "{found:?}");
+    }
+    // A value that somebody else gave it is theirs: the two would fight.
+    let other = with(&written, |object| object["metadata"]["labels"]["common.k8s.elastic.co/type"] = json!("x"));
+    assert!(changed(&other, &written).is_none());
+}
+
+#[test]
 fn the_same_object_has_the_same_hash() {
     let hash =
         |node_set: &str| stateful_set("8.15.3", "", node_set).metadata.labels.unwrap()[TEMPLATE_HASH].clone();

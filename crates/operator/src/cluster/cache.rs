@@ -4,6 +4,7 @@
 //!   before, nor what others make of it.
 //! - Of two versions of an object the one with the higher resourceVersion stays, whichever way it came.
 //! - What is known to be deleted stays deleted, though a slow watch may still tell of it: its UID is remembered.
+//! - What a watch doesn't show any more may only have lost the labels by which it is watched: a later version of it is there.
 //! - A new list replaces what is there, but what was written since the list was asked for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -113,15 +114,17 @@ impl<T: Stored> Cache<T> {
         self.write().store(object, source)
     }
 
-    /// Takes it out, if it is that one (by UID) and not a newer one of the same name. Says whether it was there.
+    /// It was deleted. Takes it out, if it is that one (by UID) and not a newer one of the same name. Says whether it was there.
     pub(crate) fn remove(&self, metadata: &ObjectMeta) -> Option<Arc<T>> {
-        let mut state = self.write();
-        if let Some(uid) = &metadata.uid {
-            state.tombstones.put(uid);
-        }
-        let key = ObjectKey::of(metadata);
-        let same = state.entry(&key).is_some_and(|entry| entry.object.metadata().uid == metadata.uid);
-        if same { state.take(&key) } else { None }
+        self.write().lose(metadata, u64::MAX)
+    }
+
+    /// A watch doesn't show it any more: it was deleted, or this version of it lost the labels by which it is watched. Takes it
+    /// out as [`Cache::remove`] does, unless something newer is there.
+    pub(crate) fn unseen(&self, metadata: &ObjectMeta) -> Option<Arc<T>> {
+        // Events of deletions have the version of the deletion; one without any says no more than that it is gone.
+        let version = Some(version_of(metadata)).filter(|version| *version > 0);
+        self.write().lose(metadata, version.unwrap_or(u64::MAX))
     }
 
     /// A list begins.
@@ -193,10 +196,10 @@ impl<T: Stored> State<T> {
 
     fn store(&mut self, object: Arc<T>, source: Option<usize>) -> bool {
         let metadata = object.metadata();
-        if metadata.uid.as_ref().is_some_and(|uid| self.tombstones.has(uid)) {
+        let (key, version, watched) = (ObjectKey::of(metadata), version_of(metadata), source.is_some());
+        if metadata.uid.as_ref().is_some_and(|uid| self.tombstones.has(uid, version)) {
             return false;
         }
-        let (key, version, watched) = (ObjectKey::of(metadata), version_of(metadata), source.is_some());
         let there = self.objects.get_mut(&key.namespace).and_then(|names| names.get_mut(&key.name));
         let source = source.or(there.as_ref().and_then(|there| there.source));
         if let Some(there) = there
@@ -217,6 +220,16 @@ impl<T: Stored> State<T> {
         let entry = Entry { object, version, list: self.lists, source, told: watched };
         self.objects.entry(key.namespace).or_default().insert(key.name, entry);
         watched
+    }
+
+    /// Takes out what was lost with that version or before.
+    fn lose(&mut self, metadata: &ObjectMeta, version: u64) -> Option<Arc<T>> {
+        if let Some(uid) = &metadata.uid {
+            self.tombstones.put(uid, version);
+        }
+        let key = ObjectKey::of(metadata);
+        let is_it = |entry: &Entry<T>| entry.object.metadata().uid == metadata.uid && entry.version <= version;
+        if self.entry(&key).is_some_and(is_it) { self.take(&key) } else { None }
     }
 
     fn take(&mut self, key: &ObjectKey) -> Option<Arc<T>> {
@@ -247,18 +260,20 @@ fn version_of(metadata: &ObjectMeta) -> u64 {
     metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
-/// The UIDs of what was deleted last.
+/// The UIDs of what was lost last, and up to which version.
 #[derive(Debug, Default)]
 struct Tombstones {
     order: VecDeque<Box<str>>,
-    all: HashSet<Box<str>>,
+    all: HashMap<Box<str>, u64>,
 }
 
 impl Tombstones {
-    fn put(&mut self, uid: &str) {
-        if !self.all.insert(uid.into()) {
+    fn put(&mut self, uid: &str, version: u64) {
+        if let Some(known) = self.all.get_mut(uid) {
+            *known = version.max(*known);
             return;
         }
+        self.all.insert(uid.into(), version);
         self.order.push_back(uid.into());
         if self.order.len() > TOMBSTONES
             && let Some(oldest) = self.order.pop_front()
@@ -267,8 +282,8 @@ impl Tombstones {
         }
     }
 
-    fn has(&self, uid: &str) -> bool {
-        self.all.contains(uid)
+    fn has(&self, uid: &str, version: u64) -> bool {
+        self.all.get(uid).is_some_and(|lost| version <= *lost)
     }
 }
 
@@ -333,6 +348,21 @@ mod tests {
     }
 
     #[test]
+    fn what_lost_the_labels_of_its_watch_and_has_them_again_is_there_again() {
+        let cache = Cache::default();
+        cache.store(thing("a", "1", 10), Some(0));
+        assert!(cache.unseen(thing("a", "1", 11).metadata()).is_some(), "as if it had been deleted");
+        assert!(!cache.store(thing("a", "1", 10), None), "a late answer of before");
+        assert_eq!(version(&cache, "a"), None);
+        assert!(cache.store(thing("a", "1", 12), Some(0)), "labelled again");
+        assert!(cache.unseen(thing("a", "1", 11).metadata()).is_none(), "a late event of before");
+        assert_eq!(version(&cache, "a"), Some(12));
+        assert!(cache.remove(thing("a", "1", 12).metadata()).is_some());
+        assert!(cache.unseen(thing("a", "1", 14).metadata()).is_none());
+        assert!(!cache.store(thing("a", "1", 13), Some(0)), "what is deleted stays deleted");
+    }
+
+    #[test]
     fn a_new_list_replaces_what_is_there_but_what_was_written_meanwhile() {
         let cache = Cache::default();
         cache.store(thing("stays", "1", 1), Some(0));
@@ -360,9 +390,9 @@ mod tests {
     #[test]
     fn the_memory_of_deletions_is_bounded() {
         let mut tombstones = Tombstones::default();
-        (0..=TOMBSTONES).for_each(|uid| tombstones.put(&uid.to_string()));
-        assert!(!tombstones.has("0"));
-        assert!(tombstones.has("1"));
+        (0..=TOMBSTONES).for_each(|uid| tombstones.put(&uid.to_string(), u64::MAX));
+        assert!(!tombstones.has("0", 1));
+        assert!(tombstones.has("1", 1));
         assert_eq!((tombstones.all.len(), tombstones.order.len()), (TOMBSTONES, TOMBSTONES));
     }
 }

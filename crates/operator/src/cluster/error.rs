@@ -45,6 +45,16 @@ pub enum ClusterError {
         /// Whose it is.
         owner: String,
     },
+    /// An object of that name is there and belongs to an application of the same name that is gone: Kubernetes will collect it.
+    #[error("{resource} {key} is left from {owner} of before, and isn't collected yet")]
+    Left {
+        /// Which kind.
+        resource: Resource,
+        /// Which object.
+        key: ObjectKey,
+        /// Whose it was.
+        owner: String,
+    },
     /// The object came into being while it was made. The next pass sees it.
     #[error("{resource} {key} was made by somebody else just now")]
     Raced {
@@ -61,13 +71,16 @@ impl ClusterError {
         match self {
             Self::Api { source: kube::Error::Api(status), .. } => status.code == 409,
             Self::Raced { .. } => true,
-            Self::Api { .. } | Self::Deadline { .. } | Self::Foreign { .. } => false,
+            Self::Api { .. } | Self::Deadline { .. } | Self::Foreign { .. } | Self::Left { .. } => false,
         }
     }
 
-    /// Whether the object isn't there.
+    /// Whether the API server says that the object isn't there. That it doesn't know a path, as one that begins to serve
+    /// a kind, is another 404: nothing is gone because of that.
     pub fn is_not_found(&self) -> bool {
-        self.code() == Some(404)
+        let Self::Api { source: kube::Error::Api(status), key, .. } = self else { return false };
+        let named = status.details.as_ref().map(|details| &*details.name);
+        status.code == 404 && named == Some(&*key.name)
     }
 
     /// Whether the operator's rights don't suffice.
@@ -83,7 +96,7 @@ impl ClusterError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Deadline { .. } | Self::Raced { .. } => true,
+            Self::Deadline { .. } | Self::Raced { .. } | Self::Left { .. } => true,
             Self::Foreign { .. } => false,
             Self::Api { .. } => !matches!(self.code(), Some(400 | 403 | 404 | 422)),
         }
@@ -93,14 +106,22 @@ impl ClusterError {
     pub fn answer(&self) -> Option<&str> {
         match self {
             Self::Api { source: kube::Error::Api(status), .. } => Some(&status.message),
-            Self::Api { .. } | Self::Deadline { .. } | Self::Foreign { .. } | Self::Raced { .. } => None,
+            Self::Api { .. }
+            | Self::Deadline { .. }
+            | Self::Foreign { .. }
+            | Self::Left { .. }
+            | Self::Raced { .. } => None,
         }
     }
 
     fn code(&self) -> Option<u16> {
         match self {
             Self::Api { source: kube::Error::Api(status), .. } => Some(status.code),
-            Self::Api { .. } | Self::Deadline { .. } | Self::Foreign { .. } | Self::Raced { .. } => None,
+            Self::Api { .. }
+            | Self::Deadline { .. }
+            | Self::Foreign { .. }
+            | Self::Left { .. }
+            | Self::Raced { .. } => None,
         }
     }
 }

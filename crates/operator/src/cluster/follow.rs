@@ -31,6 +31,11 @@ impl Followed {
         Self { resource: Resource::Secret, key: ObjectKey::new(namespace, name), foreign: true }
     }
 
+    /// A Service that a user made.
+    pub fn service(namespace: &str, name: &str) -> Self {
+        Self { resource: Resource::Service, key: ObjectKey::new(namespace, name), foreign: true }
+    }
+
     /// A ConfigMap that a user made.
     pub fn config_map(namespace: &str, name: &str) -> Self {
         Self { resource: Resource::ConfigMap, key: ObjectKey::new(namespace, name), foreign: true }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, PartialObjectMeta};
@@ -135,7 +135,7 @@ pub(super) fn start(inner: &Arc<Inner>) -> Watches {
     starting.cached::<k8s_openapi::api::apps::v1::StatefulSet>();
     starting.cached::<k8s_openapi::api::apps::v1::Deployment>();
     starting.cached::<k8s_openapi::api::core::v1::Pod>();
-    starting.cached::<k8s_openapi::api::core::v1::Service>();
+    starting.cached::<Service>();
     starting.cached::<Secret>();
     starting.cached::<ConfigMap>();
     starting.cached::<k8s_openapi::api::core::v1::PersistentVolumeClaim>();
@@ -268,7 +268,7 @@ async fn fill<E, T: Stored>(
             }
             Event::Delete(object) => {
                 let object = keep(object);
-                cache.remove(object.metadata());
+                cache.unseen(object.metadata());
                 // Told even if its deletion was known: only now it is sure that it is gone.
                 inner.changed(resource, object.metadata());
             }
@@ -283,6 +283,7 @@ pub(super) fn follow(inner: &Arc<Inner>, resource: Resource, key: ObjectKey) -> 
         match resource {
             Resource::Secret => follow_one::<Secret>(client, weak, key).await,
             Resource::ConfigMap => follow_one::<ConfigMap>(client, weak, key).await,
+            Resource::Service => follow_one::<Service>(client, weak, key).await,
             // The others are all watched; `Followed` makes no such value.
             _ => {}
         }

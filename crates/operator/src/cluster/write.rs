@@ -68,16 +68,21 @@ impl Cluster {
             Some(live) => live,
             None => match self.create(desired).await {
                 Ok(object) => return Ok(Applied { object, outcome: Outcome::Created }),
-                // It is there and no watch shows it: without the labels, or made just now.
+                // It is there and no watch shows it: without the labels. One that has them was made just now, and what it holds,
+                // a password or a key, must not be written over by what was decided before anybody had seen it.
                 Err(ClusterError::Raced { .. }) => match self.fetch::<K>(&key.namespace, &key.name).await? {
-                    Some(live) => Arc::new(live),
-                    None => return Err(ClusterError::Raced { resource: K::RESOURCE, key }),
+                    Some(live) if !is_watched(&live) => Arc::new(live),
+                    _ => return Err(ClusterError::Raced { resource: K::RESOURCE, key }),
                 },
                 Err(error) => return Err(error),
             },
         };
-        if let Some(owner) = foreign(live.meta(), desired.meta()) {
-            return Err(ClusterError::Foreign { resource: K::RESOURCE, key, owner });
+        match claimed(live.meta(), desired.meta()) {
+            None => {}
+            Some(Claim::Foreign(owner)) => {
+                return Err(ClusterError::Foreign { resource: K::RESOURCE, key, owner });
+            }
+            Some(Claim::Left(owner)) => return Err(ClusterError::Left { resource: K::RESOURCE, key, owner }),
         }
         match changed(&live, desired) {
             None => Ok(Applied { object: live, outcome: Outcome::Unchanged }),
@@ -348,8 +353,15 @@ fn is_watched<K: Cached>(object: &K) -> bool {
     K::SELECTORS.iter().any(fits)
 }
 
-/// Whose the object is, if it isn't ours: another controller's, or nobody's without a label of ours.
-fn foreign(live: &ObjectMeta, desired: &ObjectMeta) -> Option<String> {
+/// Whose an object is that isn't ours.
+enum Claim {
+    /// Another controller's, or nobody's without a label of ours.
+    Foreign(String),
+    /// The owner had the name that ours has.
+    Left(String),
+}
+
+fn claimed(live: &ObjectMeta, desired: &ObjectMeta) -> Option<Claim> {
     let controller = |metadata: &ObjectMeta| {
         metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true)).cloned()
     };
@@ -357,12 +369,15 @@ fn foreign(live: &ObjectMeta, desired: &ObjectMeta) -> Option<String> {
         |metadata: &ObjectMeta, name: &str| metadata.labels.as_ref().and_then(|all| all.get(name)).cloned();
     match (controller(live), controller(desired)) {
         (Some(live), Some(desired)) if live.uid == desired.uid => None,
-        (Some(live), _) => Some(Whose(&live.kind, &live.name).to_string()),
+        (Some(live), Some(desired)) if live.kind == desired.kind && live.name == desired.name => {
+            Some(Claim::Left(Whose(&live.kind, &live.name).to_string()))
+        }
+        (Some(live), _) => Some(Claim::Foreign(Whose(&live.kind, &live.name).to_string())),
         // Soft ownership, by which a Secret of the user's with the password of their choice is taken over, too.
         (None, None) => None,
         (None, Some(_)) => match label(live, labels::TYPE) == label(desired, labels::TYPE) {
             true => None,
-            false => Some("nobody that the operator knows".to_owned()),
+            false => Some(Claim::Foreign("nobody that the operator knows".to_owned())),
         },
     }
 }
