@@ -57,12 +57,14 @@ pub struct Election {
     identity: String,
     times: Times,
     observed: Option<(LeaseSpec, Instant)>,
+    /// When the last try that succeeded began. What it wrote may have been there from then on: others count from that.
+    renewed: Instant,
 }
 
 impl Election {
     /// The candidate `identity` for the lease in `namespace`. An identity is of one process only.
     pub fn new(client: Client, namespace: &str, identity: String, times: Times) -> Self {
-        Self { leases: Api::namespaced(client, namespace), identity, times, observed: None }
+        Self { leases: Api::namespaced(client, namespace), identity, times, observed: None, renewed: Instant::now() }
     }
 
     /// Returns when the lease is held.
@@ -87,15 +89,15 @@ impl Election {
 
     /// Renews the lease; returns when it is lost. Whoever works must stop then at once.
     pub async fn hold(&mut self) {
-        let mut renewed = Instant::now();
         loop {
-            tokio::time::sleep(self.times.retry).await;
-            let left = self.times.renew_deadline.saturating_sub(renewed.elapsed());
+            let left = self.times.renew_deadline.saturating_sub(self.renewed.elapsed());
+            tokio::time::sleep(self.times.retry.min(left)).await;
+            let left = self.times.renew_deadline.saturating_sub(self.renewed.elapsed());
             if left.is_zero() {
                 return;
             }
             match self.attempt(left).await {
-                Ok(()) => renewed = Instant::now(),
+                Ok(()) => {}
                 Err(TryError::Held { holder }) => {
                     tracing::error!(lease = LEASE, holder, "another operator has the lease");
                     return;
@@ -127,7 +129,10 @@ impl Election {
     }
 
     async fn attempt(&mut self, deadline: Duration) -> Result<(), TryError> {
-        tokio::time::timeout(deadline, self.take_or_renew()).await.map_err(|_| TryError::Deadline)?
+        let begun = Instant::now();
+        tokio::time::timeout(deadline, self.take_or_renew()).await.map_err(|_| TryError::Deadline)??;
+        self.renewed = begun;
+        Ok(())
     }
 
     async fn take_or_renew(&mut self) -> Result<(), TryError> {
@@ -193,4 +198,44 @@ impl std::fmt::Debug for Election {
 
 fn written() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    /// An API server whose lease is the candidate's, and which answers writes late.
+    fn slow(answers_after: Duration) -> Client {
+        let service = tower::service_fn(move |request: Request<Body>| async move {
+            let record = LeaseSpec {
+                holder_identity: Some("me".to_owned()),
+                lease_duration_seconds: Some(15),
+                ..LeaseSpec::default()
+            };
+            let metadata = ObjectMeta { name: Some(LEASE.to_owned()), ..ObjectMeta::default() };
+            let lease = serde_json::to_vec(&Lease { metadata, spec: Some(record) }).unwrap();
+            if request.method() == Method::PUT {
+                tokio::time::sleep(answers_after).await;
+            }
+            Ok::<_, kube::Error>(Response::new(Body::from(lease)))
+        });
+        Client::new(service, "default")
+    }
+
+    /// Others may work when the lease is over, which began when it was written and not when that was answered.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_answered_late_ends_before_the_lease_is_over() {
+        let times = Times::default();
+        let late = Duration::from_secs(9);
+        let mut election = Election::new(slow(late), "ns", "me".to_owned(), times);
+        election.acquire().await;
+        let written = Instant::now() - late;
+        // From now on nothing is answered in time.
+        election.leases = Api::namespaced(slow(Duration::from_secs(60)), "ns");
+        election.hold().await;
+        assert!(written.elapsed() < times.duration, "{:?} after it was written", written.elapsed());
+    }
 }

@@ -30,10 +30,11 @@ use crate::world::meddler::{Asked, Meddler, Verdict};
 use crate::world::operator::context;
 use crate::world::{Setup, World};
 
-/// Short, but in whole seconds, as the lease has them.
+/// Short, but in whole seconds, as the lease has them, and long enough for an API server that is busy with other tests: who
+/// loses the lease for that isn't started again.
 const TIMES: Times = Times {
-    duration: Duration::from_secs(2),
-    renew_deadline: Duration::from_millis(1500),
+    duration: Duration::from_secs(10),
+    renew_deadline: Duration::from_secs(8),
     retry: Duration::from_millis(200),
 };
 
