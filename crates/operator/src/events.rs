@@ -1,7 +1,8 @@
 //! Events on applications: one per transition, never one per pass, and no pass waits until it is written.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,6 +17,8 @@ use tokio::sync::mpsc;
 
 /// How many events may wait to be written (the reference's buffers have the same size).
 const WAITING: usize = 1024;
+/// How long an event may take to be written: others wait behind it.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The API server takes notes of that many bytes.
 const NOTE_BYTES: usize = 1024;
 
@@ -116,7 +119,7 @@ impl EventMetrics {
         let new = Self::default();
         registry.register(
             "parapet_operator_events_lost",
-            "Events that could not be written: too many waited, or the API server refused them",
+            "Events that could not be written: too many waited, or the API server refused them or didn't answer",
             new.lost.clone(),
         );
         new
@@ -130,12 +133,40 @@ impl EventMetrics {
 /// The last sentence of one object's events, by reason and action.
 type Told = HashMap<(Reason, &'static str), String>;
 
+/// An event that waits to be written.
+struct Waiting {
+    controller: &'static str,
+    event: Event,
+    regarding: ObjectReference,
+    reason: Reason,
+    action: &'static str,
+}
+
+/// What was told last, by UID, reason and action. Clones are the same.
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<Mutex<HashMap<String, Told>>>);
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Told>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It wasn't told after all: the next pass that finds it so tells it again.
+    fn lost(&self, waiting: &Waiting) {
+        let mut told = self.lock();
+        let Some(last) = waiting.regarding.uid.as_ref().and_then(|uid| told.get_mut(uid)) else { return };
+        let at = (waiting.reason, waiting.action);
+        if last.get(&at) == waiting.event.note.as_ref() {
+            last.remove(&at);
+        }
+    }
+}
+
 /// Tells the API server what happened. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    /// What was told last, by UID, reason and action.
-    told: Arc<Mutex<HashMap<String, Told>>>,
-    waiting: mpsc::Sender<(&'static str, Event, ObjectReference)>,
+    told: Memory,
+    waiting: mpsc::Sender<Waiting>,
     metrics: EventMetrics,
 }
 
@@ -147,8 +178,9 @@ impl Recorder {
         metrics: EventMetrics,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (waiting, taken) = mpsc::channel(WAITING);
-        let recorder = Self { told: Arc::default(), waiting, metrics: metrics.clone() };
-        (recorder, write(client, host.to_owned(), taken, metrics))
+        let told = Memory::default();
+        let recorder = Self { told: told.clone(), waiting, metrics: metrics.clone() };
+        (recorder, write(client, host.to_owned(), taken, told, metrics))
     }
 
     /// Tells of it, if the same wasn't told last for this reason and action. `controller`: whose pass it is.
@@ -162,7 +194,7 @@ impl Recorder {
         truncate(&mut note);
         let uid = metadata.uid.clone().unwrap_or_default();
         {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.told.lock();
             let last = told.entry(uid).or_default();
             if last.get(&(reason, action)) == Some(&note) {
                 return;
@@ -185,14 +217,16 @@ impl Recorder {
             resource_version: metadata.resource_version.clone(),
             field_path: None,
         };
-        if self.waiting.try_send((controller, event, regarding)).is_err() {
+        let waiting = Waiting { controller, event, regarding, reason, action };
+        if let Err(unsent) = self.waiting.try_send(waiting) {
             self.metrics.lost("full");
+            self.told.lost(&unsent.into_inner());
         }
     }
 
     /// It no longer is so: the next time it is told again.
     pub fn over<K: Application>(&self, about: &K, reason: Reason) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if let Some(last) = about.meta().uid.as_ref().and_then(|uid| told.get_mut(uid)) {
             last.retain(|(told, _), _| *told != reason);
         }
@@ -200,7 +234,7 @@ impl Recorder {
 
     /// The same for one action of the reason only.
     pub fn over_at<K: Application>(&self, about: &K, reason: Reason, action: &'static str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if let Some(last) = about.meta().uid.as_ref().and_then(|uid| told.get_mut(uid)) {
             last.remove(&(reason, action));
         }
@@ -208,26 +242,35 @@ impl Recorder {
 
     /// The application is gone.
     pub fn forget(&self, uid: &str) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.told.lock().remove(uid);
     }
 }
 
 async fn write(
     client: Client,
     host: String,
-    mut waiting: mpsc::Receiver<(&'static str, Event, ObjectReference)>,
+    mut taken: mpsc::Receiver<Waiting>,
+    told: Memory,
     metrics: EventMetrics,
 ) {
     let mut publishers: HashMap<&'static str, Publisher> = HashMap::new();
-    while let Some((controller, event, regarding)) = waiting.recv().await {
+    while let Some(waiting) = taken.recv().await {
+        let controller = waiting.controller;
         let publisher = publishers.entry(controller).or_insert_with(|| {
             let instance = Some(format!("{controller}-{host}"));
             Publisher::new(client.clone(), Reporter { controller: controller.to_owned(), instance })
         });
-        if let Err(error) = publisher.publish(&event, &regarding).await {
-            metrics.lost("refused");
-            tracing::debug!(%error, "an event could not be written");
+        let published =
+            tokio::time::timeout(PATIENCE, publisher.publish(&waiting.event, &waiting.regarding)).await;
+        match published {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => {
+                metrics.lost("refused");
+                tracing::debug!(%error, "an event could not be written");
+            }
+            Err(_) => metrics.lost("late"),
         }
+        told.lost(&waiting);
     }
 }
 
@@ -242,6 +285,55 @@ fn truncate(note: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An API server that answers events as the shared verdict says: 201, another status, or not at all.
+    fn api_server(verdict: Arc<Mutex<u16>>, asked: mpsc::UnboundedSender<u16>) -> Client {
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            let verdict = *verdict.lock().unwrap();
+            asked.send(verdict).unwrap();
+            async move {
+                let body = match verdict {
+                    0 => std::future::pending().await,
+                    201 => r#"{"metadata": {"name": "a"}}"#,
+                    _ => r#"{"kind": "Status", "status": "Failure", "message": "no", "code": 500}"#,
+                };
+                let body = kube::client::Body::from(body.as_bytes().to_vec());
+                Ok::<_, kube::Error>(http::Response::builder().status(verdict).body(body).unwrap())
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_written_is_told_again_by_the_next_pass() {
+        let metadata = ObjectMeta {
+            namespace: Some("ns".to_owned()),
+            name: Some("a".to_owned()),
+            uid: Some("1".to_owned()),
+            ..ObjectMeta::default()
+        };
+        for failure in [500, 0] {
+            let verdict = Arc::new(Mutex::new(failure));
+            let (asked, mut questions) = mpsc::unbounded_channel();
+            let client = api_server(Arc::clone(&verdict), asked);
+            let (recorder, writing) = Recorder::new(client, "test", EventMetrics::default());
+            let writing = tokio::spawn(writing);
+            let news = || News::warning(Reason::Unexpected, "Test", "so it is");
+            recorder.tell_of("test", Kind::Kibana, &metadata, news());
+            assert_eq!(questions.recv().await, Some(failure));
+            // Until it is known that it was lost it counts as told.
+            recorder.tell_of("test", Kind::Kibana, &metadata, news());
+            *verdict.lock().unwrap() = 201;
+            tokio::time::sleep(PATIENCE * 2).await;
+            recorder.tell_of("test", Kind::Kibana, &metadata, news());
+            assert_eq!(questions.recv().await, Some(201));
+            tokio::time::sleep(PATIENCE * 2).await;
+            recorder.tell_of("test", Kind::Kibana, &metadata, news());
+            drop(recorder);
+            writing.await.unwrap();
+            assert_eq!(questions.recv().await, None, "once is enough");
+        }
+    }
 
     #[test]
     fn notes_fit() {
