@@ -93,10 +93,10 @@ impl Observer {
     }
 
     /// Whether nodes, shards and records are to be looked at too, and more often. Whoever waits for them is told when they
-    /// change.
+    /// change. Where the cluster is looked at only when a pass asks, this asks.
     pub fn watch_closely(&self, closely: bool) {
         let mut wish = self.inner.wish();
-        let begins = closely && !wish.closely;
+        let begins = closely && (!wish.closely || wish.pace.interval.is_none());
         wish.closely = closely;
         drop(wish);
         if begins {
@@ -270,6 +270,22 @@ impl Observer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_interval_every_pass_that_waits_has_it_looked_at() {
+        let key = ApplicationKey::new(parapet_api::Kind::Elasticsearch, "ns", "a");
+        let observer = Observer::new(key, Pace { interval: None }, ElasticsearchMetrics::default());
+        let mut looks = observer.inner.last.subscribe();
+        let task = tokio::spawn(observer.inner().run(Arc::new(|_: &ApplicationKey| {}), 0.5));
+        looks.changed().await.unwrap();
+        for _ in 0..3 {
+            observer.watch_closely(true);
+            tokio::time::timeout(Duration::from_secs(3600), looks.changed()).await.unwrap().unwrap();
+        }
+        observer.watch_closely(false);
+        assert!(tokio::time::timeout(Duration::from_secs(3600), looks.changed()).await.is_err());
+        task.abort();
+    }
 
     #[test]
     fn who_does_not_answer_is_asked_less_often_up_to_a_bound() {
