@@ -14,7 +14,9 @@ mod policy;
 mod tests;
 
 pub use clients::{CLIENTS, Clients, ClientsError};
-pub use peers::{Applications, OperatorPods};
+pub use peers::{
+    Applications, OperatorPods, targets_of_apm_server, targets_of_elasticsearch, targets_of_kibana,
+};
 pub use policy::{World, apm_server, elasticsearch, kibana, name};
 
 use crate::settings::NetworkPolicies;

@@ -15,7 +15,7 @@ mod refused;
 mod stateless;
 mod surroundings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parapet_api::{Kind, VersionError};
 use parapet_elastic::claims::RecreationError;
 use parapet_elastic::compare::{Compare, changed};
@@ -135,11 +136,35 @@ impl Context {
         }
     }
 
+    /// A pass begins for that application. One that had its name and is gone may have gone unnoticed between two passes: what
+    /// was known of it, which cluster it had formed above all, isn't true of this one.
+    pub(crate) fn meet(&self, key: &ApplicationKey, metadata: &ObjectMeta) {
+        if let Some(gone) = self.memory.meets(key, metadata.uid.as_deref().unwrap_or_default()) {
+            self.clusters.forget(key);
+            self.events.forget(&gone);
+        }
+    }
+
+    /// An application names others: their policies let its pods in. Who is named or named no more looks at that anew.
+    pub(crate) fn names(&self, key: &ApplicationKey, targets: BTreeSet<ApplicationKey>) {
+        if self.cluster.options().network_policies {
+            self.memory.names(key, targets).iter().for_each(|target| (self.enqueue)(target));
+        }
+    }
+
+    /// The operator looks after it no more: nothing of it is followed or remembered.
+    pub(crate) fn release(&self, key: &ApplicationKey) {
+        self.cluster.follow(key, BTreeSet::new());
+        self.names(key, BTreeSet::new());
+        if let Some(uid) = self.memory.forget(key) {
+            self.events.forget(&uid);
+        }
+        self.clusters.forget(key);
+    }
+
     /// An application is gone: what Kubernetes doesn't collect by itself goes too.
     pub(crate) async fn forget(&self, key: &ApplicationKey) -> Result<(), PassError> {
-        self.cluster.follow(key, std::collections::BTreeSet::new());
-        self.memory.forget(key);
-        self.clusters.forget(key);
+        self.release(key);
         self.remove_softly_owned(key.kind, &key.object).await?;
         association::referrer_is_gone(self, key.kind, &key.object.namespace, &key.object.name).await
     }

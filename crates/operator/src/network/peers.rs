@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use parapet_api::{ApmServer, Application, Elasticsearch, Kibana, Kind, MonitoringTarget, ObjectSelector};
 use parapet_elastic::selector;
 
+use crate::ApplicationKey;
+
 /// Every managed application, as far as it was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Applications<'a> {
@@ -129,6 +131,44 @@ fn remote_clusters<K: Application>(target: &K, all: &Applications<'_>) -> BTreeS
         })
     };
     all.elasticsearches.iter().filter(asks).map(Pods::of).collect()
+}
+
+/// The clusters that a cluster names: their policies let its pods in.
+pub fn targets_of_elasticsearch(es: &Elasticsearch) -> BTreeSet<ApplicationKey> {
+    let own = es.object_namespace();
+    let remote = es.spec.remote_clusters.iter().flatten().map(|remote| &remote.elasticsearch_ref);
+    let remote =
+        remote.filter_map(|to| named(Kind::Elasticsearch, to.namespace.as_deref(), to.name.as_deref(), own));
+    let monitored = es.spec.monitoring.iter().flat_map(|all| [&all.metrics, &all.logs]);
+    remote.chain(monitored.flat_map(|sent| sent_to(sent, own))).collect()
+}
+
+/// The clusters that a Kibana names.
+pub fn targets_of_kibana(kibana: &Kibana) -> BTreeSet<ApplicationKey> {
+    let own = kibana.object_namespace();
+    let monitored = kibana.spec.monitoring.iter().flat_map(|all| [&all.metrics, &all.logs]);
+    let target = selected(Kind::Elasticsearch, &kibana.spec.elasticsearch_ref.target, own);
+    target.into_iter().chain(monitored.flat_map(|sent| sent_to(sent, own))).collect()
+}
+
+/// The applications that an APM Server names.
+pub fn targets_of_apm_server(apm: &ApmServer) -> BTreeSet<ApplicationKey> {
+    let own = apm.object_namespace();
+    let elasticsearch = selected(Kind::Elasticsearch, &apm.spec.elasticsearch_ref.target, own);
+    elasticsearch.into_iter().chain(selected(Kind::Kibana, &apm.spec.kibana_ref, own)).collect()
+}
+
+fn sent_to<'a>(sent: &'a MonitoringTarget, own: &'a str) -> impl Iterator<Item = ApplicationKey> + 'a {
+    sent.elasticsearch_refs.iter().filter_map(move |to| selected(Kind::Elasticsearch, to, own))
+}
+
+fn selected(kind: Kind, to: &ObjectSelector, own: &str) -> Option<ApplicationKey> {
+    named(kind, to.namespace.as_deref(), to.name.as_deref(), own)
+}
+
+fn named(kind: Kind, namespace: Option<&str>, name: Option<&str>, own: &str) -> Option<ApplicationKey> {
+    let namespace = namespace.filter(|text| !text.is_empty()).unwrap_or(own);
+    name.filter(|text| !text.is_empty()).map(|name| ApplicationKey::new(kind, namespace, name))
 }
 
 fn sends_to<K: Application, R: Application>(sent: &MonitoringTarget, referrer: &R, target: &K) -> bool {

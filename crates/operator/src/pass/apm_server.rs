@@ -17,15 +17,16 @@ use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
 use super::{Context, PassError, keystore, network, refused, stateless};
+use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
 use crate::events::Reason;
-use crate::{ApplicationKey, ObjectKey};
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
     let begun = begin::<ApmServer, _>(cx, key, refused::observed).await?;
     let Some(Custom::Valid(apm)) = begun.as_deref() else { return Ok(Next::Wait) };
+    cx.names(key, crate::network::targets_of_apm_server(apm));
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, apm, &mut followed).await;
     cx.cluster.follow(key, followed);
@@ -73,13 +74,6 @@ async fn reconcile(
     let (es_state, kibana_state) = (links.elasticsearch.state(), links.kibana.state());
     stateless::changed_state(cx, apm, "elasticsearchRef", before.elasticsearch_association_status, es_state);
     stateless::changed_state(cx, apm, "kibanaRef", before.kibana_association_status, kibana_state);
-    if before.kibana_association_status != kibana_state
-        && let Some(name) = &to_kibana.name
-    {
-        // Its policy lets us in.
-        let namespace = to_kibana.namespace.as_deref().unwrap_or(apm.object_namespace());
-        (cx.enqueue)(&ApplicationKey { kind: Kind::Kibana, object: ObjectKey::new(namespace, name) });
-    }
     let waits = [&links.elasticsearch, &links.kibana]
         .into_iter()
         .filter_map(|bound| stateless::waiting(cx, apm, bound));
@@ -112,7 +106,7 @@ async fn reconcile(
     let running =
         live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::APM_VERSION));
     let looked = Looked { apm_servers: std::slice::from_ref(apm), ..Looked::default() };
-    mesh::check(cx, apm, looked, &pods, None).await;
+    let next = next.sooner(mesh::check(cx, apm, looked, &pods, None).await.next());
     write_status(cx, apm, &links, running).await?;
     Ok(next)
 }

@@ -4,6 +4,7 @@
 
 mod act;
 mod claims;
+mod existing;
 mod leftovers;
 mod licence;
 mod node_labels;
@@ -16,14 +17,10 @@ mod trial;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::Resource as _;
-use parapet_api::{
-    Application as _, Elasticsearch, Kind, StackVersion, annotations, labels, names, validate,
-};
+use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, annotations, names, validate};
 use parapet_elastic::{files, services};
 
 use nodes::Existing;
@@ -42,6 +39,7 @@ use crate::events::Reason;
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
     let begun = begin::<Elasticsearch, _>(cx, key, |unreadable| status::unreadable(cx, unreadable)).await?;
     let Some(Custom::Valid(es)) = begun.as_deref() else { return Ok(Next::Wait) };
+    cx.names(key, crate::network::targets_of_elasticsearch(es));
     let mut errors = validate::elasticsearch(es, &cx.options.rules);
     errors.extend(versions::refused(cx, es));
     if !errors.is_empty() {
@@ -86,15 +84,12 @@ async fn reconcile(
         cx.remove::<Service>(namespace, &services::remote_cluster_name(es)).await?;
     }
     realm::reconcile(cx, es, followed).await?;
-    let existing = Existing {
-        sets: stateful_sets(cx, es),
-        pods: cx.cluster.labelled::<Pod>(Some(namespace), labels::CLUSTER_NAME, name),
-    };
+    let existing = Existing::of(cx, es);
     let pods = &existing.pods;
     let http = certificates(cx, es, followed).await?;
     let known = observe::observe(cx, key, es, pods).await?;
     let transport = transport::reconcile(cx, es, &existing.sets, pods, followed).await?;
-    node_labels::reconcile(cx, es, pods).await?;
+    let labelled = node_labels::reconcile(cx, es, pods).await?;
     cx.apply(&files::unicast_hosts(es, pods.iter().map(|pod| &**pod))).await?;
     observe::remember_formation(cx, es, &known).await?;
     let settings_name = names::elasticsearch::file_settings(name);
@@ -117,8 +112,8 @@ async fn reconcile(
     let nodes = nodes::reconcile(cx, key, es, &version, &existing, keystore, &known).await?;
     let looked = Looked { elasticsearches: std::slice::from_ref(es), ..Looked::default() };
     let mesh = mesh::check(cx, es, looked, &existing.pods, Some(known.last.answer.clone())).await;
-    status::reconciled(cx, es, &version, &nodes, &existing, &known, mesh.as_deref()).await?;
-    Ok(http.next.sooner(transport).sooner(nodes.next))
+    status::reconciled(cx, es, &version, &nodes, &existing, &known, &mesh).await?;
+    Ok(http.next.sooner(transport).sooner(labelled).sooner(nodes.next).sooner(mesh.next()))
 }
 
 async fn certificates(
@@ -134,8 +129,4 @@ async fn certificates(
     let networking =
         Networking { external: external.as_deref(), internal: internal.as_deref(), stateful_sets: &sets };
     http::http(cx, es, networking, followed).await
-}
-
-fn stateful_sets(cx: &Context, es: &Elasticsearch) -> Vec<Arc<StatefulSet>> {
-    cx.cluster.labelled::<StatefulSet>(Some(es.object_namespace()), labels::CLUSTER_NAME, es.object_name())
 }

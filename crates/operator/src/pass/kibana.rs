@@ -27,6 +27,7 @@ use crate::events::Reason;
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
     let begun = begin::<Kibana, _>(cx, key, refused::observed).await?;
     let Some(Custom::Valid(kibana)) = begun.as_deref() else { return Ok(Next::Wait) };
+    cx.names(key, crate::network::targets_of_kibana(kibana));
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, kibana, &mut followed).await;
     cx.cluster.follow(key, followed);
@@ -91,7 +92,7 @@ async fn reconcile(
     let running =
         live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::KIBANA_VERSION));
     let looked = Looked { kibanas: std::slice::from_ref(kibana), ..Looked::default() };
-    mesh::check(cx, kibana, looked, &pods, None).await;
+    let next = next.sooner(mesh::check(cx, kibana, looked, &pods, None).await.next());
     write_status(cx, kibana, &bound, running).await?;
     Ok(next)
 }

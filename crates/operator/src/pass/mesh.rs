@@ -6,8 +6,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use parapet_api::{ApmServer, Application, Elasticsearch, Kibana};
 
-use super::{Context, controller};
+use super::surroundings::FRESH;
+use super::{Context, UNDER_WAY, controller};
 use crate::ObjectKey;
+use crate::controller::Next;
 use crate::events::{News, Reason};
 use crate::mesh::{Answer, Finding, Istio, Seen, findings};
 
@@ -19,18 +21,42 @@ pub(super) struct Looked<'a> {
     pub(super) apm_servers: &'a [ApmServer],
 }
 
-/// What doesn't fit; `None` where there is no mesh.
+/// Whether a mesh fits.
+pub(super) enum Fit {
+    /// There is no mesh.
+    NoMesh,
+    /// Nobody can say for now.
+    Unknown,
+    /// What doesn't fit.
+    Found(Vec<Finding>),
+}
+
+impl Fit {
+    /// When to look again: nobody tells of changes of a mesh. What fits is looked at when there is another reason to.
+    pub(super) fn next(&self) -> Next {
+        match self {
+            Self::NoMesh => Next::Wait,
+            Self::Unknown => Next::After(UNDER_WAY),
+            Self::Found(findings) if findings.is_empty() => Next::Wait,
+            Self::Found(_) => Next::After(FRESH),
+        }
+    }
+}
+
 pub(super) async fn check<K: Application>(
     cx: &Context,
     owner: &K,
     looked: Looked<'_>,
     pods: &[Arc<Pod>],
     answer: Option<Answer>,
-) -> Option<Vec<Finding>> {
+) -> Fit {
     let around = cx.surroundings.look(&cx.cluster, &cx.options.operator).await;
+    if around.is_incomplete {
+        return Fit::Unknown;
+    }
     if !around.has_mesh() {
         cx.events.over(owner, Reason::Mesh);
-        return None;
+        return Fit::NoMesh;
     }
     let (namespace, name) = (owner.object_namespace(), owner.object_name());
     let concerned = [namespace, cx.options.operator.namespace.as_str()];
@@ -66,7 +92,7 @@ pub(super) async fn check<K: Application>(
         let news = News::warning(Reason::Mesh, finding.check.id(), sentence(finding));
         cx.events.tell(controller(K::KIND), owner, news);
     }
-    Some(found)
+    Fit::Found(found)
 }
 
 /// What is wrong, and what repairs it.

@@ -9,18 +9,25 @@ use parapet_api::{Application as _, Elasticsearch, Kind, annotations};
 use parapet_elastic::pod::zone_awareness;
 use serde_json::json;
 
+use crate::controller::Next;
 use crate::events::{News, Reason};
-use crate::pass::{Context, PassError, controller};
+use crate::pass::{Context, PassError, UNDER_WAY, controller};
 
-/// Gives every pod that has a node the labels that it waits for.
-pub(super) async fn reconcile(cx: &Context, es: &Elasticsearch, pods: &[Arc<Pod>]) -> Result<(), PassError> {
+/// Gives every pod that has a node the labels that it waits for. Nodes aren't watched: where one lacks a label, it is looked at
+/// again.
+pub(super) async fn reconcile(
+    cx: &Context,
+    es: &Elasticsearch,
+    pods: &[Arc<Pod>],
+) -> Result<Next, PassError> {
     let listed = es.annotation(annotations::DOWNWARD_NODE_LABELS).unwrap_or_default();
     let listed = listed.split(',').map(str::trim).filter(|label| !label.is_empty());
     let zones = es.spec.node_sets.iter().filter_map(|set| zone_awareness(es, set));
     let wanted: BTreeSet<&str> = listed.chain(zones).collect();
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(Next::Wait);
     }
+    let mut next = Next::Wait;
     let mut nodes: BTreeMap<&str, Option<Node>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
         let Some(name) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) else { continue };
@@ -39,6 +46,7 @@ pub(super) async fn reconcile(cx: &Context, es: &Elasticsearch, pods: &[Arc<Pod>
             match labels.and_then(|all| all.get(label)) {
                 Some(value) => drop(found.insert(label, value.as_str())),
                 None => {
+                    next = Next::After(UNDER_WAY);
                     let pod = pod.metadata.name.as_deref().unwrap_or_default();
                     let text = format!("The pod {pod} waits: its node {name} has no label {label}");
                     let news = News::warning(Reason::Unexpected, "NodeLabels", text);
@@ -51,5 +59,8 @@ pub(super) async fn reconcile(cx: &Context, es: &Elasticsearch, pods: &[Arc<Pod>
             cx.cluster.merge_patch::<Pod>(&pod.metadata, patch).await?;
         }
     }
-    Ok(())
+    if next == Next::Wait {
+        cx.events.over_at(es, Reason::Unexpected, "NodeLabels");
+    }
+    Ok(next)
 }

@@ -23,6 +23,8 @@ use crate::elasticsearch::{Objects, state};
 use crate::events::{News, Reason};
 use crate::pass::{Context, PAUSED_AGAIN, PassError, UNDER_WAY, controller, stateless};
 
+pub(super) use super::existing::Existing;
+
 /// What was decided about nodes, for the status.
 pub(super) struct Nodes {
     pub(super) state: State,
@@ -37,18 +39,6 @@ struct Group<'a> {
     set: &'a NodeSet,
     yml: Yml,
     roles: config::Roles,
-}
-
-/// What there is of a cluster.
-pub(super) struct Existing {
-    pub(super) sets: Vec<Arc<StatefulSet>>,
-    pub(super) pods: Vec<Arc<Pod>>,
-}
-
-impl Existing {
-    fn set(&self, name: &str) -> Option<&Arc<StatefulSet>> {
-        self.sets.iter().find(|set| set.metadata.name.as_deref() == Some(name))
-    }
 }
 
 pub(super) async fn reconcile(
@@ -226,7 +216,14 @@ async fn upscale(
         }
         let live = existing.set(&name).map(|live| u32::try_from(replicas(live)).unwrap_or_default());
         let size = created.or(raised).or(live).and_then(|size| i32::try_from(size).ok());
-        let applied = cx.apply(&resized(wanted, size.unwrap_or_default())).await?;
+        let new = resized(wanted, size.unwrap_or_default());
+        let applied = match created {
+            // If one is there after all, which lost its labels, its nodes aren't taken away at once.
+            Some(_) => {
+                cx.cluster.apply(&new, |live, new| changed(live, &resized(new, replicas(live)))).await?
+            }
+            None => cx.apply(&new).await?,
+        };
         acting.expect(&applied.object);
     }
     if held.is_empty() {

@@ -15,8 +15,8 @@ use super::nodes::{Existing, Nodes};
 use super::observe::Known;
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
-use crate::mesh::Finding;
-use crate::pass::{Context, PassError, controller, mesh};
+use crate::pass::mesh::{self, Fit};
+use crate::pass::{Context, PassError, controller};
 
 /// The specification is refused; no object was touched.
 pub(super) async fn invalid(cx: &Context, es: &Elasticsearch, why: &str) -> Result<(), PassError> {
@@ -65,7 +65,7 @@ pub(super) async fn reconciled(
     nodes: &Nodes,
     existing: &Existing,
     known: &Known,
-    mesh: Option<&[Finding]>,
+    fit: &Fit,
 ) -> Result<(), PassError> {
     let before = es.status.clone().unwrap_or_default();
     let mut status = before.clone();
@@ -106,7 +106,7 @@ pub(super) async fn reconciled(
         say(&mut status, ConditionType::ResourcesAwareManagement, ConditionState::False, why, now);
     }
     paused(&mut status, nodes.state.paused, now);
-    meshed(&mut status, mesh, now);
+    meshed(&mut status, fit, now);
     let at = rfc3339(now);
     let operations = before.in_progress_operations.as_ref();
     status.in_progress_operations = Some(in_progress(&nodes.plan, operations, &at));
@@ -164,13 +164,14 @@ fn paused(status: &mut ElasticsearchStatus, is_paused: bool, now: Timestamp) {
 }
 
 /// The condition is there where a mesh is.
-fn meshed(status: &mut ElasticsearchStatus, findings: Option<&[Finding]>, now: Timestamp) {
+fn meshed(status: &mut ElasticsearchStatus, fit: &Fit, now: Timestamp) {
     let kind = ConditionType::MeshReady;
-    let Some(findings) = findings else {
-        status.conditions.retain(|condition| condition.kind != kind);
-        return;
+    let findings = match fit {
+        Fit::NoMesh => return status.conditions.retain(|condition| condition.kind != kind),
+        Fit::Unknown => return,
+        Fit::Found(findings) => findings,
     };
-    match findings {
+    match findings.as_slice() {
         [] => say(status, kind, ConditionState::True, "The service mesh fits", now),
         [first, rest @ ..] => {
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
