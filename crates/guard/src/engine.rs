@@ -93,7 +93,8 @@ impl<D: Decide> Engine<D> {
         peer: &Peer,
         also: impl FnOnce(&CanonicalPath) -> Result<(), Refusal>,
     ) -> Result<Admitted, Refusal> {
-        let begun = Instant::now();
+        let begun = (self.policy.audit != AuditLines::Off).then(Instant::now);
+        let took = || begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         let judged = match self.enter() {
             Ok(place) => self.judge(parts, peer).await.map(|(canonical, grant)| (canonical, grant, place)),
             Err(refusal) => Err(refusal),
@@ -104,14 +105,14 @@ impl<D: Decide> Engine<D> {
             Ok((canonical, grant, place)) => {
                 self.metrics.allowed(grant.reason);
                 if self.policy.audit == AuditLines::All {
-                    self.policy.audit.write(&subject, &Decision::Allow(grant.clone()), begun.elapsed());
+                    self.policy.audit.write(&subject, &Decision::Allow(grant.clone()), took());
                 }
                 Ok(Admitted { canonical, grant, place })
             }
             Err(refusal) => {
                 self.metrics.refused(refusal.reason);
                 if self.policy.audit != AuditLines::Off {
-                    self.policy.audit.write(&subject, &Decision::Refuse(refusal.clone()), begun.elapsed());
+                    self.policy.audit.write(&subject, &Decision::Refuse(refusal.clone()), took());
                 }
                 Err(refusal)
             }

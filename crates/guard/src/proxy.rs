@@ -1,6 +1,7 @@
 //! The gate as a server: listeners, connections, and what is done with each request.
 
 mod connection;
+mod cork;
 mod forward;
 mod framing;
 mod listener;

@@ -8,6 +8,7 @@ mod connect;
 mod error;
 mod multiplexed;
 mod pool;
+mod unsent;
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -15,13 +16,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::uri::{PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use parapet_pki::{ClientTls, Reloading};
 use rustls_pki_types::ServerName;
+use unsent::Unsent;
 
 pub(crate) use connect::Stream;
 pub use error::UpstreamError;
@@ -166,10 +167,13 @@ impl Upstream {
         let kept = &self.kept[worker % self.kept.len()];
         let target = self.target(target)?;
         *request.uri_mut() = Uri::from(target);
+        let mut request = Unsent::new(request);
         let sent = Instant::now();
+        let exchange = self.exchange(kept, &mut request, sent);
         let answer = match self.first_byte_timeout {
-            None => self.exchange(kept, request).await,
-            Some(limit) => tokio::time::timeout(limit, self.exchange(kept, request))
+            None => exchange.await,
+            // On the heap, as all that is rare: a request carries its state about wherever it goes.
+            Some(limit) => Box::pin(tokio::time::timeout(limit, exchange))
                 .await
                 .map_err(|_| UpstreamError::FirstByteTimeout)?,
         }?;
@@ -198,33 +202,38 @@ impl Upstream {
     async fn exchange(
         &self,
         kept: &Kept,
-        mut request: Request<Outgoing>,
+        request: &mut Unsent,
+        now: Instant,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         if self.connector.is_http1() {
-            return self.over_http1(&kept.pool, request).await;
+            return self.over_http1(&kept.pool, request, now).await;
         }
+        Box::pin(self.over_chosen(kept, request, now)).await
+    }
+
+    /// Over HTTP/2 if the upstream wants it.
+    async fn over_chosen(
+        &self,
+        kept: &Kept,
+        request: &mut Unsent,
+        now: Instant,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
         if let Some(sender) = kept.multiplexed.current() {
             match self.over_http2(sender, request).await {
-                Ok(answer) => return Ok(answer),
-                Err((_, Some(unsent))) => {
-                    self.metrics.upstream_retried();
-                    request = unsent;
-                }
-                Err((error, None)) => return Err(error),
+                Err(_) if request.is_there() => self.metrics.upstream_retried(),
+                ended => return ended,
             }
         }
         if !self.connector.is_http2() && kept.pool.has_idle() {
-            return self.over_http1(&kept.pool, request).await;
+            return self.over_http1(&kept.pool, request, now).await;
         }
         // One connection is opened for all who wait for one.
-        let opened = Box::pin(kept.multiplexed.open(&self.connector)).await?;
-        match opened {
-            multiplexed::Opened::Shared(sender) => {
-                self.over_http2(sender, request).await.map_err(|(error, _)| error)
-            }
+        match kept.multiplexed.open(&self.connector).await? {
+            multiplexed::Opened::Shared(sender) => self.over_http2(sender, request).await,
             multiplexed::Opened::Single(stream) => {
+                request.for_http1();
                 let channel = pool::Channel::new(stream).await?;
-                kept.pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
+                kept.pool.exchange_over(channel, request).await
             }
         }
     }
@@ -232,29 +241,27 @@ impl Upstream {
     async fn over_http1(
         &self,
         pool: &pool::Pool,
-        mut request: Request<Outgoing>,
+        request: &mut Unsent,
+        now: Instant,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
-        *request.version_mut() = Version::HTTP_11;
-        while let Some(channel) = pool.take(Instant::now()) {
+        request.for_http1();
+        while let Some(channel) = pool.take(now) {
             // What was idle for a while may have been closed by the upstream just now; then a request that changes nothing is
             // sent again. What was in use a moment ago wasn't.
-            let spare = (channel.idle_since.elapsed() > STALE_AFTER && is_repeatable(&request))
-                .then(|| copy(&request));
-            match pool.exchange_over(channel, request).await {
+            let idle_for = now.saturating_duration_since(channel.idle_since);
+            let spare = if idle_for > STALE_AFTER { request.spare() } else { None };
+            let error = match pool.exchange_over(channel, request).await {
                 Ok(answer) => return Ok(answer),
-                Err((error, unsent)) => {
-                    match unsent.or_else(|| spare.filter(|_| error.is_broken_connection())) {
-                        Some(again) => {
-                            self.metrics.upstream_retried();
-                            request = again;
-                        }
-                        None => return Err(error),
-                    }
-                }
+                Err(error) => error,
+            };
+            if !request.is_there() {
+                let spare = spare.filter(|_| error.is_broken_connection());
+                *request = Unsent::new(*spare.ok_or(error)?);
             }
+            self.metrics.upstream_retried();
         }
         let channel = Box::pin(self.open_http1()).await?;
-        pool.exchange_over(channel, request).await.map_err(|(error, _)| error)
+        pool.exchange_over(channel, request).await
     }
 
     async fn open_http1(&self) -> Result<pool::Channel, UpstreamError> {
@@ -264,46 +271,19 @@ impl Upstream {
     async fn over_http2(
         &self,
         mut sender: multiplexed::Sender,
-        mut request: Request<Outgoing>,
-    ) -> Result<Response<AnswerBody>, (UpstreamError, Option<Request<Outgoing>>)> {
-        // HTTP/2 has the host in the target.
-        if let Some(host) = request.headers_mut().remove(HOST) {
-            let authority = Authority::from_maybe_shared(host).map_err(|_| (UpstreamError::Target, None))?;
-            let mut parts = std::mem::take(request.uri_mut()).into_parts();
-            parts.scheme = Some(if self.connector.is_tls() { Scheme::HTTPS } else { Scheme::HTTP });
-            parts.authority = Some(authority);
-            *request.uri_mut() = Uri::from_parts(parts).map_err(|_| (UpstreamError::Target, None))?;
-        }
-        *request.version_mut() = Version::HTTP_2;
-        if let Err(error) = sender.ready().await {
-            return Err((UpstreamError::Exchange(error), Some(request)));
-        }
-        match sender.try_send_request(request).await {
+        request: &mut Unsent,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        sender.ready().await.map_err(UpstreamError::Exchange)?;
+        request.for_http2(if self.connector.is_tls() { Scheme::HTTPS } else { Scheme::HTTP })?;
+        match sender.try_send_request(request.take()).await {
             Ok(answer) => Ok(answer.map(AnswerBody::Shared)),
-            Err(mut failed) => {
-                let unsent = failed.take_message();
-                Err((UpstreamError::Exchange(failed.into_error()), unsent))
-            }
+            Err(failed) => Err(request.failed(failed)),
         }
     }
 }
 
 /// Servers close connections that were idle for seconds; between two requests of a busy pool there are milliseconds.
 const STALE_AFTER: Duration = Duration::from_millis(500);
-
-fn is_repeatable(request: &Request<Outgoing>) -> bool {
-    request.method().is_safe() && request.body().is_end_stream()
-}
-
-/// A copy of a request without a body.
-fn copy(request: &Request<Outgoing>) -> Request<Outgoing> {
-    let mut copy = Request::new(Outgoing::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
 
 impl Body for AnswerBody {
     type Data = Bytes;

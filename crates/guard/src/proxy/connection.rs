@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parapet_pki::ServerTls;
 use tokio::sync::watch;
 
+use super::cork;
 use super::streams::{Progress, Streams};
 use super::strict::{Accepted, Strict, StrictOptions};
 use super::{Client, Handle};
@@ -26,6 +27,9 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// hyper wants at least this much to buffer one HTTP/1.1 head.
 const MIN_HEAD_BUFFER: usize = 8192;
+
+/// The headers that hyper takes if it isn't told a number.
+const HYPERS_HEADERS: usize = 100;
 
 /// Streams that a peer opened and reset before they were accepted: hyper's default, which is what rapid reset met.
 const MAX_RESET_STREAMS: usize = 20;
@@ -80,17 +84,19 @@ pub(super) async fn serve<H: Handle>(
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = requests.begin();
         let progress = http2.then(|| begun.begin());
-        let answer = Arc::clone(&handler).handle(request, Arc::clone(&serving));
+        // On the heap: hyper moves what it waits for about, and this is kilobytes.
+        let answer = Box::pin(Arc::clone(&handler).handle(request, Arc::clone(&serving)));
         async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight::new(body, progress, in_flight))) }
     });
     let life = Life { limits, activity: &activity, changed, closing };
     let ended = if http2 {
+        let (stream, held) = cork::corked(stream);
         let connection = http2_builder(limits, streams).serve_connection(TokioIo::new(stream), service);
-        life.drive(connection, |connection| connection.graceful_shutdown()).await
+        life.drive(held.around(connection), |connection| connection.inner().graceful_shutdown()).await
     } else {
         let connection =
             http1_builder(limits).serve_connection(TokioIo::new(stream), service).with_upgrades();
-        life.drive(connection, |connection| connection.graceful_shutdown()).await
+        life.drive(Box::pin(connection), |connection| connection.get_mut().as_mut().graceful_shutdown()).await
     };
     if let Err(error) = ended {
         tracing::debug!(peer = %address, error = &error as &dyn std::error::Error, "connection ended early");
@@ -102,11 +108,11 @@ pub(super) async fn serve<H: Handle>(
 fn http1_builder(limits: &Limits) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     // Time is kept by the stream below, which needs no timer for each request.
-    builder
-        .header_read_timeout(None)
-        .max_headers(limits.headers)
-        .max_buf_size(head_buffer(limits))
-        .half_close(false);
+    builder.header_read_timeout(None).max_buf_size(head_buffer(limits)).half_close(false);
+    // Only what is said costs: for a number of ours hyper writes over the place for that many headers, for each request.
+    if limits.headers != HYPERS_HEADERS {
+        builder.max_headers(limits.headers);
+    }
     builder
 }
 

@@ -4,7 +4,9 @@
 //! It decides nothing about a request that it lets pass; it only keeps count of where the next one begins. Whatever it would
 //! have to guess, it refuses.
 
-use httparse::{EMPTY_HEADER, Request, Status};
+use std::mem::MaybeUninit;
+
+use httparse::{Request, Status};
 
 /// What a scanner refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,17 +179,17 @@ impl Scanner {
 
 /// What follows a whole head.
 fn after_head(head: &[u8], max_headers: usize) -> Result<State, Fault> {
-    // On the stack: hyper's default of headers is 100.
-    let mut few = [EMPTY_HEADER; 100];
+    // On the stack: hyper's default of headers is 100, and one more shows that there are too many.
+    let mut few = [const { MaybeUninit::uninit() }; 101];
     let mut many = Vec::new();
     let headers = if max_headers <= few.len() {
         &mut few[..max_headers]
     } else {
-        many.resize(max_headers, EMPTY_HEADER);
+        many.resize_with(max_headers, MaybeUninit::uninit);
         &mut many[..]
     };
-    let mut request = Request::new(headers);
-    match request.parse(head) {
+    let mut request = Request::new(&mut []);
+    match request.parse_with_uninit_headers(head, headers) {
         Ok(Status::Complete(_)) => {}
         Ok(Status::Partial) | Err(_) => return Err(Fault::Unparsable),
     }

@@ -21,7 +21,7 @@ use crate::{Limits, Metrics};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often pooled connections are looked at.
-const SWEEP_EVERY: Duration = Duration::from_secs(15);
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Connections that wait to be accepted; Linux' default limit is 4096.
 const BACKLOG: u32 = 1024;

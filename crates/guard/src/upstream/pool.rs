@@ -9,14 +9,21 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
+use super::unsent::Unsent;
 use super::{AnswerBody, Stream, UpstreamError};
 use crate::body::{BodyError, Outgoing};
+
+/// Connections kept for the whole of the idle timeout: a scrape and a few more at once.
+const WARM: usize = 8;
+
+/// How long others are kept. Each holds tens of kilobytes, and what a peak needed isn't needed until the next one.
+const SURPLUS_FOR: Duration = Duration::from_secs(5);
 
 /// Idle connections, the most recently used last.
 #[derive(Debug, Clone)]
@@ -61,27 +68,29 @@ impl Pool {
         }
     }
 
-    /// Closes what was idle for too long.
+    /// Closes what was idle for too long, and what only a peak needed.
     pub(super) fn sweep(&self, now: Instant) {
         let mut old = Vec::new();
         let mut idle = self.lock();
-        while idle
-            .front()
-            .is_some_and(|channel| now.saturating_duration_since(channel.idle_since) >= self.timeout)
-        {
+        while let Some(channel) = idle.front() {
+            let idle_for = now.saturating_duration_since(channel.idle_since);
+            let most = if idle.len() > WARM { self.timeout.min(SURPLUS_FOR) } else { self.timeout };
+            if idle_for < most {
+                break;
+            }
             old.extend(idle.pop_front());
         }
         drop(idle);
         drop(old);
     }
 
-    /// Sends a request and waits for the answer's head. With the error comes the request, if none of it was sent.
+    /// Sends a request and waits for the answer's head. After an error the request is there again, if none of it was sent.
     pub(super) async fn exchange_over(
         &self,
         mut channel: Channel,
-        request: Request<Outgoing>,
-    ) -> Result<Response<AnswerBody>, (UpstreamError, Option<Request<Outgoing>>)> {
-        let mut answer = pin!(channel.sender.try_send_request(request));
+        request: &mut Unsent,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let mut answer = pin!(channel.sender.try_send_request(request.take()));
         let answered = poll_fn(|cx| {
             let ended = Pin::new(&mut *channel.link).poll(cx);
             match answer.as_mut().poll(cx) {
@@ -92,15 +101,12 @@ impl Pool {
         })
         .await;
         let response = match answered {
-            None => return Err((UpstreamError::Closed, None)),
-            Some(Err(mut failed)) => {
-                let unsent = failed.take_message();
-                return Err((UpstreamError::Exchange(failed.into_error()), unsent));
-            }
+            None => return Err(UpstreamError::Closed),
+            Some(Err(failed)) => return Err(request.failed(failed)),
             Some(Ok(response)) => response,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err((UpstreamError::Upgrade, None));
+            return Err(UpstreamError::Upgrade);
         }
         let (parts, incoming) = response.into_parts();
         let mut body = PooledBody { incoming, channel: Some(channel), pool: self.clone() };
