@@ -114,9 +114,8 @@ fn same_as_written<K: Compare>(live: &K, desired: &K) -> bool {
 /// Whether all by which an object is found is still there: labels, whatever they say, and owners.
 fn is_found(live: &ObjectMeta, desired: &ObjectMeta) -> bool {
     let has_label = |name: &String| live.labels.as_ref().is_some_and(|all| all.contains_key(name));
-    let has_owner = |wanted: &OwnerReference| {
-        live.owner_references.iter().flatten().any(|owner| owner.uid == wanted.uid)
-    };
+    let has_owner =
+        |wanted: &OwnerReference| live.owner_references.iter().flatten().any(|owner| owner.uid == wanted.uid);
     desired.labels.iter().flatten().all(|(name, _)| has_label(name))
         && desired.owner_references.iter().flatten().all(has_owner)
 }

@@ -64,7 +64,13 @@ pub struct Election {
 impl Election {
     /// The candidate `identity` for the lease in `namespace`. An identity is of one process only.
     pub fn new(client: Client, namespace: &str, identity: String, times: Times) -> Self {
-        Self { leases: Api::namespaced(client, namespace), identity, times, observed: None, renewed: Instant::now() }
+        Self {
+            leases: Api::namespaced(client, namespace),
+            identity,
+            times,
+            observed: None,
+            renewed: Instant::now(),
+        }
     }
 
     /// Returns when the lease is held.

@@ -306,7 +306,8 @@ fn a_label_or_an_owner_that_is_gone_is_put_back_though_the_hash_says_that_nothin
         assert!(found.iter().any(|path| path.starts_with(expected)), "{found:?}");
     }
     // A value that somebody else gave it is theirs: the two would fight.
-    let other = with(&written, |object| object["metadata"]["labels"]["common.k8s.elastic.co/type"] = json!("x"));
+    let other =
+        with(&written, |object| object["metadata"]["labels"]["common.k8s.elastic.co/type"] = json!("x"));
     assert!(changed(&other, &written).is_none());
 }
 

@@ -228,7 +228,8 @@ impl<T: Stored> State<T> {
             self.tombstones.put(uid, version);
         }
         let key = ObjectKey::of(metadata);
-        let is_it = |entry: &Entry<T>| entry.object.metadata().uid == metadata.uid && entry.version <= version;
+        let is_it =
+            |entry: &Entry<T>| entry.object.metadata().uid == metadata.uid && entry.version <= version;
         if self.entry(&key).is_some_and(is_it) { self.take(&key) } else { None }
     }
 

@@ -109,6 +109,7 @@ pub(super) async fn associate<K: Managed>(
                     &target,
                     selector,
                     &es,
+                    es.spec.http.tls_enabled(),
                     running(es.status.as_ref().and_then(|s| s.version.as_deref())),
                     followed,
                 )
@@ -129,8 +130,9 @@ pub(super) async fn associate<K: Managed>(
                     es_target.name,
                 ));
                 let version = running(kibana.status.as_ref().and_then(|s| s.version.as_deref()));
+                let tls = kibana.spec.http.tls_enabled();
                 match link.target::<Elasticsearch>(&es_target) {
-                    Ok(es) => link.bind(&target, selector, &es, version, followed).await,
+                    Ok(es) => link.bind(&target, selector, &es, tls, version, followed).await,
                     Err(why) => Ok(Bound::pending(format!("the Kibana has no Elasticsearch yet: {why}"))),
                 }
             }
@@ -169,15 +171,22 @@ impl<K: Managed> Link<'_, K> {
         target: &Target<'_>,
         selector: &ObjectSelector,
         es: &Elasticsearch,
+        tls: bool,
         version: Option<StackVersion>,
         followed: &mut BTreeSet<Followed>,
     ) -> Result<Bound, PassError> {
         let cx = self.cx;
         let service = match selector.service_name.as_deref().filter(|name| !name.is_empty()) {
-            Some(name) => name.to_owned(),
-            None => names::http_service(self.kind.target(), target.name),
+            Some(name) => {
+                followed.insert(Followed::service(target.namespace, name));
+                name.to_owned()
+            }
+            None => {
+                let name = names::http_service(self.kind.target(), target.name);
+                followed.insert(Followed::ours(Resource::Service, target.namespace, &name));
+                name
+            }
         };
-        followed.insert(Followed::ours(Resource::Service, target.namespace, &service));
         let Some(found) = cx.cluster.find::<Service>(target.namespace, &service).await? else {
             return Ok(Bound::pending(format!(
                 "the Service {}/{service} doesn't exist yet",
@@ -193,7 +202,14 @@ impl<K: Managed> Link<'_, K> {
         };
         let public = names::generated(self.kind.target(), target.name, &["http-certs-public"]);
         followed.insert(Followed::ours(Resource::Secret, target.namespace, &public));
-        let public = cx.cluster.get::<Secret>(target.namespace, &public);
+        let public = match cx.cluster.get::<Secret>(target.namespace, &public) {
+            // Who trusts its authority goes on doing so: it is made, or somebody deleted it and it is made again.
+            None if tls => {
+                let why = format!("the Secret {}/{public} doesn't exist yet", target.namespace);
+                return Ok(Bound::pending(why));
+            }
+            found => found,
+        };
         let mut kept = BTreeSet::new();
         let authority = match &public {
             Some(public) => {

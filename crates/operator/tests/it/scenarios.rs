@@ -6,6 +6,7 @@ mod deletion;
 mod idle;
 mod killed;
 mod lease;
+mod meanwhile;
 mod references;
 mod scale;
 mod unreachable;

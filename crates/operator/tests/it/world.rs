@@ -18,6 +18,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use parapet_api::{Elasticsearch, Health, Phase};
 use parapet_operator::certificates;
+use parapet_operator::settings::NetworkPolicies;
 use parapet_scripted_elasticsearch::ScriptedElasticsearch;
 use parapet_testbed::Cluster as Testbed;
 use serde::de::DeserializeOwned;
@@ -75,6 +76,10 @@ pub(crate) struct Setup {
     pub(crate) validate_storage_class: bool,
     /// Namespaces that the operator looks after beside the world's own; they are made.
     pub(crate) others: &'static [&'static str],
+    /// Of these namespaces only those with such labels are looked after.
+    pub(crate) selector: Option<&'static str>,
+    /// For which applications NetworkPolicies are made.
+    pub(crate) network_policies: NetworkPolicies,
 }
 
 impl Default for Setup {
@@ -88,6 +93,8 @@ impl Default for Setup {
             enforce_rbac_on_refs: false,
             validate_storage_class: true,
             others: &[],
+            selector: None,
+            network_policies: NetworkPolicies::Off,
         }
     }
 }

@@ -144,6 +144,34 @@ async fn an_application_elsewhere_is_described_by_a_secret() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_application_is_reached_by_a_service_that_comes_later_and_changes() -> Result<()> {
+    scenario("references-service", Setup::default(), async |world| {
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 1)]).to_string()).await?;
+        world.until_ready(NAME, 1).await?;
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },
+            "spec": {
+                "version": "8.15.3", "count": 1, "elasticsearchRef": { "name": NAME, "serviceName": "by-hand" },
+            },
+        });
+        world.apply(&kibana.to_string()).await?;
+        let state = |kibana: &Kibana| kibana.status.as_ref().and_then(|status| status.elasticsearch_association_status);
+        world.until::<Kibana>("k", |kibana| state(kibana) == Some(AssociationState::Pending)).await?;
+        for port in [9200, 9243] {
+            let service = json!({
+                "apiVersion": "v1", "kind": "Service", "metadata": { "name": "by-hand" },
+                "spec": { "ports": [{ "name": "https", "port": port }] },
+            });
+            world.apply(&service.to_string()).await?;
+            let url = format!("https://by-hand.references-service.svc:{port}");
+            world.until::<Secret>("k-kb-config", |config| text(config, "kibana.yml").contains(&url)).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_get_an_application_may_not_refer_to_it() -> Result<()> {
     let setup = Setup { others: &["references-denied"], enforce_rbac_on_refs: true, ..Setup::default() };
     scenario("references-rights", setup, async |world| {

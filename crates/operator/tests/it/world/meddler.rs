@@ -25,6 +25,8 @@ pub(crate) enum Verdict {
     Status(u16),
     /// Somebody changes the object just before, so that what is written is refused.
     Conflict,
+    /// Somebody makes this object just before.
+    Forestalled(&'static str),
     /// Nobody answers.
     Hang,
 }
@@ -35,8 +37,8 @@ pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: String,
-    /// What a patch says.
-    pub(crate) patch: String,
+    /// What a patch or a new object says.
+    pub(crate) body: String,
 }
 
 impl Asked {
@@ -132,7 +134,11 @@ impl Meddler {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
-            patch: match request.body().try_clone().filter(|_| request.method() == Method::PATCH) {
+            body: match request
+                .body()
+                .try_clone()
+                .filter(|_| [Method::PATCH, Method::POST].contains(request.method()))
+            {
                 Some(body) => String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned(),
                 None => String::new(),
             },
@@ -154,6 +160,14 @@ impl Meddler {
             Verdict::Conflict => {
                 touch(inner, &asked.path).await?;
                 Ok(refusal(409))
+            }
+            Verdict::Forestalled(object) => {
+                let theirs = Request::post(&asked.path)
+                    .header("content-type", "application/json")
+                    .body(Body::from(object.as_bytes().to_vec()))
+                    .expect("a path and a header make a request");
+                inner.send(theirs).await?;
+                inner.send(request).await.map(whole)
             }
             Verdict::Pass => {
                 let answer = inner.send(request).await?;
@@ -209,6 +223,7 @@ fn whole(answer: Response<Body>) -> Answer {
 fn refusal(code: u16) -> Answer {
     let (reason, message) = match code {
         409 => ("Conflict", "the object has been modified"),
+        404 => ("NotFound", "the server could not find the requested resource"),
         410 => ("Expired", "too old resource version"),
         _ => ("InternalError", "the API server is told to fail"),
     };

@@ -32,6 +32,7 @@ type Passed = watch::Sender<HashMap<ApplicationKey, u64>>;
 /// The operator.
 pub(crate) struct Operator {
     pub(crate) meddler: Arc<Meddler>,
+    pub(crate) cluster: Cluster,
     passed: Arc<Passed>,
     queues: [(Kind, Queue<ApplicationKey>); Kind::ALL.len()],
     registry: Registry,
@@ -53,9 +54,14 @@ impl Operator {
         let real = cluster::connect(Some(testbed.kubeconfig()), metrics.api.clone()).await?;
         let client = meddler.client(real);
         let options = cluster::Options {
-            scope: Scope::Namespaces(namespaces.clone()),
+            scope: match setup.selector {
+                None => Scope::Namespaces(namespaces.clone()),
+                Some(selector) => {
+                    Scope::Labelled { selector: selector.to_owned(), within: namespaces.clone() }
+                }
+            },
             deadline: setup.deadline,
-            network_policies: false,
+            network_policies: setup.network_policies != NetworkPolicies::Off,
         };
         let cluster = Cluster::new(client.clone(), options, metrics.watches.clone());
         let (events, write) = Recorder::new(client, "test", metrics.events.clone());
@@ -79,7 +85,7 @@ impl Operator {
             let controller = Controller::new(Arc::new(passes), queue, 3, counted);
             tasks.spawn(controller.run(futures::future::pending()));
         }
-        Ok(Self { meddler, passed, queues, registry, watches, tasks })
+        Ok(Self { meddler, cluster, passed, queues, registry, watches, tasks })
     }
 
     /// Ends it as a signal that nothing can catch: nothing is finished.
@@ -129,10 +135,13 @@ pub(crate) fn context(
     let options = pass::Options {
         objects: parapet_elastic::Settings::default(),
         certificates: setup.certificates,
-        rules: parapet_api::validate::Rules::default(),
+        rules: parapet_api::validate::Rules {
+            exposed_node_labels: vec![regex::Regex::new("test/.*").expect("a constant expression")],
+            ..parapet_api::validate::Rules::default()
+        },
         enforce_rbac_on_refs: setup.enforce_rbac_on_refs,
         validate_storage_class: setup.validate_storage_class,
-        network_policies: NetworkPolicies::Off,
+        network_policies: setup.network_policies,
         operator: OperatorPods { namespace: "elastic-system".to_owned(), labels: BTreeMap::new() },
         webhook_port: 9443,
         dialling: Dialling::Pods,
