@@ -126,6 +126,8 @@ fn tell(report: &mut Report, outcome: &Outcome) {
     };
     report.value(name("until all objects exist"), *seconds, "s", time);
     report.value(name("CPU until then"), applied.cpu_seconds, "CPU-s", cpu);
+    let others = applied.others_cpu_seconds;
+    report.value(name("CPU of the control plane until then"), others, "CPU-s", Target::None);
     if let Some((_, reference, reference_cpu)) = theirs {
         report.value(name("the reference ÷ this, time"), reference / seconds, "times", Target::None);
         if reference_cpu.is_finite() {
@@ -137,6 +139,7 @@ fn tell(report: &mut Report, outcome: &Outcome) {
     report.value(name("objects each"), *objects as f64 / each, "objects", Target::None);
     report.value(name("writes each"), applied.writes as f64 / each, "calls", Target::None);
     report.value(name("reads each"), applied.reads as f64 / each, "calls", Target::None);
+    report.value(name("passes each"), applied.passes as f64 / each, "passes", Target::None);
     let (cores, memory) = match clusters {
         100 => (Target::AtMost(0.05), Target::AtMost(50.0)),
         500 => (Target::None, Target::AtMost(100.0)),
@@ -146,6 +149,8 @@ fn tell(report: &mut Report, outcome: &Outcome) {
     report.value(name("idle, reads"), idle.reads as f64, "calls", Target::None);
     report.value(name("idle, CPU"), idle.cpu_seconds / idle_seconds, "cores", cores);
     report.value(name("idle, memory"), idle.rss_bytes as f64 / 1e6, "MB", memory);
+    let own = idle.anonymous_bytes as f64 / 1e6;
+    report.value(name("idle, of it not pages of the program"), own, "MB", Target::None);
     report.value(name("peak memory"), idle.peak_rss_bytes as f64 / 1e6, "MB", Target::None);
     if *clusters == 100 {
         let (cores, memory) = REFERENCE_IDLE;

@@ -15,6 +15,8 @@ pub struct Usage {
     pub cpu_seconds: f64,
     /// Memory now, in bytes.
     pub rss_bytes: u64,
+    /// The part of it that is the process's own: not pages of its program, which the system can drop and read again.
+    pub anonymous_bytes: u64,
     /// The most memory it had at once, in bytes.
     pub peak_rss_bytes: u64,
 }
@@ -51,6 +53,7 @@ fn parse(stat: &str, status: &str) -> Result<Usage> {
         // utime and stime are fields 14 and 15 of proc(5), 11 and 12 after the name.
         cpu_seconds: (ticks(11)? + ticks(12)?) as f64 / TICKS_PER_SECOND,
         rss_bytes: kilobytes("VmRSS:")? * 1024,
+        anonymous_bytes: kilobytes("RssAnon:")? * 1024,
         peak_rss_bytes: kilobytes("VmHWM:")? * 1024,
     })
 }
@@ -75,9 +78,12 @@ mod tests {
     #[test]
     fn a_name_with_brackets_does_not_shift_the_fields() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194304 1 0 0 0 250 50 0 0 20 0 1 0 1 1 1";
-        let status = "Name:\ta) b\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        let status = "Name:\ta) b\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nRssAnon:\t     512 kB\n";
         let usage = parse(stat, status).unwrap();
-        assert_eq!(usage, Usage { cpu_seconds: 3.0, rss_bytes: 1 << 20, peak_rss_bytes: 2 << 20 });
+        assert_eq!(
+            usage,
+            Usage { cpu_seconds: 3.0, rss_bytes: 1 << 20, anonymous_bytes: 1 << 19, peak_rss_bytes: 2 << 20 }
+        );
     }
 
     #[test]

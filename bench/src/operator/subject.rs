@@ -32,11 +32,15 @@ pub(super) struct Subject {
 pub(super) struct Sample {
     pub(super) cpu_seconds: f64,
     pub(super) rss_bytes: u64,
+    pub(super) anonymous_bytes: u64,
     pub(super) peak_rss_bytes: u64,
     /// Calls that change something; its own lease is renewed by none, as nobody competes for it.
     pub(super) writes: u64,
     /// Calls that don't.
     pub(super) reads: u64,
+    pub(super) passes: u64,
+    /// etcd, API server, controllers and scheduler together.
+    pub(super) others_cpu_seconds: f64,
 }
 
 impl Sample {
@@ -45,6 +49,8 @@ impl Sample {
             cpu_seconds: self.cpu_seconds - before.cpu_seconds,
             writes: self.writes - before.writes,
             reads: self.reads - before.reads,
+            passes: self.passes - before.passes,
+            others_cpu_seconds: self.others_cpu_seconds - before.others_cpu_seconds,
             ..*self
         }
     }
@@ -87,15 +93,40 @@ impl Subject {
 
     /// Up to now.
     pub(super) async fn sample(&self) -> Result<Sample> {
-        let Usage { cpu_seconds, rss_bytes, peak_rss_bytes } = Usage::of(self.operator.pid())?;
-        let page = self.page().await?;
-        let (mut writes, mut reads) = (0, 0);
-        for line in page.lines().filter(|line| line.starts_with("rest_client_requests_total{")) {
-            let count = line.rsplit_once(' ').and_then(|(_, count)| count.parse::<f64>().ok());
-            let count = count.with_context(|| format!("no count in {line}"))? as u64;
-            if line.contains("method=\"GET\"") { reads += count } else { writes += count }
+        let Usage { cpu_seconds, rss_bytes, anonymous_bytes, peak_rss_bytes } =
+            Usage::of(self.operator.pid())?;
+        let mut others_cpu_seconds = 0.0;
+        for pid in self.cluster.pids() {
+            others_cpu_seconds += Usage::of(pid)?.cpu_seconds;
         }
-        Ok(Sample { cpu_seconds, rss_bytes, peak_rss_bytes, writes, reads })
+        let page = self.page().await?;
+        let (mut writes, mut reads, mut passes) = (0, 0, 0);
+        for line in page.lines() {
+            let counted = |name: &str| -> Result<u64> {
+                let Some(rest) = line.strip_prefix(name).filter(|rest| rest.starts_with('{')) else {
+                    return Ok(0);
+                };
+                let count = rest.rsplit_once(' ').and_then(|(_, count)| count.parse::<f64>().ok());
+                Ok(count.with_context(|| format!("no count in {line}"))? as u64)
+            };
+            let called = counted("rest_client_requests_total")?;
+            if line.contains("method=\"GET\"") {
+                reads += called
+            } else {
+                writes += called
+            }
+            passes += counted("controller_runtime_reconcile_total")?;
+        }
+        Ok(Sample {
+            cpu_seconds,
+            rss_bytes,
+            anonymous_bytes,
+            peak_rss_bytes,
+            writes,
+            reads,
+            passes,
+            others_cpu_seconds,
+        })
     }
 
     /// Returns when it called nobody for `long`.
