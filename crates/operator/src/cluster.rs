@@ -13,6 +13,7 @@ mod follow;
 mod journal;
 mod merge;
 mod namespaces;
+mod packed;
 mod resource;
 mod route;
 mod watch;
@@ -150,8 +151,13 @@ impl Cluster {
         K::cache(&self.inner.caches).labelled(namespace, label, value)
     }
 
-    /// All that is in memory.
-    pub fn all<K: Cached>(&self) -> Vec<Arc<K>> {
+    /// Whether the object was there when it was last seen.
+    pub fn has<K: Cached>(&self, namespace: &str, name: &str) -> bool {
+        K::cache(&self.inner.caches).has(namespace, name)
+    }
+
+    /// All that is in memory, one after the other.
+    pub fn all<K: Cached>(&self) -> impl Iterator<Item = Arc<K>> + use<K> {
         K::cache(&self.inner.caches).all()
     }
 
@@ -162,7 +168,7 @@ impl Cluster {
 
     /// All applications of one kind.
     pub fn applications<K: Managed>(&self) -> Vec<Arc<Custom<K>>> {
-        K::cache(&self.inner.caches).all()
+        K::cache(&self.inner.caches).all().collect()
     }
 
     /// The object as it is now, by a call.

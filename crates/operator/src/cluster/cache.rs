@@ -19,7 +19,8 @@ use crate::ObjectKey;
 const TOMBSTONES: usize = 4096;
 
 /// The labels by which objects are looked up: whose they are, and what they are for.
-pub(crate) const INDEXED: [&str; 5] = [
+pub(crate) const INDEXED: [&str; 6] = [
+    parapet_api::labels::OWNER_NAME,
     parapet_api::labels::CLUSTER_NAME,
     parapet_api::labels::KIBANA_NAME,
     parapet_api::labels::APM_NAME,
@@ -27,18 +28,27 @@ pub(crate) const INDEXED: [&str; 5] = [
     "apmassociation.k8s.elastic.co/name",
 ];
 
-/// What a cache can hold.
-pub trait Stored {
+/// What a cache can hold, and in which form.
+pub trait Stored: Sized {
+    /// The form in which it waits; clones are cheap.
+    type Kept: Clone + Send + Sync;
+
     /// Its metadata.
     fn metadata(&self) -> &ObjectMeta;
+
+    /// Brings it into that form.
+    fn keep(object: Arc<Self>) -> Self::Kept;
+
+    /// Brings it back.
+    fn give(kept: &Self::Kept) -> Arc<Self>;
 }
 
 /// The objects of one kind.
-pub struct Cache<T> {
+pub struct Cache<T: Stored> {
     state: RwLock<State<T>>,
 }
 
-struct State<T> {
+struct State<T: Stored> {
     objects: HashMap<Arc<str>, BTreeMap<Arc<str>, Entry<T>>>,
     index: [HashMap<Box<str>, BTreeSet<ObjectKey>>; INDEXED.len()],
     tombstones: Tombstones,
@@ -46,8 +56,8 @@ struct State<T> {
     lists: u64,
 }
 
-struct Entry<T> {
-    object: Arc<T>,
+struct Entry<T: Stored> {
+    kept: T::Kept,
     version: u64,
     /// The list that was under way when it was stored.
     list: u64,
@@ -78,34 +88,41 @@ impl<T: Stored> Cache<T> {
     /// The object, if it is there.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         let state = self.read();
-        state.objects.get(namespace)?.get(name).map(|entry| Arc::clone(&entry.object))
+        let kept = state.objects.get(namespace)?.get(name)?.kept.clone();
+        drop(state);
+        Some(T::give(&kept))
+    }
+
+    /// Whether it is there.
+    pub(crate) fn has(&self, namespace: &str, name: &str) -> bool {
+        self.read().objects.get(namespace).is_some_and(|names| names.contains_key(name))
     }
 
     /// Those whose label (one of [`INDEXED`]) has that value, in the order of their places.
     pub(crate) fn labelled(&self, namespace: Option<&str>, label: &str, value: &str) -> Vec<Arc<T>> {
+        let Some(at) = INDEXED.iter().position(|indexed| *indexed == label) else {
+            let has = |object: &Arc<T>| {
+                let metadata = object.metadata();
+                label_of(metadata, label) == Some(value)
+                    && namespace.is_none_or(|namespace| metadata.namespace.as_deref() == Some(namespace))
+            };
+            return self.all().filter(has).collect();
+        };
         let state = self.read();
         let fits = |key: &&ObjectKey| namespace.is_none_or(|namespace| &*key.namespace == namespace);
-        let found = |key: &ObjectKey| state.entry(key).map(|entry| Arc::clone(&entry.object));
-        match INDEXED.iter().position(|indexed| *indexed == label) {
-            Some(at) => {
-                state.index[at].get(value).into_iter().flatten().filter(fits).filter_map(found).collect()
-            }
-            None => {
-                let has = |entry: &&Entry<T>| label_of(entry.object.metadata(), label) == Some(value);
-                let all =
-                    state.objects.iter().filter(|(space, _)| namespace.is_none_or(|one| one == &***space));
-                all.flat_map(|(_, names)| names.values())
-                    .filter(has)
-                    .map(|entry| Arc::clone(&entry.object))
-                    .collect()
-            }
-        }
+        let found = |key: &ObjectKey| state.entry(key).map(|entry| entry.kept.clone());
+        let found: Vec<T::Kept> =
+            state.index[at].get(value).into_iter().flatten().filter(fits).filter_map(found).collect();
+        drop(state);
+        found.iter().map(T::give).collect()
     }
 
-    /// All.
-    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+    /// All that are there now, each brought back when it is its turn.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Arc<T>> + use<T> {
         let state = self.read();
-        state.objects.values().flat_map(BTreeMap::values).map(|entry| Arc::clone(&entry.object)).collect()
+        let all: Vec<T::Kept> =
+            state.objects.values().flat_map(BTreeMap::values).map(|entry| entry.kept.clone()).collect();
+        all.into_iter().map(|kept| T::give(&kept))
     }
 
     /// Stores it, unless something newer is there. `source`: the watch that brought it, none for an answer to the
@@ -170,7 +187,7 @@ impl<T: Stored> Cache<T> {
     }
 }
 
-impl<T> Default for Cache<T> {
+impl<T: Stored> Default for Cache<T> {
     fn default() -> Self {
         Self {
             state: RwLock::new(State {
@@ -183,7 +200,7 @@ impl<T> Default for Cache<T> {
     }
 }
 
-impl<T> fmt::Debug for Cache<T> {
+impl<T: Stored> fmt::Debug for Cache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").finish_non_exhaustive()
     }
@@ -217,7 +234,7 @@ impl<T: Stored> State<T> {
                 self.index[at].entry(value.into()).or_default().insert(key.clone());
             }
         }
-        let entry = Entry { object, version, list: self.lists, source, told: watched };
+        let entry = Entry { kept: T::keep(object), version, list: self.lists, source, told: watched };
         self.objects.entry(key.namespace).or_default().insert(key.name, entry);
         watched
     }
@@ -228,8 +245,9 @@ impl<T: Stored> State<T> {
             self.tombstones.put(uid, version);
         }
         let key = ObjectKey::of(metadata);
-        let is_it =
-            |entry: &Entry<T>| entry.object.metadata().uid == metadata.uid && entry.version <= version;
+        let is_it = |entry: &Entry<T>| {
+            entry.version <= version && T::give(&entry.kept).metadata().uid == metadata.uid
+        };
         if self.entry(&key).is_some_and(is_it) { self.take(&key) } else { None }
     }
 
@@ -239,8 +257,9 @@ impl<T: Stored> State<T> {
         if names.is_empty() {
             self.objects.remove(&key.namespace);
         }
+        let object = T::give(&entry.kept);
         for (at, label) in INDEXED.iter().enumerate() {
-            let Some(value) = label_of(entry.object.metadata(), label) else { continue };
+            let Some(value) = label_of(object.metadata(), label) else { continue };
             if let Some(keys) = self.index[at].get_mut(value) {
                 keys.remove(key);
                 if keys.is_empty() {
@@ -248,7 +267,7 @@ impl<T: Stored> State<T> {
                 }
             }
         }
-        Some(entry.object)
+        Some(object)
     }
 }
 
@@ -296,8 +315,18 @@ mod tests {
     struct Thing(ObjectMeta);
 
     impl Stored for Thing {
+        type Kept = Arc<Self>;
+
         fn metadata(&self) -> &ObjectMeta {
             &self.0
+        }
+
+        fn keep(object: Arc<Self>) -> Arc<Self> {
+            object
+        }
+
+        fn give(kept: &Arc<Self>) -> Arc<Self> {
+            Arc::clone(kept)
         }
     }
 
@@ -374,7 +403,7 @@ mod tests {
         cache.store(thing("written", "4", 9), None);
         let gone = cache.end(listing);
         assert_eq!(gone.iter().map(|thing| thing.0.name.as_deref()).collect::<Vec<_>>(), [Some("goes")]);
-        assert_eq!(cache.all().len(), 3);
+        assert_eq!(cache.all().count(), 3);
         assert!(cache.labelled(None, parapet_api::labels::CLUSTER_NAME, "of-2").is_empty());
         // It was made and deleted, and no watch ever saw it: the next list says so.
         assert_eq!(cache.end(cache.begin(watch())).len(), 2);

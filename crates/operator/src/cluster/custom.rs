@@ -1,5 +1,7 @@
 //! Applications as they were written: each is parsed by itself, so that one that can't be read stops no other.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -99,7 +101,17 @@ fn parse<K: Managed>(
 }
 
 impl<K: Managed> Stored for Custom<K> {
+    type Kept = Arc<Self>;
+
     fn metadata(&self) -> &ObjectMeta {
         self.metadata()
+    }
+
+    fn keep(object: Arc<Self>) -> Arc<Self> {
+        object
+    }
+
+    fn give(kept: &Arc<Self>) -> Arc<Self> {
+        Arc::clone(kept)
     }
 }

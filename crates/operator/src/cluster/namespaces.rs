@@ -99,5 +99,5 @@ fn tell(inner: &Inner, namespace: &str) {
 
 fn of<K: Managed>(inner: &Inner) -> BTreeSet<ApplicationKey> {
     let all = K::cache(&inner.caches).all();
-    all.iter().map(|one| ApplicationKey { kind: K::KIND, object: ObjectKey::of(one.metadata()) }).collect()
+    all.map(|one| ApplicationKey { kind: K::KIND, object: ObjectKey::of(one.metadata()) }).collect()
 }

@@ -1,6 +1,7 @@
 //! The kinds of objects that are watched, and what of them is kept.
 
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use super::cache::{Cache, Stored};
 use super::custom::Custom;
+use super::packed::Packed;
 
 /// A kind of object, as in labels of metrics, in errors and for following.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,11 +126,37 @@ pub struct Caches {
     apm_servers: Cache<Custom<ApmServer>>,
 }
 
+/// How a kind's objects wait.
+macro_rules! kept {
+    (as they are) => {
+        type Kept = Arc<Self>;
+
+        fn keep(object: Arc<Self>) -> Arc<Self> {
+            object
+        }
+
+        fn give(kept: &Arc<Self>) -> Arc<Self> {
+            Arc::clone(kept)
+        }
+    };
+    (packed) => {
+        type Kept = Packed<Self>;
+
+        fn keep(object: Arc<Self>) -> Packed<Self> {
+            Packed::of(&object)
+        }
+
+        fn give(kept: &Packed<Self>) -> Arc<Self> {
+            Arc::new(kept.unpacked())
+        }
+    };
+}
+
 /// What the operator makes carries it, copies of other applications' authorities excepted.
 const OURS: &[&str] = &[labels::TYPE];
 
 macro_rules! cached {
-    ($($kind:ident: $field:ident, $selectors:expr, $trim:expr, $between:expr;)*) => {$(
+    ($($kind:ident: $field:ident, $kept:tt, $selectors:expr, $trim:expr, $between:expr;)*) => {$(
         impl Object for $kind {
             const RESOURCE: Resource = Resource::$kind;
         }
@@ -147,6 +175,8 @@ macro_rules! cached {
             }
         }
         impl Stored for $kind {
+            kept! $kept;
+
             fn metadata(&self) -> &ObjectMeta {
                 &self.metadata
             }
@@ -155,20 +185,20 @@ macro_rules! cached {
 }
 
 cached! {
-    StatefulSet: stateful_sets, OURS, |_| {}, differences;
-    Deployment: deployments, OURS, |_| {}, differences;
-    Pod: pods, OURS, trim_pod, of_metadata;
-    Service: services, OURS, |_| {}, differences;
+    StatefulSet: stateful_sets, (packed), OURS, |_| {}, differences;
+    Deployment: deployments, (packed), OURS, |_| {}, differences;
+    Pod: pods, (packed), OURS, trim_pod, of_metadata;
+    Service: services, (as they are), OURS, |_| {}, differences;
     // The copies of other applications' authorities have no type, but say which reference they are for.
-    Secret: secrets, &[
+    Secret: secrets, (as they are), &[
         labels::TYPE,
         "!common.k8s.elastic.co/type,kibanaassociation.k8s.elastic.co/name",
         "!common.k8s.elastic.co/type,apmassociation.k8s.elastic.co/name",
     ], |_| {}, differences;
-    ConfigMap: config_maps, OURS, |_| {}, differences;
-    PersistentVolumeClaim: claims, &[labels::CLUSTER_NAME], |_| {}, differences;
-    PodDisruptionBudget: budgets, OURS, |_| {}, differences;
-    NetworkPolicy: policies, OURS, |_| {}, differences;
+    ConfigMap: config_maps, (as they are), OURS, |_| {}, differences;
+    PersistentVolumeClaim: claims, (as they are), &[labels::CLUSTER_NAME], |_| {}, differences;
+    PodDisruptionBudget: budgets, (as they are), OURS, |_| {}, differences;
+    NetworkPolicy: policies, (packed), OURS, |_| {}, differences;
 }
 
 macro_rules! managed {
