@@ -15,6 +15,10 @@ use crate::exit::{Failure, OrExit as _, Reason};
 /// Where Linux says what the pod (or the machine) is called.
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 
+/// Threads that run passes and watches. They wait for the API server most of the time; more of them, one for each core of a
+/// large machine, would only hold memory, each its own part of the heap.
+const THREADS: usize = 2;
+
 /// Runs until SIGTERM or Ctrl-C, until its configuration changes, or until it loses the lease.
 pub(crate) fn run(arguments: RunArguments) -> Result<(), Failure> {
     let given = arguments.given().or_exit(Reason::Usage)?;
@@ -24,6 +28,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("operator")
+        .worker_threads(THREADS)
         .build()
         .context("can't start the runtime")?;
     runtime.block_on(async {
