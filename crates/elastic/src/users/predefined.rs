@@ -1,6 +1,7 @@
 //! The roles that every cluster gets.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use crate::config::{Node, Yml};
 
@@ -9,8 +10,14 @@ const WRITTEN: &str = include_str!("roles.yml");
 /// The beats that have roles.
 const BEATS: [&str; 6] = ["auditbeat", "filebeat", "heartbeat", "journalbeat", "metricbeat", "packetbeat"];
 
-/// All predefined roles by name, each with all of its four parts.
+/// All predefined roles by name, each with all of its four parts. Every pass over every cluster asks for them, so they are read
+/// once; they never change.
 pub fn predefined_roles() -> Yml {
+    static ROLES: LazyLock<Yml> = LazyLock::new(read);
+    ROLES.clone()
+}
+
+fn read() -> Yml {
     let mut roles = Yml::parse_plain(WRITTEN).expect("a file of this crate that its test reads");
     for beat in BEATS {
         for (version, privileges) in ELASTICSEARCH {
