@@ -106,22 +106,21 @@ impl<D: Decide + 'static> Forward<D> {
         let mut closing = client.closing.clone();
         let mut closed = pin!(async move { drop(closing.wait_for(|closing| *closing).await) });
         let mut expired = pin!(tokio::time::sleep(rules.lifetime));
-        let mut recheck = tokio::time::interval(rules.recheck);
-        recheck.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // The first tick is at once, and it was decided at once.
-        recheck.tick().await;
-        let mut copying = pin!(copy(ours, theirs));
-        let reason = loop {
-            tokio::select! {
-                () = copying.as_mut() => break TunnelEnded::Closed,
-                () = expired.as_mut() => break TunnelEnded::Expired,
-                () = closed.as_mut() => break TunnelEnded::Draining,
-                _ = recheck.tick() => {
-                    if !engine.still_admits(&asked.parts, &asked.canonical, &client.peer).await {
-                        break TunnelEnded::Revoked;
-                    }
+        // Beside the copying: while an API server takes its time to answer, bytes go on.
+        let mut revoked = pin!(async {
+            loop {
+                tokio::time::sleep(rules.recheck).await;
+                if !engine.still_admits(&asked.parts, &asked.canonical, &client.peer).await {
+                    return;
                 }
             }
+        });
+        let mut copying = pin!(copy(ours, theirs));
+        let reason = tokio::select! {
+            () = copying.as_mut() => TunnelEnded::Closed,
+            () = expired.as_mut() => TunnelEnded::Expired,
+            () = closed.as_mut() => TunnelEnded::Draining,
+            () = revoked.as_mut() => TunnelEnded::Revoked,
         };
         drop(counted);
         engine.metrics().tunnel_ended(reason);

@@ -56,7 +56,7 @@ async fn what_does_not_end_in_time_is_cut() {
 
 #[tokio::test]
 async fn readiness_goes_before_the_listener() {
-    let limits = Limits { drain_delay: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { drain_delay: Duration::from_secs(2), ..Limits::default() };
     let mut world = World::with(Options { limits, ..Options::default() }).await;
     let ended = world.stop();
     while world.readiness.reason().is_none() {
@@ -120,7 +120,7 @@ async fn a11_connections_of_a_replaced_configuration_end() {
 
 #[tokio::test]
 async fn connections_grow_only_so_old() {
-    let limits = Limits { connection_age: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { connection_age: Duration::from_secs(1), ..Limits::default() };
     let world = World::with(Options { limits, ..Options::default() }).await;
     let mut client = Http1::connect(world.guard).await;
     let mut asked = 0;

@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) tunnels: TunnelRules,
     pub(crate) security: Security,
     pub(crate) cached_for: Duration,
+    /// How long the API server may take.
+    pub(crate) patience: ReviewLimits,
     /// Instead of the recording upstream.
     pub(crate) upstream: Option<UpstreamSettings>,
 }
@@ -67,6 +69,11 @@ impl Default for Options {
             tunnels: TunnelRules::default(),
             security: Security::Plain,
             cached_for: Duration::from_secs(10),
+            patience: ReviewLimits {
+                deadline: Duration::from_millis(2500),
+                attempt: Duration::from_millis(1000),
+                ..ReviewLimits::default()
+            },
             upstream: None,
         }
     }
@@ -157,11 +164,7 @@ impl Drop for World {
 fn gate(reviews: &ReviewServer, options: &Options, registry: &mut Registry) -> Gate {
     let clock = Clock::system();
     let metrics = DecisionMetrics::register(registry);
-    let limits = ReviewLimits {
-        deadline: Duration::from_millis(500),
-        attempt: Duration::from_millis(200),
-        ..ReviewLimits::default()
-    };
+    let limits = options.patience.clone();
     let asked =
         Arc::new(Reviews::new(reviews.client(), limits, clock.clone(), ReviewMetrics::register(registry)));
     let tokens = TokenRules {

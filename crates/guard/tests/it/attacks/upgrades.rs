@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use parapet_guard::proxy::TunnelRules;
+use parapet_guard::review::ReviewLimits;
 
 use crate::raw::{Http1, ask, get, request};
+use crate::reviews::Fault;
 use crate::upstream::{Upstream, ok};
 use crate::world::{Options, TOKEN, World};
 
@@ -117,6 +119,29 @@ async fn s4_a_tunnel_ends_when_its_caller_may_no_longer_have_it() {
     assert_eq!(connection.rest().await, b"");
     assert_eq!(world.sample("parapet_guard_tunnels_ended_total{reason=\"revoked\"}"), 1.0);
     assert_eq!(world.sample("parapet_guard_tunnels "), 0.0);
+}
+
+#[tokio::test]
+async fn s4_a_tunnel_goes_on_while_the_api_server_takes_its_time() {
+    let upstream = Upstream::scripted(|_| SWITCH.to_vec()).await;
+    let forever = Duration::from_secs(3600);
+    let options = Options {
+        tunnels: TunnelRules { recheck: Duration::from_millis(50), ..tunnels() },
+        cached_for: Duration::ZERO,
+        patience: ReviewLimits { deadline: forever, attempt: forever, ..ReviewLimits::default() },
+        ..Options::default()
+    };
+    let world = World::before(upstream, options).await;
+    let mut connection = Http1::connect(world.guard).await;
+    assert_eq!(connection.ask(get("/api/ws", &ASK)).await.status, 101);
+    world.reviews.fails(Fault::Hang);
+    let asked = world.reviews.token_reviews().len();
+    while world.reviews.token_reviews().len() == asked {
+        connection.write("ping").await;
+        assert_eq!(connection.read_exactly(4).await, b"ping");
+    }
+    connection.write("pong").await;
+    assert_eq!(connection.read_exactly(4).await, b"pong");
 }
 
 #[tokio::test]
