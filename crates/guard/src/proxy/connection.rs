@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -162,24 +164,13 @@ impl Life<'_> {
         C: Future<Output = Result<(), E>>,
     {
         let mut connection = pin!(connection);
-        let age = spread(self.limits.connection_age);
-        let mut old = pin!(tokio::time::sleep(age));
-        let mut patience = self.limits.header_timeout;
-        let mut seen = self.activity.requests();
-        loop {
+        {
+            // What isn't woken isn't looked at in there, while the connection is woken for all that it reads and writes.
+            let mut told: FuturesUnordered<_> = std::iter::once(self.is_told_to_end()).collect();
             tokio::select! {
                 biased;
                 ended = connection.as_mut() => return ended,
-                _ = self.closing.wait_for(|closing| *closing) => break,
-                () = replaced(&mut self.changed) => break,
-                () = old.as_mut() => break,
-                () = tokio::time::sleep(patience) => {
-                    let now = self.activity.requests();
-                    if now == seen && self.activity.is_idle() {
-                        break;
-                    }
-                    (seen, patience) = (now, self.limits.idle_timeout);
-                }
+                _ = told.next() => {}
             }
         }
         finish(connection.as_mut());
@@ -188,6 +179,29 @@ impl Life<'_> {
             ended = connection.as_mut() => ended,
             () = self.silence() => Ok(()),
             () = tokio::time::sleep(self.limits.linger) => Ok(()),
+        }
+    }
+
+    /// Resolves when the connection should end, for a reason that isn't its own.
+    async fn is_told_to_end(&mut self) {
+        let age = spread(self.limits.connection_age);
+        let mut old = pin!(tokio::time::sleep(age));
+        let mut patience = self.limits.header_timeout;
+        let mut seen = self.activity.requests();
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.closing.wait_for(|closing| *closing) => return,
+                () = replaced(&mut self.changed) => return,
+                () = old.as_mut() => return,
+                () = tokio::time::sleep(patience) => {
+                    let now = self.activity.requests();
+                    if now == seen && self.activity.is_idle() {
+                        return;
+                    }
+                    (seen, patience) = (now, self.limits.idle_timeout);
+                }
+            }
         }
     }
 

@@ -162,7 +162,8 @@ impl PooledBody {
     /// Gives the connection back if the exchange is complete in both directions.
     fn release(&mut self, cx: &mut Context<'_>) {
         let Some(mut channel) = self.channel.take() else { return };
-        let ended = Pin::new(&mut *channel.link).poll(cx).is_ready();
+        // Usually it has seen the end already, and waits for the next request.
+        let ended = !channel.sender.is_ready() && Pin::new(&mut *channel.link).poll(cx).is_ready();
         if !ended && channel.sender.is_ready() {
             self.pool.put(channel);
         }
