@@ -79,7 +79,10 @@ pub async fn run(options: Options) -> Result<()> {
     for subject in subjects.all.iter().filter(|subject| subject.track != Track::Direct) {
         let target = if subject.track == Track::Guard { Target::AtMost(15.0) } else { Target::None };
         let name = format!("{}: memory after the load", subject.name);
-        report.value(name, megabytes(Usage::of(subject.pid)?.rss_bytes), "MB", target);
+        let usage = Usage::of(subject.pid)?;
+        report.value(name, megabytes(usage.rss_bytes), "MB", target);
+        let name = format!("{}: of it its own, not pages of its program", subject.name);
+        report.value(name, megabytes(usage.anonymous_bytes), "MB", Target::None);
     }
     idle(&mut report, &subjects).await?;
     report.print();
