@@ -23,6 +23,7 @@ pub(crate) struct Step {
     args: Vec<OsString>,
     dir: PathBuf,
     env: Vec<(OsString, OsString)>,
+    limit: Option<Duration>,
 }
 
 impl Step {
@@ -32,7 +33,7 @@ impl Step {
         dir: &Path,
     ) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { program: program.as_ref().to_owned(), args, dir: dir.to_owned(), env: Vec::new() }
+        Self { program: program.as_ref().to_owned(), args, dir: dir.to_owned(), env: Vec::new(), limit: None }
     }
 
     /// Cargo, building into the shared target directory.
@@ -48,6 +49,12 @@ impl Step {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Ended, with all that it started, when it takes longer: for what waits for other machines, which may never answer.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -79,7 +86,31 @@ impl Step {
     /// Runs it with our own output and no input, and tells how it ended.
     pub(crate) fn status(&self) -> Result<ExitStatus> {
         announce(&self.line());
-        self.command().status().with_context(|| self.not_started())
+        let mut child = self.command().spawn().with_context(|| self.not_started())?;
+        let Some(limit) = self.limit else {
+            return child.wait().with_context(|| format!("failed to wait for `{}`", self.line()));
+        };
+        let runner = child.id();
+        std::thread::scope(|scope| {
+            let (ended, end) = mpsc::channel::<()>();
+            let watch = scope.spawn(move || -> Result<bool> {
+                let mut late = false;
+                while end.recv_timeout(if late { Duration::from_secs(1) } else { limit })
+                    == Err(RecvTimeoutError::Timeout)
+                {
+                    late = true;
+                    silence::end_those_of(runner)?;
+                }
+                Ok(late)
+            });
+            let status = child.wait().with_context(|| format!("failed to wait for `{}`", self.line()));
+            drop(ended);
+            let late = watch.join().expect("a watch that waits and kills panics nowhere")?;
+            if late {
+                bail!("`{}` took longer than {} minutes and was ended", self.line(), limit.as_secs() / 60);
+            }
+            status
+        })
     }
 
     /// Runs it, hands each line of its standard output to `see` and prints it; tells whether it succeeded. What it runs is
@@ -170,5 +201,18 @@ fn announce(line: &str) {
         eprintln!("\x1b[1m$ {line}\x1b[0m");
     } else {
         eprintln!("$ {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_is_ended_and_fails() {
+        let here = Path::new(".");
+        let hangs = Step::new("sh", ["-c", "sleep 1000; sleep 1000"], here).within(Duration::from_millis(50));
+        assert!(hangs.run().unwrap_err().to_string().contains("took longer"));
+        assert!(Step::new("true", [""; 0], here).within(Duration::from_secs(1000)).run().is_ok());
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::counts::Counts;
 use crate::process::Step;
+use crate::tools::FETCHED_WITHIN;
 use crate::workspace::Workspace;
 
 /// The variables that `crates/audit/tests/it/published.rs` reads.
@@ -25,7 +26,7 @@ pub(crate) fn prepare(workspace: &Workspace, tests: Step) -> Result<Step> {
     let folder = workspace.own_dir().join("pss");
     fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
     let program = folder.join("evaluator");
-    Step::new("go", ["build", "-o"], &module).arg(&program).arg(".").run()?;
+    Step::new("go", ["build", "-o"], &module).arg(&program).arg(".").within(FETCHED_WITHIN).run()?;
     let sources = Step::new("go", ["list", "-m", "-f", "{{.Dir}}", MODULE], &module)
         .output()
         .with_context(|| format!("go doesn't know where {MODULE} is"))?;

@@ -1,5 +1,7 @@
 //! The control plane for tests: built, and handed to people; its own program in `testbed/` does the work.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use clap::Subcommand;
 
@@ -11,6 +13,9 @@ use crate::workspace::Workspace;
 const NO_GO: i32 = 3;
 /// Set, tests fail where they would skip for want of a control plane; as in `testbed/src/shared.rs`.
 pub(crate) const REQUIRED: &str = "PARAPET_TESTBED_REQUIRED";
+
+/// How long the control plane may take to be fetched and compiled: four times what it takes on two cores.
+const BUILT_WITHIN: Duration = Duration::from_secs(40 * 60);
 
 #[derive(Subcommand)]
 pub(crate) enum Testbed {
@@ -45,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, action: Testbed) -> Result<()> {
 
 /// Builds the control plane if this machine can; whether tests may rely on it. Says visibly if not.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<bool> {
-    let status = program(workspace)?.arg("build").status()?;
+    let status = program(workspace)?.arg("build").within(BUILT_WITHIN).status()?;
     match status.code() {
         Some(0) => Ok(true),
         Some(NO_GO) => {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -31,6 +32,8 @@ pub(crate) enum Tool {
     Nginx,
 }
 
+/// How long what is fetched from elsewhere may take: minutes, with a slow line.
+pub(crate) const FETCHED_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// The oldest Node that Vite, which builds the console, runs on.
 const OLDEST_NODE: u32 = 20;
 /// The oldest Python that the OpenTelemetry SDK supports.
@@ -47,9 +50,10 @@ impl Tool {
             bail!("{} is missing; install it with\n\n    sudo {command}\n\n{}", self.what(), self.hint());
         }
         eprintln!("{} is missing; installing it", self.what());
-        Step::new("apt-get", ["update", "-qq"], &workspace.root).run()?;
+        Step::new("apt-get", ["update", "-qq"], &workspace.root).within(FETCHED_WITHIN).run()?;
         Step::new("apt-get", command.split(' ').skip(1), &workspace.root)
             .env("DEBIAN_FRONTEND", "noninteractive")
+            .within(FETCHED_WITHIN)
             .run()
             .with_context(|| format!("{} could not be installed by `{command}`", self.what()))?;
         if !self.is_there(workspace) {
@@ -156,6 +160,7 @@ pub(crate) fn python_with(workspace: &Workspace, name: &str, requirements: &str)
     Step::new("python3", ["-m", "venv", "--clear"], &workspace.root).arg(&home).run()?;
     Step::new(&python, ["-m", "pip", "install", "--quiet", "-r"], &workspace.root)
         .arg(&requirements)
+        .within(FETCHED_WITHIN)
         .run()?;
     fs::write(&stamp, wanted).with_context(|| format!("failed to write {}", stamp.display()))?;
     Ok(python)
@@ -174,6 +179,7 @@ pub(crate) fn npm_ci(workspace: &Workspace, dir: &Path) -> Result<()> {
     Step::new("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], dir)
         .env("PUPPETEER_SKIP_DOWNLOAD", "1")
         .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+        .within(FETCHED_WITHIN)
         .run()?;
     fs::write(&stamp, locked).with_context(|| format!("failed to write {}", stamp.display()))
 }
