@@ -66,6 +66,13 @@ impl Cluster {
         majority(&self.voters, &self.live_masters())
     }
 
+    /// Whether a majority votes without this one.
+    pub(super) fn has_master_without(&self, name: &str) -> bool {
+        let mut live = self.live_masters();
+        live.remove(name);
+        majority(&self.voters, &live)
+    }
+
     fn target(&self, live: &BTreeSet<String>) -> BTreeSet<String> {
         let usable: BTreeSet<&String> = live.difference(&self.exclusions).collect();
         let odd = usable.len().saturating_sub(usize::from(usable.len().is_multiple_of(2)));

@@ -277,13 +277,13 @@ impl World {
     pub(super) fn kill(&mut self, at: usize) {
         let Some(pod) = self.pods.values().nth(at) else { return };
         // A master that is to be something else doesn't come back as one: whoever deletes it before the operator has taken
-        // its vote away may end the cluster, and nobody can help it.
+        // its vote away ends the cluster if the others are no majority, and nobody can help it.
         let becomes = self.sets.get(&pod.set).map(|set| &set.template.roles);
         let leaves = !becomes.is_some_and(Roles::is_master_eligible);
-        if pod.roles().is_master_eligible() && leaves {
+        let name = pod.name.clone();
+        if pod.roles().is_master_eligible() && leaves && !self.cluster.has_master_without(&name) {
             return;
         }
-        let name = pod.name.clone();
         self.delete_pod(&name);
     }
 
