@@ -231,6 +231,11 @@ impl Cluster {
         self.inner.manages(namespace)
     }
 
+    /// Whether writes are recorded and not sent.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.inner.journal.is_some()
+    }
+
     /// The client itself, for what has no method here. Its calls have no deadline.
     pub fn client(&self) -> &Client {
         &self.inner.client

@@ -11,6 +11,7 @@ mod kibana;
 mod memory;
 mod mesh;
 mod network;
+mod own;
 mod refused;
 mod stateless;
 mod surroundings;

@@ -16,6 +16,7 @@ use super::association::{Bound, Established, associate};
 use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
+use super::own::Own;
 use super::{Context, PassError, keystore, network, refused, stateless};
 use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
@@ -90,7 +91,7 @@ async fn reconcile(
     refused::warn(cx, apm, &validate::apm_server_warnings(apm));
     let objects = &cx.options.objects;
     let service = cx.apply(&services::apm_server(apm, objects)).await?.object;
-    let http = http::http(cx, apm, http::by_service(&service), followed).await?;
+    let http = http::http(Own::new(cx, false), apm, http::by_service(&service), followed).await?;
     let is_new = cx.cluster.get::<Deployment>(apm.object_namespace(), &deployment_name(apm)).is_none();
     network::reconcile(cx, apm, is_new, crate::network::apm_server).await?;
     let version: StackVersion = apm.spec.version.parse()?;

@@ -18,7 +18,7 @@ mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::Resource as _;
 use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, annotations, names, validate};
 use parapet_elastic::{files, services};
@@ -28,6 +28,7 @@ use nodes::Existing;
 use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
+use super::own::Own;
 use super::{Context, PassError, network, refused};
 use crate::ApplicationKey;
 use crate::certificates::Networking;
@@ -76,26 +77,30 @@ async fn reconcile(
     let objects = &cx.options.objects;
     let (namespace, name) = (es.object_namespace(), es.object_name());
     let version: StackVersion = es.spec.version.parse()?;
-    cx.apply(&files::elasticsearch_scripts(es)).await?;
+    let scripts = files::elasticsearch_scripts(es);
+    let is_new =
+        !cx.cluster.has::<ConfigMap>(namespace, scripts.metadata.name.as_deref().unwrap_or_default());
+    let own = Own::new(cx, is_new);
+    cx.apply(&scripts).await?;
     for service in services::elasticsearch_fixed(es, objects) {
-        cx.apply(&service).await?;
+        own.apply(&service).await?;
     }
     if !services::has_remote_cluster_server(es) {
         cx.remove::<Service>(namespace, &services::remote_cluster_name(es)).await?;
     }
-    realm::reconcile(cx, es, followed).await?;
+    realm::reconcile(own, es, followed).await?;
     let existing = Existing::of(cx, es);
     let pods = &existing.pods;
-    let http = certificates(cx, es, followed).await?;
+    let http = certificates(own, es, followed).await?;
     let known = observe::observe(cx, key, es, pods).await?;
-    let transport = transport::reconcile(cx, es, &existing.sets, pods, followed).await?;
+    let transport = transport::reconcile(own, es, &existing.sets, pods, followed).await?;
     let labelled = node_labels::reconcile(cx, es, pods).await?;
-    cx.apply(&files::unicast_hosts(es, pods.iter().map(|pod| &**pod))).await?;
+    own.apply(&files::unicast_hosts(es, pods.iter().map(|pod| &**pod))).await?;
     observe::remember_formation(cx, es, &known).await?;
     let settings_name = names::elasticsearch::file_settings(name);
-    let settings = cx.cluster.find::<Secret>(namespace, &settings_name).await?;
+    let settings = own.find::<Secret>(namespace, &settings_name).await?;
     if let Some(settings) = files::file_settings(es, &version, settings.as_deref(), cx.now()) {
-        cx.apply(&settings).await?;
+        own.apply(&settings).await?;
     }
     let keystore = super::keystore::gather(cx, es, es.spec.secure_settings.as_deref(), followed).await?;
     if existing.sets.is_empty()
@@ -109,7 +114,7 @@ async fn reconcile(
     }
     let is_new = existing.sets.is_empty();
     network::reconcile(cx, es, is_new, crate::network::elasticsearch).await?;
-    let nodes = nodes::reconcile(cx, key, es, &version, &existing, keystore, &known).await?;
+    let nodes = nodes::reconcile(own, key, es, &version, &existing, keystore, &known).await?;
     let looked = Looked { elasticsearches: std::slice::from_ref(es), ..Looked::default() };
     let mesh = mesh::check(cx, es, looked, &existing.pods, Some(known.last.answer.clone())).await;
     status::reconciled(cx, es, &version, &nodes, &existing, &known, &mesh).await?;
@@ -117,10 +122,11 @@ async fn reconcile(
 }
 
 async fn certificates(
-    cx: &Context,
+    own: Own<'_>,
     es: &Elasticsearch,
     followed: &mut BTreeSet<Followed>,
 ) -> Result<Http, PassError> {
+    let cx = own.cx;
     let (namespace, name) = (es.object_namespace(), es.object_name());
     let external = cx.cluster.get::<Service>(namespace, &names::http_service(Kind::Elasticsearch, name));
     let internal = cx.cluster.get::<Service>(namespace, &services::internal_http_name(es));
@@ -128,5 +134,5 @@ async fn certificates(
         es.spec.node_sets.iter().map(|set| names::stateful_set(name, &set.name)).collect();
     let networking =
         Networking { external: external.as_deref(), internal: internal.as_deref(), stateful_sets: &sets };
-    http::http(cx, es, networking, followed).await
+    http::http(own, es, networking, followed).await
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use parapet_api::{Application, names};
 
-use super::{Context, PassError};
+use super::PassError;
+use super::own::Own;
 use crate::certificates::{HttpInputs, Networking, reconcile_http};
 use crate::cluster::Followed;
 use crate::controller::Next;
@@ -22,16 +23,17 @@ pub(super) struct Http {
 
 /// Brings the certificates up to date.
 pub(super) async fn http<K: Application>(
-    cx: &Context,
+    own: Own<'_>,
     owner: &K,
     networking: Networking<'_>,
     followed: &mut BTreeSet<Followed>,
 ) -> Result<Http, PassError> {
+    let cx = own.cx;
     let namespace = owner.object_namespace();
     let name = |part: &str| names::generated(K::KIND, owner.object_name(), &["http", part]);
-    let authority = cx.cluster.find::<Secret>(namespace, &name("ca-internal")).await?;
-    let internal = cx.cluster.find::<Secret>(namespace, &name("certs-internal")).await?;
-    let public = cx.cluster.find::<Secret>(namespace, &name("certs-public")).await?;
+    let authority = own.find::<Secret>(namespace, &name("ca-internal")).await?;
+    let internal = own.find::<Secret>(namespace, &name("certs-internal")).await?;
+    let public = own.find::<Secret>(namespace, &name("certs-public")).await?;
     let custom = match owner.http().tls.certificate.secret_name.as_deref().filter(|name| !name.is_empty()) {
         Some(name) => {
             followed.insert(Followed::secret(namespace, name));
@@ -49,7 +51,7 @@ pub(super) async fn http<K: Application>(
     let wanted = reconcile_http(owner, &inputs, &cx.certificates()).await?;
     let mut leaf = None;
     for secret in &wanted.apply {
-        let applied = cx.apply(secret).await?.object;
+        let applied = own.apply(secret).await?.object;
         if applied.metadata.name.as_deref() == Some(&name("certs-internal")) {
             leaf = applied.data.as_ref().and_then(|data| data.get("tls.crt")).map(|text| text.0.clone());
         }

@@ -17,6 +17,7 @@ use super::association::{Bound, associate};
 use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
+use super::own::Own;
 use super::{Context, PassError, keystore, network, refused, stateless};
 use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
@@ -70,7 +71,7 @@ async fn reconcile(
     };
     let objects = &cx.options.objects;
     let service = cx.apply(&services::kibana(kibana, objects)).await?.object;
-    let http = http::http(cx, kibana, http::by_service(&service), followed).await?;
+    let http = http::http(Own::new(cx, false), kibana, http::by_service(&service), followed).await?;
     let is_new = cx
         .cluster
         .get::<Deployment>(

@@ -21,6 +21,7 @@ use crate::ApplicationKey;
 use crate::controller::Next;
 use crate::elasticsearch::{Objects, state};
 use crate::events::{News, Reason};
+use crate::pass::own::Own;
 use crate::pass::{Context, PAUSED_AGAIN, PassError, UNDER_WAY, controller, stateless};
 
 pub(super) use super::existing::Existing;
@@ -42,7 +43,7 @@ struct Group<'a> {
 }
 
 pub(super) async fn reconcile(
-    cx: &Context,
+    own: Own<'_>,
     key: &ApplicationKey,
     es: &Elasticsearch,
     version: &StackVersion,
@@ -50,6 +51,7 @@ pub(super) async fn reconcile(
     keystore: Option<Vec<u8>>,
     known: &Known,
 ) -> Result<Nodes, PassError> {
+    let cx = own.cx;
     let mut groups = Vec::new();
     for set in &es.spec.node_sets {
         let refused =
@@ -83,7 +85,7 @@ pub(super) async fn reconcile(
             return Ok(Nodes { state, plan, held, next: Next::Soon });
         }
         for group in &groups {
-            configure(cx, es, group, masters.as_deref()).await?;
+            configure(own, es, group, masters.as_deref()).await?;
         }
         held.extend(claims::reconcile(&acting, &wanted).await?);
         held.extend(upscale(&acting, &plan, &wanted, existing).await?);
@@ -173,19 +175,19 @@ fn build(
 
 /// The configuration, and the Service that gives the pods their names: before the pods.
 async fn configure(
-    cx: &Context,
+    own: Own<'_>,
     es: &Elasticsearch,
     group: &Group<'_>,
     masters: Option<&[String]>,
 ) -> Result<(), PassError> {
     let name = names::stateful_set(es.object_name(), &group.set.name);
-    let live = cx.cluster.find::<Secret>(es.object_namespace(), &names::elasticsearch::config(&name)).await?;
+    let live = own.find::<Secret>(es.object_namespace(), &names::elasticsearch::config(&name)).await?;
     let yml = match masters.filter(|_| group.roles.is_master_eligible()) {
         Some(masters) => group.yml.with_initial_masters(masters),
         None => group.yml.clone(),
     };
-    cx.apply(&config::elasticsearch_secret(es, group.set, &yml, live.as_deref())).await?;
-    cx.apply(&services::headless(es, group.set, &cx.options.objects)).await?;
+    own.apply(&config::elasticsearch_secret(es, group.set, &yml, live.as_deref())).await?;
+    own.apply(&services::headless(es, group.set, &own.cx.options.objects)).await?;
     Ok(())
 }
 

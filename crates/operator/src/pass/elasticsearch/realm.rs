@@ -8,15 +8,17 @@ use parapet_elastic::users::{self, Realm, file_realm, read_provided};
 
 use crate::cluster::Followed;
 use crate::events::{News, Reason};
-use crate::pass::{Context, PassError, association, controller};
+use crate::pass::own::Own;
+use crate::pass::{PassError, association, controller};
 
 /// Brings passwords, users and roles up to date. A Secret of the user's that isn't there or can't be read is told of and
 /// left out.
 pub(super) async fn reconcile(
-    cx: &Context,
+    own: Own<'_>,
     es: &Elasticsearch,
     followed: &mut BTreeSet<Followed>,
 ) -> Result<(), PassError> {
+    let cx = own.cx;
     let (namespace, name) = (es.object_namespace(), es.object_name());
     let auth = &es.spec.auth;
     let mut brought = BTreeMap::new();
@@ -36,12 +38,12 @@ pub(super) async fn reconcile(
         cx.remove::<Secret>(namespace, &elastic_name).await?;
         None
     } else {
-        let live = cx.cluster.find::<Secret>(namespace, &elastic_name).await?;
+        let live = own.find::<Secret>(namespace, &elastic_name).await?;
         let desired = users::elastic_user(es, live.as_deref(), &mut cx.random());
-        Some(cx.apply(&desired).await?.object)
+        Some(own.apply(&desired).await?.object)
     };
-    let live = cx.cluster.find::<Secret>(namespace, &names::elasticsearch::internal_users(name)).await?;
-    let internal = cx.apply(&users::internal_users(es, live.as_deref(), &mut cx.random())).await?.object;
+    let live = own.find::<Secret>(namespace, &names::elasticsearch::internal_users(name)).await?;
+    let internal = own.apply(&users::internal_users(es, live.as_deref(), &mut cx.random())).await?.object;
     let associated: Vec<Secret> = cx
         .cluster
         .labelled::<Secret>(Some(namespace), labels::CLUSTER_NAME, name)
@@ -49,7 +51,7 @@ pub(super) async fn reconcile(
         .filter(|secret| association::is_user(secret))
         .map(|secret| (**secret).clone())
         .collect();
-    let live = cx.cluster.find::<Secret>(namespace, &names::elasticsearch::file_realm(name)).await?;
+    let live = own.find::<Secret>(namespace, &names::elasticsearch::file_realm(name)).await?;
     let realm = Realm {
         elastic: elastic.as_deref(),
         internal: &internal,
@@ -58,6 +60,6 @@ pub(super) async fn reconcile(
         live: live.as_deref(),
     };
     let realm = file_realm(es, &realm, &cx.hasher, &mut cx.random())?;
-    cx.apply(&realm).await?;
+    own.apply(&realm).await?;
     Ok(())
 }

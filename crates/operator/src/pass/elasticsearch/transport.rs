@@ -13,18 +13,20 @@ use crate::certificates::{
 };
 use crate::cluster::Followed;
 use crate::controller::Next;
-use crate::pass::{Context, PassError, http};
+use crate::pass::own::Own;
+use crate::pass::{PassError, http};
 
 /// Brings them up to date, and says when to look again.
 pub(super) async fn reconcile(
-    cx: &Context,
+    own: Own<'_>,
     es: &Elasticsearch,
     live: &[Arc<StatefulSet>],
     pods: &[Arc<Pod>],
     followed: &mut BTreeSet<Followed>,
 ) -> Result<Next, PassError> {
+    let cx = own.cx;
     let (namespace, name) = (es.object_namespace(), es.object_name());
-    let find = |secret: String| async move { cx.cluster.find::<Secret>(namespace, &secret).await };
+    let find = |secret: String| async move { own.find::<Secret>(namespace, &secret).await };
     let authority = find(names::elasticsearch::transport_authority(name)).await?;
     let public = find(names::elasticsearch::public_transport_certificates(name)).await?;
     let tls = &es.spec.transport.tls;
@@ -68,9 +70,9 @@ pub(super) async fn reconcile(
     };
     let wanted = reconcile_transport(es, &inputs, &cx.certificates()).await?;
     for secret in &wanted.apply {
-        cx.apply(secret).await?;
+        own.apply(secret).await?;
     }
-    cx.apply(&remote_authorities(es, &wanted.authorities, &[])).await?;
+    own.apply(&remote_authorities(es, &wanted.authorities, &[])).await?;
     // Makes the kubelet look at once, instead of at its next turn in a minute.
     for pod in pods.iter().filter(|pod| wanted.changed.iter().any(|set| belongs(pod, set))) {
         let patch =
