@@ -229,6 +229,32 @@ async fn grpc_passes() {
     assert_eq!(world.sample("parapet_guard_upstream_connections_opened_total"), 1.0);
 }
 
+/// They are held back until the connection rests, and written together.
+#[tokio::test]
+async fn answers_of_many_streams_at_once_are_each_whole() {
+    let upstream = Upstream::scripted(|request| {
+        let number: usize = request.request_line().split(['/', ' ']).nth(3).unwrap().parse().unwrap();
+        // From nothing to more than is held at once.
+        let body = format!("{number} ").repeat(number * number);
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    });
+    let world =
+        World::before(upstream.await, Options { ignore: vec!["/open/*"], ..Options::default() }).await;
+    let stream = TcpStream::connect(world.guard).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let calls = (0..90_usize).map(|number| {
+        let target = format!("/open/{number}");
+        let answer = sender.send_request(get_http2(&target).body(Full::new(Bytes::new())).unwrap());
+        async move {
+            let body = answer.await.unwrap().into_body().collect().await.unwrap().to_bytes();
+            assert!(body == format!("{number} ").repeat(number * number), "{number}: {} bytes", body.len());
+        }
+    });
+    futures::future::join_all(calls).await;
+}
+
 #[tokio::test]
 async fn http1_in_and_http2_out() {
     let (port, _heads, _tasks) = grpc().await;

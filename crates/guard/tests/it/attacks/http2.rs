@@ -293,6 +293,38 @@ async fn d2_a_slow_upstream_is_no_slow_reader() {
     drop(answering.await.unwrap());
 }
 
+/// As over HTTP/1, `d3_a_slow_reader_holds_the_upstream_back`: here all windows are open, and the socket alone is full.
+#[tokio::test]
+async fn d3_a_reader_of_http2_that_stops_holds_the_upstream_back() {
+    const LENGTH: usize = 256 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let chunk = vec![b'x'; 1 << 16];
+        let mut sent = 0;
+        while sent < LENGTH && stream.write_all(&chunk).await.is_ok() {
+            sent += chunk.len();
+        }
+        sent
+    });
+    let limits = Limits { stall_timeout: Duration::from_millis(300), ..Options::default().limits };
+    let upstream =
+        Some(UpstreamSettings::new(Address::Tcp { host: "127.0.0.1".to_owned(), port }, Protocol::Http1));
+    let world = World::with(Options { ignore: vec!["/open"], limits, upstream, ..Options::default() }).await;
+    let mut frames = Frames::connect(&world).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE, and the connection's window beside it: as large as they get.
+    frames.write(&frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff])).await;
+    frames.write(&frame(WINDOW_UPDATE, 0, 0, &(i32::MAX as u32 - 65_535).to_be_bytes())).await;
+    frames.write(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&PLAIN))).await;
+    // The reader is given up after the stall timeout, and the upstream's connection with it.
+    let sent = serving.await.unwrap();
+    assert!(sent < 64 << 20, "{sent} bytes were taken from the upstream for a reader that reads nothing");
+}
+
 fn patience() -> Duration {
     Duration::from_millis(100)
 }
