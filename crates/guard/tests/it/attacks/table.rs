@@ -404,7 +404,10 @@ const ROWS: &[Row] = &[
         "a huge answer to a slow reader",
         "streams",
         "streams, holds the upstream back, and ends with the reader's patience",
-        &["d3_a_slow_reader_holds_the_upstream_back"],
+        &[
+            "d3_a_slow_reader_holds_the_upstream_back",
+            "d3_a_reader_of_http2_that_stops_holds_the_upstream_back",
+        ],
     ),
     row(
         "D4",
