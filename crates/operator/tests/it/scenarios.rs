@@ -7,6 +7,7 @@ mod idle;
 mod killed;
 mod lease;
 mod meanwhile;
+mod new_cluster;
 mod references;
 mod scale;
 mod unreachable;
