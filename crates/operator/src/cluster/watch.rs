@@ -295,8 +295,10 @@ async fn follow_one<K: Object>(client: Client, inner: Weak<Inner>, key: ObjectKe
     let api = Api::<PartialObjectMeta<K>>::namespaced(client, &key.namespace);
     let configuration = watcher::Config::default().fields(&format!("metadata.name={}", key.name));
     let mut events = pin!(watcher(api, configuration).default_backoff());
+    let mut failing = false;
     while let Some(event) = events.next().await {
         let Some(inner) = inner.upgrade() else { return };
+        let was_failing = std::mem::replace(&mut failing, event.is_err());
         match event {
             Ok(Event::Init | Event::InitApply(_)) => {}
             // The first time, too: it may have changed between the pass that read it and this watch.
@@ -308,7 +310,13 @@ async fn follow_one<K: Object>(client: Client, inner: Weak<Inner>, key: ObjectKe
                 };
                 inner.changed(K::RESOURCE, &place);
             }
-            Err(error) => inner.metrics.failed(K::RESOURCE, &error),
+            Err(error) => {
+                inner.metrics.failed(K::RESOURCE, &error);
+                if !was_failing && reason(&error) != "expired" {
+                    let (resource, error) = (K::RESOURCE, watch_said(&error));
+                    tracing::warn!(%resource, %key, %error, "changes of an object that is referred to can't be seen for now");
+                }
+            }
         }
     }
 }

@@ -82,6 +82,7 @@ async fn reconcile(
         write_status(cx, apm, &links, None).await?;
         return Ok(next);
     }
+    cx.events.over(apm, Reason::AssociationError);
     let errors = validate::apm_server(apm, &cx.options.rules);
     if !errors.is_empty() {
         refused::refuse(cx, apm, &errors);

@@ -58,6 +58,7 @@ async fn reconcile(
         write_status(cx, kibana, &bound, None).await?;
         return Ok(next);
     }
+    cx.events.over(kibana, Reason::AssociationError);
     let errors = validate::kibana(kibana, &cx.options.rules);
     if !errors.is_empty() {
         refused::refuse(cx, kibana, &errors);

@@ -29,6 +29,9 @@ pub(super) async fn reconcile(
         }
     }
     let (provided, problems) = read_provided(es, &|name| brought.get(name).cloned());
+    if problems.is_empty() {
+        cx.events.over_at(es, Reason::Unexpected, "UserConfiguration");
+    }
     for problem in &problems {
         let news = News::warning(Reason::Unexpected, "UserConfiguration", problem.to_string());
         cx.events.tell(controller(parapet_api::Kind::Elasticsearch), es, news);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -100,8 +100,10 @@ async fn objects_that_lose_their_labels_get_them_back_and_are_seen_again() -> Re
 
         world.merge::<StatefulSet>(SET, none.clone()).await?;
         world.until::<StatefulSet>(SET, |set| set.labels().contains_key(TYPE)).await?;
-        world.merge::<Secret>(PASSWORD, none).await?;
+        world.merge::<Secret>(PASSWORD, none.clone()).await?;
         world.until::<Secret>(PASSWORD, |secret| secret.labels().contains_key(TYPE)).await?;
+        world.merge::<ConfigMap>("quickstart-es-scripts", none).await?;
+        world.until::<ConfigMap>("quickstart-es-scripts", |map| map.labels().contains_key(TYPE)).await?;
         until_seen(world, |cluster| {
             cluster.get::<StatefulSet>("meanwhile-labels", SET).is_some()
                 && cluster.get::<Secret>("meanwhile-labels", PASSWORD).is_some()

@@ -1,12 +1,15 @@
 //! Kibana and APM Server that refer to applications: in other namespaces, by Secret, with rights and without.
 
 use anyhow::{Context as _, Result, ensure};
+use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt as _};
-use parapet_api::{ApmServer, AssociationState, Kibana};
+use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana};
 use serde_json::json;
 
 use super::{Group, NAME, elasticsearch, scenario};
@@ -225,6 +228,33 @@ subjects: [{kind: ServiceAccount, name: may, namespace: references-denied}]
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_that_breaks_again_is_told_again() -> Result<()> {
+    scenario("references-again", Setup::default(), async |world| {
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },
+            "spec": { "version": "8.15.3", "count": 1, "elasticsearchRef": { "name": NAME } },
+        });
+        world.apply(&kibana.to_string()).await?;
+        told(world, &world.namespace, "AssociationError").await?;
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 1)]).to_string()).await?;
+        let established = |kibana: &Kibana| {
+            let status = kibana.status.as_ref();
+            status.and_then(|status| status.elasticsearch_association_status)
+                == Some(AssociationState::Established)
+        };
+        world.until::<Kibana>("k", established).await?;
+        world.nodes.give_up(NAME);
+        world.delete::<Elasticsearch>(NAME).await?;
+        told_of(world, &world.namespace, |event| {
+            event.reason.as_deref() == Some("AssociationError")
+                && event.series.as_ref().is_some_and(|series| series.count > 1)
+        })
+        .await
+    })
+    .await
+}
+
 /// Waits until the API server knows that an account may get Elasticsearches: it learns of rights a moment after they are made,
 /// and nothing tells when.
 async fn until_allowed(world: &World, account: &str, namespace: &str) -> Result<()> {
@@ -246,14 +276,16 @@ async fn until_allowed(world: &World, account: &str, namespace: &str) -> Result<
 
 /// Waits for an event of that reason.
 pub(crate) async fn told(world: &World, namespace: &str, reason: &str) -> Result<()> {
-    use futures::StreamExt as _;
-    use k8s_openapi::api::events::v1::Event;
-    use kube::runtime::{WatchStreamExt as _, watcher};
+    told_of(world, namespace, |event| event.reason.as_deref() == Some(reason)).await
+}
+
+/// Waits for such an event.
+async fn told_of(world: &World, namespace: &str, is_it: impl Fn(&Event) -> bool) -> Result<()> {
     let events = Api::<Event>::namespaced(world.client.clone(), namespace);
     let mut events = watcher(events, watcher::Config::default()).applied_objects().boxed();
     loop {
         let event = events.next().await.context("the watch goes on")?.context("failed to watch events")?;
-        if event.reason.as_deref() == Some(reason) {
+        if is_it(&event) {
             return Ok(());
         }
     }
