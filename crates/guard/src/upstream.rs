@@ -83,7 +83,8 @@ pub struct UpstreamSettings {
     pub idle_connections: usize,
     /// Of how many [`Workers`](crate::proxy::Workers) requests come: no connection is used by two of them.
     pub workers: usize,
-    /// How long an HTTP/1 connection is kept without use.
+    /// How long an HTTP/1 connection is kept without use. Of those that a peak needed, all but a few of each worker are kept
+    /// for seconds only.
     pub idle_timeout: Duration,
 }
 

@@ -203,3 +203,27 @@ impl Body for PooledBody {
         self.incoming.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_peak_needed_is_closed_before_the_rest() {
+        let pool = Pool::new(100, Duration::from_secs(60));
+        let mut others = Vec::new();
+        for _ in 0..WARM + 12 {
+            let (ours, other) = UnixStream::pair().unwrap();
+            others.push(other);
+            pool.put(Channel::new(Stream::Unix(ours)).await.unwrap());
+        }
+        let now = Instant::now();
+        let kept_at = |seconds| {
+            pool.sweep(now + Duration::from_secs(seconds));
+            pool.lock().len()
+        };
+        assert_eq!([kept_at(3), kept_at(6), kept_at(59), kept_at(61)], [WARM + 12, WARM, WARM, 0]);
+    }
+}
