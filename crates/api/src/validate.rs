@@ -3,6 +3,7 @@
 mod applied;
 mod claims;
 mod error;
+mod missing;
 mod naming;
 mod references;
 mod roles;

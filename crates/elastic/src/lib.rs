@@ -8,6 +8,7 @@ pub mod compare;
 pub mod config;
 mod data;
 pub mod deployment;
+mod desired_nodes;
 pub mod disruption;
 pub mod files;
 mod image;
@@ -23,6 +24,7 @@ pub mod users;
 pub use adopted::{
     ADOPTED_CONFIG_HASH, Workload, config_hash, runs_the_same, same_settings, with_config_hash,
 };
+pub use desired_nodes::{Unknown as UnknownResources, desired_nodes};
 pub use image::image;
 pub use ownership::{owned_by, owned_meta, selector, soft_owner_labels, softly_owned_meta};
 pub use random::{PASSWORD_LENGTH, Random, alphanumeric};

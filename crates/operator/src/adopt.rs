@@ -24,6 +24,7 @@ use crate::cluster::{Change, Cluster, Custom, Journal, Managed};
 use crate::controller::Reconcile as _;
 use crate::elasticsearch::Dial;
 use crate::events::{EventMetrics, Recorder};
+use crate::metrics::Steps;
 use crate::pass::Passes;
 use crate::run::{self, Parts, PassesError, RunError};
 use crate::settings::Settings;
@@ -92,6 +93,7 @@ pub async fn survey(settings: Settings, client: Client, selected: &Selected) -> 
         events,
         enqueue: nobody,
         registry: Arc::new(Mutex::new(Registry::default())),
+        steps: Steps::default(),
         stop: future::pending().boxed().shared(),
     };
     let passes = run::passes_with(parts, Arc::new(NobodyAnswers)).await.map_err(AdoptError::Passes)?;

@@ -47,11 +47,13 @@ pub struct Failed {
     pub error: Box<dyn std::error::Error + Send + Sync>,
     /// Whether the same pass can succeed later only if somebody changes something: it isn't logged as an error twice.
     pub expected: bool,
+    /// Whether an answer came too late for it.
+    pub late: bool,
 }
 
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failed {
     fn from(error: E) -> Self {
-        Self { error: error.into(), expected: false }
+        Self { error: error.into(), expected: false, late: false }
     }
 }
 
@@ -152,7 +154,10 @@ fn settle(
             queue.retry(key);
             Ended::Requeue
         }
-        Ok(Err(Failed { error, expected })) => {
+        Ok(Err(Failed { error, expected, late })) => {
+            if late {
+                metrics.late();
+            }
             let failures = queue.failures(key);
             let again = queue.retry(key);
             let error = Chain(&*error);

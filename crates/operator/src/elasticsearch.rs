@@ -29,4 +29,4 @@ pub use observer::{Observer, Pace};
 pub use route::{Dialling, Endpoint, Scheme, endpoints};
 pub use snapshot::Snapshot;
 pub use state::{Objects, state};
-pub use wire::{Licence, Root};
+pub use wire::{Licence, Root, TokenStores};

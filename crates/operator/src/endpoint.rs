@@ -25,6 +25,7 @@ use parapet_pki::{
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 
+use crate::metrics::{CertificateReads, CountedReads};
 use crate::settings::{MetricsSecurity, MetricsSettings};
 
 /// How long answers of the API server about tokens and rights are good (those of the reference's own gate).
@@ -63,6 +64,7 @@ pub struct EndpointMetrics {
     decisions: DecisionMetrics,
     reviews: ReviewMetrics,
     certificates: parapet_pki::Metrics,
+    reads: CertificateReads,
 }
 
 impl EndpointMetrics {
@@ -73,12 +75,18 @@ impl EndpointMetrics {
             decisions: DecisionMetrics::register(registry),
             reviews: ReviewMetrics::register(registry),
             certificates: parapet_pki::Metrics::register(registry),
+            reads: CertificateReads::register(registry),
         }
     }
 
     /// Those of certificates that are served and followed.
     pub fn certificates(&self) -> &parapet_pki::Metrics {
         &self.certificates
+    }
+
+    /// How often those were read.
+    pub fn reads(&self) -> &CertificateReads {
+        &self.reads
     }
 }
 
@@ -227,7 +235,7 @@ fn gate(reviewer: Client, counted: &EndpointMetrics) -> Gate {
     Gate::new(rules, Arc::new(authenticators), Arc::new(access))
 }
 
-type Certificate = (Reloading<ServerTls>, Reloader<Shown, ServerProfile>);
+type Certificate = (Reloading<ServerTls>, Reloader<CountedReads<Shown>, ServerProfile>);
 
 fn certificate(folder: Option<&Path>, counted: &EndpointMetrics) -> Result<Certificate, EndpointError> {
     let options = Options::new("metrics", counted.certificates.clone());
@@ -239,7 +247,7 @@ fn certificate(folder: Option<&Path>, counted: &EndpointMetrics) -> Result<Certi
             Shown::SelfSigned(SelfSigned::generate(names, Arc::clone(&options.clock))?)
         }
     };
-    Ok(reloading(shown, ServerProfile::default(), options)?)
+    Ok(reloading(counted.reads.of(shown), ServerProfile::default(), options)?)
 }
 
 /// The certificate that scrapers see.

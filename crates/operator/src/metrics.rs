@@ -1,7 +1,10 @@
 //! What the operator says of itself, under the names that dashboards of such operators ask for.
 
+mod certwatcher;
 mod process;
+mod steps;
 mod usage;
+mod work;
 mod workers;
 
 use prometheus_client::registry::Registry;
@@ -9,8 +12,14 @@ use prometheus_client::registry::Registry;
 use crate::cluster::{ApiMetrics, WatchMetrics};
 use crate::endpoint::EndpointMetrics;
 use crate::events::EventMetrics;
+use crate::webhook;
 
+pub use certwatcher::CertificateReads;
+pub(crate) use certwatcher::CountedReads;
+pub use steps::Steps;
+pub(crate) use steps::{LICENCE, WEBHOOK_CERTIFICATES};
 pub use usage::{LeaderMetrics, UsageMetrics};
+pub(crate) use work::Work;
 pub use workers::{ControllerMetrics, Ended, QueueMetrics, WorkerMetrics};
 
 /// All of them.
@@ -30,20 +39,30 @@ pub struct Metrics {
     pub usage: UsageMetrics,
     /// What is served.
     pub endpoint: EndpointMetrics,
+    /// Reviews, also where no webhook is served: there they stay at none.
+    pub webhook: webhook::Metrics,
+    /// Parts of passes.
+    pub steps: Steps,
 }
 
 impl Metrics {
     /// Registers them, and those of the process itself.
     pub fn register(registry: &mut Registry) -> Self {
         process::register(registry);
+        let workers = WorkerMetrics::register(registry);
         Self {
             api: ApiMetrics::register(registry),
             watches: WatchMetrics::register(registry),
             events: EventMetrics::register(registry),
-            workers: WorkerMetrics::register(registry),
+            steps: Steps::new(workers.clone()),
+            workers,
             leader: LeaderMetrics::register(registry),
             usage: UsageMetrics::register(registry),
             endpoint: EndpointMetrics::register(registry),
+            webhook: webhook::Metrics::register(registry),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ use crate::cluster::{Applied, Cached, Cluster, ClusterError, Deletion, Listener}
 use crate::controller::{Failed, Next, Reconcile};
 use crate::elasticsearch::{ClientError, Clusters, Dialling};
 use crate::events::Recorder;
+use crate::metrics::Steps;
 use crate::network::OperatorPods;
 use crate::settings::NetworkPolicies;
 use crate::{ApplicationKey, ObjectKey, certificates};
@@ -99,6 +100,8 @@ pub struct Context {
     pub enqueue: Listener,
     /// What isn't seen yet of our own writes.
     pub memory: Memory,
+    /// Parts of passes that are counted for themselves.
+    pub steps: Steps,
     /// What time it is.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -285,9 +288,31 @@ impl PassError {
         }
     }
 
+    /// Whether an answer came too late.
+    fn is_late(&self) -> bool {
+        match self {
+            Self::Cluster(error) => matches!(error, ClusterError::Deadline { .. }),
+            Self::Elasticsearch(error) => matches!(error, ClientError::Deadline { .. }),
+            Self::ReviewDeadline | Self::StorageClassesDeadline => true,
+            Self::Review(_)
+            | Self::Version(_)
+            | Self::Config { .. }
+            | Self::Realm(_)
+            | Self::Certificates(_)
+            | Self::Incomplete { .. }
+            | Self::NobodyToAsk
+            | Self::Distribution(_)
+            | Self::Recreation(_)
+            | Self::Node(_)
+            | Self::StorageClasses(_)
+            | Self::Keystore(_) => false,
+        }
+    }
+
     fn failed(self) -> Failed {
         let expected = self.is_lasting() || matches!(&self, Self::Cluster(error) if error.is_conflict());
-        Failed { error: self.into(), expected }
+        let late = self.is_late();
+        Failed { error: self.into(), expected, late }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::metrics::QueueMetrics;
+use crate::metrics::{QueueMetrics, Work};
 
 /// How long a key waits after its first failure; doubled with each that follows. Conflicts are the most frequent one,
 /// and gone as soon as the watch has caught up.
@@ -43,7 +43,7 @@ struct State<K> {
     ready: VecDeque<K>,
     /// Those in `ready`, and since when.
     waiting: HashMap<K, Instant>,
-    running: HashMap<K, Instant>,
+    running: HashMap<K, Work>,
     /// Those that came while they ran.
     again: HashSet<K>,
     timers: BTreeSet<(Instant, K)>,
@@ -132,9 +132,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// The pass is over; the key may run again.
     pub(crate) fn done(&self, key: &K) {
         let mut state = self.lock();
-        if let Some(since) = state.running.remove(key) {
-            self.inner.metrics.worked(since.elapsed());
-        }
+        drop(state.running.remove(key));
         if state.again.remove(key) {
             state.add(key.clone());
         }
@@ -195,7 +193,7 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
         if let Some(at) = self.timer_of.remove(&key) {
             self.timers.remove(&(at, key.clone()));
         }
-        self.running.insert(key.clone(), Instant::now());
+        self.running.insert(key.clone(), metrics.begins());
         Some(key)
     }
 }

@@ -22,7 +22,7 @@ use crate::controller::{Controller, Reconcile};
 use crate::endpoint::{EndpointError, Endpoints, Serving};
 use crate::events::Recorder;
 use crate::lease::{Election, Times};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Steps};
 use crate::queue::Queue;
 use crate::settings::{self, Given, NetworkPolicies, SecurityContext, Settings};
 use crate::webhook::{self, WebhookError};
@@ -83,6 +83,8 @@ pub struct Parts {
     pub enqueue: cluster::Listener,
     /// Where more is registered to be counted.
     pub registry: Arc<Mutex<Registry>>,
+    /// Parts of passes that are counted for themselves.
+    pub steps: Steps,
     /// Ends when the process is to end.
     pub stop: Stop,
 }
@@ -155,8 +157,7 @@ pub async fn run<R: Reconcile>(
     let listener = listener(&queues);
     let webhook = match &settings.webhook {
         Some(wanted) => {
-            let counted = wiring::register(&registry, webhook::Metrics::register);
-            let serving = wiring::webhook(wanted, &settings, &cluster, counted, &metrics.endpoint);
+            let serving = wiring::webhook(wanted, &settings, &cluster, &metrics);
             Some(webhook::serve(serving, stopped.clone()).await?)
         }
         None => None,
@@ -190,7 +191,9 @@ pub async fn run<R: Reconcile>(
             () = election.acquire() => metrics.leader.holds(true),
         }
     }
-    let parts = Parts { settings, cluster, events, enqueue: listener, registry, stop: stopped.clone() };
+    let steps = metrics.steps.clone();
+    let parts =
+        Parts { settings, cluster, events, enqueue: listener, registry, steps, stop: stopped.clone() };
     let work = work(parts, passes, queues, &metrics);
     let cut = async {
         stopped.clone().await;

@@ -25,6 +25,7 @@ pub use error::{Origin, Place, SettingsError, Warning};
 pub use keys::{Effect, KEYS, Key, find};
 pub use reload::{LOOK_EVERY, changed};
 
+use crate::elasticsearch::Dialling;
 use file::Written;
 use reader::Reader;
 
@@ -85,6 +86,8 @@ pub struct Settings {
     pub kube_client_timeout: Duration,
     /// For each call of Elasticsearch.
     pub elasticsearch_client_timeout: Duration,
+    /// By which names Elasticsearch is called.
+    pub dialling: Dialling,
     /// Between looks at each cluster's health; none: only while something changes.
     pub observation_interval: Option<Duration>,
     /// Free text.
@@ -234,6 +237,7 @@ impl Settings {
             watch_config: !from.flag("disable-config-watch")?,
             kube_client_timeout: timeout(from, "kube-client-timeout")?,
             elasticsearch_client_timeout: timeout(from, "elasticsearch-client-timeout")?,
+            dialling: dialling(from)?,
             observation_interval: (!observation.is_zero()).then_some(observation),
             distribution_channel: from.text("distribution-channel")?,
             validate_storage_class: from.flag("validate-storage-class")?,
@@ -422,6 +426,14 @@ fn password_length(from: &mut Reader) -> Result<usize, SettingsError> {
     match (6..=72).contains(&length) {
         true => Ok(length),
         false => Err(from.wrong("password-length", &length.to_string(), wanted)),
+    }
+}
+
+fn dialling(from: &mut Reader) -> Result<Dialling, SettingsError> {
+    match from.text("elasticsearch-dialling")?.as_str() {
+        "pods" => Ok(Dialling::Pods),
+        "service" => Ok(Dialling::Service),
+        text => Err(from.wrong("elasticsearch-dialling", text, "neither pods nor service")),
     }
 }
 

@@ -19,7 +19,7 @@ use parapet_api::validate::{Live, Rules};
 
 pub use counted::{Metrics, Verdict};
 pub use review::{BadRequest, Review};
-pub use server::{Certificate, Served, Serving, WebhookError, serve};
+pub use server::{Certificate, Counted, Served, Serving, WebhookError, serve};
 
 /// The most that a review may hold: the API server takes objects of up to 3 MiB, and a review of a change has two.
 /// <https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/server/config.go> `MaxRequestBodyBytes`

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Container;
 
 use super::zones::{about, required_terms, topology_key};
-use super::{Warning, annotation_path};
+use super::{Warning, annotation_path, missing};
 use crate::settings::Settings;
 use crate::{ApmServer, Application, Elasticsearch, Kibana, NodeSet, Resources, StackVersion, annotations};
 
@@ -51,6 +51,7 @@ pub fn elasticsearch(es: &Elasticsearch) -> Vec<Warning> {
         ));
     }
     found.extend(restart(es));
+    found.extend(missing::elasticsearch(es));
     found
 }
 
@@ -60,6 +61,7 @@ pub fn kibana(kb: &Kibana) -> Vec<Warning> {
     let spec = kb.spec.pod_template.spec.as_ref();
     let containers = spec.map(|spec| &*spec.containers).unwrap_or_default();
     found.extend(masked::<Kibana>("spec", kb.spec.resources.as_ref(), containers));
+    found.extend(missing::kibana(kb));
     found
 }
 
@@ -69,6 +71,7 @@ pub fn apm_server(apm: &ApmServer) -> Vec<Warning> {
     let spec = apm.spec.pod_template.spec.as_ref();
     let containers = spec.map(|spec| &*spec.containers).unwrap_or_default();
     found.extend(masked::<ApmServer>("spec", apm.spec.resources.as_ref(), containers));
+    found.extend(missing::apm_server(apm));
     found
 }
 

@@ -143,3 +143,70 @@ fn zones_and_fips() {
         ],
     );
 }
+
+#[test]
+fn what_is_asked_for_and_not_done_is_said() {
+    let target = json!([{ "name": "monitoring", "namespace": "observability" }]);
+    let beats = json!({ "spec": { "monitoring": {
+        "metrics": { "elasticsearchRefs": target }, "logs": { "elasticsearchRefs": target },
+    } } });
+    let said = |what: &str| {
+        let said = |part: &str, beat: &str| {
+            format!(
+                "spec.monitoring.{part}: this operator runs no {beat} beside {what}: no {part} are sent; put it into the pod template"
+            )
+        };
+        [said("metrics", "Metricbeat"), said("logs", "Filebeat")]
+    };
+    let [metrics, logs] = said("Elasticsearch");
+    check(beats.clone(), &[&metrics, &logs]);
+    check(json!({ "spec": { "monitoring": { "metrics": {}, "logs": { "elasticsearchRefs": [] } } } }), &[]);
+    check(
+        json!({ "spec": { "remoteClusters": [{ "name": "other", "elasticsearchRef": { "name": "other" } }] } }),
+        &[
+            "spec.remoteClusters: this operator doesn't connect clusters: set cluster.remote in Elasticsearch yourself; the \
+           Services, the ports and the authorities for it are there",
+        ],
+    );
+    check(json!({ "spec": { "remoteClusters": [] } }), &[]);
+    let annotation = "eck.k8s.elastic.co/file-based-secure-settings";
+    check(
+        json!({ "metadata": { "annotations": { annotation: "true" } } }),
+        &[&format!(
+            "metadata.annotations[{annotation}]: has no effect: this operator puts secure settings into the keystore"
+        )],
+    );
+    let fips = |version: &str| {
+        let mut object = config(json!({ "xpack.security.fips_mode.enabled": true }));
+        object["spec"]["version"] = json!(version);
+        object
+    };
+    check(fips("9.3.0"), &[]);
+    check(
+        fips("9.4.0"),
+        &[
+            "spec.nodeSets[0].config.xpack.security.fips_mode.enabled: this operator gives the keystore no password, which this \
+           version wants in FIPS mode",
+        ],
+    );
+
+    let kibana = |patch: Value| {
+        let found = validate::kibana_warnings(&objects::kibana(patch));
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(kibana(beats), said("Kibana"));
+    let reference = json!({ "name": "e" });
+    assert_eq!(
+        kibana(json!({ "spec": { "enterpriseSearchRef": reference, "packageRegistryRef": reference } })),
+        [
+            "spec.enterpriseSearchRef: this operator doesn't know that kind: set enterpriseSearch.host in spec.config instead",
+            "spec.packageRegistryRef: this operator doesn't know that kind: set xpack.fleet.registryUrl in spec.config instead",
+        ]
+    );
+    let certificate =
+        json!({ "spec": { "elasticsearchRef": { "name": "e", "clientCertificateSecretName": "own" } } });
+    let said = "spec.elasticsearchRef.clientCertificateSecretName: has no effect: clusters of this operator ask for no certificates of \
+                clients";
+    assert_eq!(kibana(certificate.clone()), [said]);
+    assert_eq!(validate::apm_server_warnings(&objects::apm_server(certificate))[0].to_string(), said);
+}

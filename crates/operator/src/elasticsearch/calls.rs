@@ -11,8 +11,8 @@ use super::ClientError;
 use super::body::SHARDS_BYTES;
 use super::client::{Call, Client};
 use super::wire::{
-    HealthAnswer, Licence, LicenceAnswer, NodesAnswer, Root, RootAnswer, ServiceCredentialsAnswer,
-    SettingsAnswer, ShardRow, ShutdownsAnswer,
+    HealthAnswer, Licence, LicenceAnswer, NodesAnswer, PutLicenceAnswer, Root, RootAnswer,
+    ServiceCredentialsAnswer, SettingsAnswer, ShardRow, ShutdownsAnswer, TokenStores,
 };
 
 const EXCLUDED_NODES: &str = "cluster.routing.allocation.exclude._name";
@@ -157,9 +157,10 @@ impl Client {
         self.get::<LicenceAnswer>("/_license").await.map(|answer| answer.license)
     }
 
-    /// Puts a licence: the content of a licence file.
-    pub async fn put_licence(&self, licence: &Value) -> Result<(), ClientError> {
-        self.call::<Value>(Method::PUT, "/_license", Some(licence)).await.map(drop)
+    /// Puts a licence: the content of a licence file. What Elasticsearch says of it: `valid`, or why it doesn't take it.
+    pub async fn put_licence(&self, licence: &Value) -> Result<String, ClientError> {
+        let put = self.call::<PutLicenceAnswer>(Method::PUT, "/_license?acknowledge=true", Some(licence));
+        put.await.map(|answer| answer.license_status)
     }
 
     /// Begins a basic licence.
@@ -172,11 +173,11 @@ impl Client {
         self.acknowledged(Method::POST, "/_license/start_trial?acknowledge=true").await
     }
 
-    /// The nodes that know each token of Kibana's service account, by the token's name.
-    pub async fn kibana_tokens(&self) -> Result<BTreeMap<String, Vec<String>>, ClientError> {
+    /// How many nodes report which tokens of Kibana's service account their file has.
+    pub async fn kibana_tokens(&self) -> Result<TokenStores, ClientError> {
         let answer: ServiceCredentialsAnswer =
             self.get("/_security/service/elastic/kibana/credential").await?;
-        Ok(answer.tokens())
+        Ok(answer.stores())
     }
 
     /// The last desired nodes; `None` if there are none.

@@ -51,13 +51,22 @@ struct Wish {
     /// When the cluster was last changed by us: what was seen before says nothing.
     acted: Instant,
     voting_exclusions: Option<bool>,
+    /// Whether somebody waits for the first look, whatever it sees.
+    first: bool,
 }
 
 impl Observer {
     pub(super) fn new(key: ApplicationKey, pace: Pace, metrics: ElasticsearchMetrics) -> Self {
         let now = Instant::now();
         // The first look is a close one: an earlier operator may have left something half done.
-        let wish = Wish { clients: Vec::new(), pace, closely: true, acted: now, voting_exclusions: None };
+        let wish = Wish {
+            clients: Vec::new(),
+            pace,
+            closely: true,
+            acted: now,
+            voting_exclusions: None,
+            first: false,
+        };
         let last = watch::Sender::new(Arc::new(Snapshot::nothing(now)));
         let inner = Inner { key, metrics, last, wish: Mutex::new(wish), wake: Notify::new() };
         Self { inner: Arc::new(inner) }
@@ -123,6 +132,11 @@ impl Observer {
     pub fn is_void(&self) -> bool {
         let begun = self.last().begun;
         begun < self.inner.wish().acted
+    }
+
+    /// The first look, if it isn't over yet, is told of whatever it sees, also that nobody answers.
+    pub fn await_first_look(&self) {
+        self.inner.wish().first = true;
     }
 
     /// Voting exclusions were added (`true`) or cleared.
@@ -199,7 +213,8 @@ impl Inner {
         }
         self.log(before, &seen);
         self.last.send_replace(Arc::new(seen));
-        differs
+        let awaited = std::mem::take(&mut self.wish().first);
+        differs || (awaited && !before.is_look())
     }
 
     fn log(&self, before: &Snapshot, seen: &Snapshot) {

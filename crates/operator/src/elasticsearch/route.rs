@@ -12,7 +12,8 @@ pub enum Dialling {
     /// By their own names, `<pod>.<StatefulSet>.<namespace>`, as the reference does: a node that isn't ready yet is found.
     #[default]
     Pods,
-    /// By the Service `<name>-es-internal-http`: one name, for which meshes have rules.
+    /// By the Service `<name>-es-http`: the one name for which documentation has a DestinationRule. A cluster none of whose nodes
+    /// is ready isn't found.
     Service,
 }
 
@@ -52,8 +53,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Where a cluster can be called, the best first: pods that are ready, pods that run, then the internal Service. Nowhere as
-/// long as no pod runs. Pods of a kind come in an order that is the same for the same pods and another one for another
+/// Where a cluster can be called, the best first: pods that are ready, pods that run, then the internal Service; or by the external
+/// Service only. Nowhere as long as no pod runs. Pods of a kind come in an order that is the same for the same pods and another one for another
 /// cluster's, so that connections are kept and no node gets all calls.
 pub fn endpoints<'a>(
     es: &Elasticsearch,
@@ -65,13 +66,13 @@ pub fn endpoints<'a>(
     if pods.is_empty() {
         return Vec::new();
     }
-    let port = Kind::Elasticsearch.http_port();
+    let (kind, port) = (Kind::Elasticsearch, Kind::Elasticsearch.http_port());
     let namespace = es.object_namespace();
-    let service = names::elasticsearch::internal_http_service(es.object_name());
     // The Service sends to pods that are ready; which scheme they speak is the label of whichever comes first.
     pods.sort_by_cached_key(|pod| (!ready(pod), place(pod)));
     let spoken = pods.first().and_then(|pod| scheme(pod)).unwrap_or(specified);
-    let by_service = Endpoint { scheme: spoken, host: format!("{service}.{namespace}.svc"), port };
+    let by_service =
+        |service: String, port| Endpoint { scheme: spoken, host: format!("{service}.{namespace}.svc"), port };
     let by_pod = pods.iter().filter_map(|pod| {
         let name = pod.metadata.name.as_deref()?;
         let set = label(pod, labels::STATEFULSET_NAME)?;
@@ -79,9 +80,23 @@ pub fn endpoints<'a>(
         Some(Endpoint { scheme, host: format!("{name}.{set}.{namespace}"), port })
     });
     match dialling {
-        Dialling::Pods => by_pod.chain([by_service]).collect(),
-        Dialling::Service => vec![by_service],
+        Dialling::Pods => {
+            let internal = names::elasticsearch::internal_http_service(es.object_name());
+            by_pod.chain([by_service(internal, port)]).collect()
+        }
+        Dialling::Service => {
+            let external = names::http_service(kind, es.object_name());
+            vec![by_service(external, external_port(es).unwrap_or(port))]
+        }
     }
+}
+
+/// The port of the user's own Service for which the name says HTTP, as references find it.
+fn external_port(es: &Elasticsearch) -> Option<u16> {
+    let ports = es.spec.http.service.spec.ports.iter().flatten();
+    let speaks = |name: &str| matches!(name, "https" | "http");
+    let port = ports.into_iter().find(|port| port.name.as_deref().is_some_and(speaks))?;
+    u16::try_from(port.port).ok()
 }
 
 fn running(pod: &Pod) -> bool {

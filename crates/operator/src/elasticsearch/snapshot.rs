@@ -41,6 +41,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether anybody has looked at all.
+    pub fn is_look(&self) -> bool {
+        self.reachable() || self.failure.is_some()
+    }
+
     /// Whether the cluster answered.
     pub fn reachable(&self) -> bool {
         self.health != Health::Unknown

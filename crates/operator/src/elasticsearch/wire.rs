@@ -205,28 +205,42 @@ pub(super) struct LicenceAnswer {
     pub(super) license: Licence,
 }
 
+/// `PUT /_license`
+#[derive(Debug, Deserialize)]
+pub(super) struct PutLicenceAnswer {
+    pub(super) license_status: String,
+}
+
+/// How far nodes report their files of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenStores {
+    /// Nodes that do.
+    pub reporting: usize,
+    /// Nodes that were asked and don't.
+    pub silent: usize,
+}
+
 /// `GET /_security/service/elastic/kibana/credential`
 #[derive(Debug, Deserialize)]
 pub(super) struct ServiceCredentialsAnswer {
-    #[serde(default)]
     nodes_credentials: NodesCredentials,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct NodesCredentials {
-    #[serde(default)]
-    file_tokens: BTreeMap<String, FileToken>,
+    #[serde(rename = "_nodes")]
+    nodes: AskedNodes,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct FileToken {
-    #[serde(default)]
-    nodes: Vec<String>,
+#[derive(Debug, Deserialize)]
+struct AskedNodes {
+    successful: usize,
+    failed: usize,
 }
 
 impl ServiceCredentialsAnswer {
-    /// The nodes that know each token, by its name.
-    pub(super) fn tokens(self) -> BTreeMap<String, Vec<String>> {
-        self.nodes_credentials.file_tokens.into_iter().map(|(name, token)| (name, token.nodes)).collect()
+    pub(super) fn stores(&self) -> TokenStores {
+        let AskedNodes { successful, failed } = self.nodes_credentials.nodes;
+        TokenStores { reporting: successful, silent: failed }
     }
 }

@@ -9,6 +9,7 @@ use parapet_api::{ApmServer, Elasticsearch, Kibana};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::elasticsearch::Dialling;
 
 /// The documents of some files in `examples/istio`.
 fn read(files: &[&str]) -> Vec<Value> {
@@ -59,6 +60,7 @@ fn found(files: &[&str], istio: &Istio) -> Vec<&'static str> {
         answers: &BTreeMap::new(),
         istio,
         operator_namespace: "elastic-system",
+        dialling: Dialling::Pods,
         webhook_port: 9443,
     });
     all.iter().map(|finding| finding.check.id()).collect()

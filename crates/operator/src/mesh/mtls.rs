@@ -5,6 +5,7 @@ use parapet_api::{Kind, names};
 use super::application::Seat;
 use super::istio::{Mode, inbound_mode, outbound_tls};
 use super::{Check, Finding, Seen, Severity, pods};
+use crate::elasticsearch::Dialling;
 
 const REWRITE: &str = "sidecar.istio.io/rewriteAppHTTPProbers";
 /// The mode of a DestinationRule that uses the mesh's own certificates.
@@ -54,7 +55,9 @@ fn hosts_covered(seen: &Seen<'_>, seat: &Seat<'_>, mode: Mode, found: &mut Vec<F
     let domain = &seen.istio.cluster_domain;
     let full = |service: &str| format!("{service}.{}.svc.{domain}", seat.namespace);
     let service = names::http_service(seat.kind, seat.name);
-    let hosts = [service].into_iter().chain(seat.templates.iter().filter_map(|one| one.stateful_set.clone()));
+    let of_pods = seat.templates.iter().filter_map(|one| one.stateful_set.clone());
+    let of_pods = of_pods.filter(|_| seen.dialling == Dialling::Pods);
+    let hosts = [service].into_iter().chain(of_pods);
     let mut uncovered = Vec::new();
     for host in hosts.map(|service| full(&service)) {
         let port = seat.kind.http_port();
@@ -71,10 +74,17 @@ fn hosts_covered(seen: &Seen<'_>, seat: &Seat<'_>, mode: Mode, found: &mut Vec<F
     if uncovered.is_empty() {
         return;
     }
+    let why = match seen.dialling {
+        Dialling::Pods => "; the operator dials pods by the latter, unless elasticsearch-dialling is service",
+        Dialling::Service => "",
+    };
     found.push(seat.finding(
         Check::HostsCovered,
         Severity::Error,
-        format!("clients are required to use mutual TLS and nothing makes them do so for {}", uncovered.join(", ")),
-        format!("a DestinationRule with trafficPolicy.tls.mode {MUTUAL} for each of these hosts; the operator dials pods by the latter"),
+        format!(
+            "clients are required to use mutual TLS and nothing makes them do so for {}",
+            uncovered.join(", ")
+        ),
+        format!("a DestinationRule with trafficPolicy.tls.mode {MUTUAL} for each of these hosts{why}"),
     ));
 }

@@ -8,6 +8,7 @@ use parapet_api::{ApmServer, Elasticsearch, Kibana};
 
 use super::Answer;
 use crate::ObjectKey;
+use crate::elasticsearch::Dialling;
 
 /// Objects of one cluster, read at about one time.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub struct Seen<'a> {
     pub istio: &'a Istio,
     /// Where the operator runs.
     pub operator_namespace: &'a str,
+    /// By which names the operator calls Elasticsearch.
+    pub dialling: Dialling,
     /// The port of the operator's webhook.
     pub webhook_port: u16,
 }

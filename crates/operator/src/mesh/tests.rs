@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::ObjectKey;
+use crate::elasticsearch::Dialling;
 
 /// Everything that was read, as JSON that tests change.
 struct World {
@@ -22,6 +23,7 @@ struct World {
     destination_rules: Value,
     answers: BTreeMap<ObjectKey, Answer>,
     istio: Istio,
+    dialling: Dialling,
 }
 
 fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
@@ -71,6 +73,7 @@ fn fitting() -> World {
         destination_rules: json!([]),
         answers: BTreeMap::from([(ObjectKey::new("data", "x"), Answer::Elasticsearch)]),
         istio: Istio::default(),
+        dialling: Dialling::Pods,
     }
 }
 
@@ -95,6 +98,7 @@ impl World {
             answers: &self.answers,
             istio: &self.istio,
             operator_namespace: "elastic-system",
+            dialling: self.dialling,
             webhook_port: 9443,
         })
     }
@@ -328,6 +332,15 @@ fn c7_every_dialled_host_has_mutual_tls() {
     check(false, "ISTIO_MUTUAL", &["*.other.local"], &[service, set]);
     check(true, "DISABLE", &[], &[]);
     check(true, "DISABLE", &[set], &[set]);
+    let by_service = |hosts: &[&str]| {
+        found(|world| {
+            world.istio.auto_mtls = false;
+            world.dialling = Dialling::Service;
+            world.rules("ISTIO_MUTUAL", hosts);
+        })
+    };
+    assert_eq!(by_service(&[service]), NONE, "the rule of the documentation is enough");
+    assert!(by_service(&[set]).contains(service));
     assert_eq!(
         found(|world| {
             world.istio.auto_mtls = false;

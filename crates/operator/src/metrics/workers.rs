@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::work::{AllWork, Begun, Work};
+
 /// The buckets of controller-runtime's reconcile time, so that dashboards' quantiles stay comparable.
 const PASS_SECONDS: [f64; 35] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25,
@@ -25,14 +27,17 @@ pub struct WorkerMetrics {
     passes: Family<PassLabels, Counter>,
     errors: Family<ControllerLabel, Counter>,
     panics: Family<ControllerLabel, Counter>,
+    terminal: Family<ControllerLabel, Counter>,
+    late: Family<ControllerLabel, Counter>,
     seconds: Family<ControllerLabel, Histogram, fn() -> Histogram>,
     limit: Family<ControllerLabel, Gauge>,
     active: Family<ControllerLabel, Gauge>,
-    depth: Family<QueueLabels, Gauge>,
+    depth: Family<DepthLabels, Gauge>,
     adds: Family<QueueLabels, Counter>,
     retries: Family<QueueLabels, Counter>,
     waited: Family<QueueLabels, Histogram, fn() -> Histogram>,
     worked: Family<QueueLabels, Histogram, fn() -> Histogram>,
+    work: AllWork,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,9 +52,17 @@ struct ControllerLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabels {
+pub(super) struct QueueLabels {
     controller: &'static str,
     name: &'static str,
+}
+
+/// The reference's queues know priorities; here all keys have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DepthLabels {
+    controller: &'static str,
+    name: &'static str,
+    priority: &'static str,
 }
 
 impl Default for WorkerMetrics {
@@ -58,6 +71,8 @@ impl Default for WorkerMetrics {
             passes: Family::default(),
             errors: Family::default(),
             panics: Family::default(),
+            terminal: Family::default(),
+            late: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(PASS_SECONDS)),
             limit: Family::default(),
             active: Family::default(),
@@ -66,6 +81,7 @@ impl Default for WorkerMetrics {
             retries: Family::default(),
             waited: Family::new_with_constructor(|| Histogram::new(QUEUE_SECONDS)),
             worked: Family::new_with_constructor(|| Histogram::new(QUEUE_SECONDS)),
+            work: AllWork::default(),
         }
     }
 }
@@ -77,6 +93,16 @@ impl WorkerMetrics {
         registry.register("controller_runtime_reconcile", "Passes, by how they ended", new.passes.clone());
         registry.register("controller_runtime_reconcile_errors", "Passes that failed", new.errors.clone());
         registry.register("controller_runtime_reconcile_panics", "Passes that panicked", new.panics.clone());
+        registry.register(
+            "controller_runtime_terminal_reconcile_errors",
+            "Passes that failed and aren't repeated: none, as here every one is",
+            new.terminal.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_timeouts",
+            "Passes that ended because an answer came too late",
+            new.late.clone(),
+        );
         registry.register(
             "controller_runtime_reconcile_time_seconds",
             "How long passes took",
@@ -105,18 +131,21 @@ impl WorkerMetrics {
             "How long a worker had a key",
             new.worked.clone(),
         );
+        registry.register_collector(Box::new(new.work.clone()));
         new
     }
 
     /// Those of one queue, named as its controller.
     pub fn queue(&self, controller: &'static str) -> QueueMetrics {
         let labels = QueueLabels { controller, name: controller };
+        let depth = DepthLabels { controller, name: controller, priority: "0" };
         QueueMetrics {
-            depth: self.depth.get_or_create_owned(&labels),
+            depth: self.depth.get_or_create_owned(&depth),
             adds: self.adds.get_or_create_owned(&labels),
             retries: self.retries.get_or_create_owned(&labels),
             waited: self.waited.get_or_create_owned(&labels),
             worked: self.worked.get_or_create_owned(&labels),
+            begun: self.work.of(&labels),
         }
     }
 
@@ -128,7 +157,9 @@ impl WorkerMetrics {
             drop(self.passes.get_or_create(&PassLabels { controller, result: ended.as_str() }));
         }
         drop(self.errors.get_or_create(&label));
-        drop(self.panics.get_or_create(&label));
+        for counter in [&self.panics, &self.terminal, &self.late] {
+            drop(counter.get_or_create(&label));
+        }
         ControllerMetrics { all: self.clone(), label, iterations: Arc::default() }
     }
 }
@@ -141,6 +172,7 @@ pub struct QueueMetrics {
     retries: Counter,
     waited: Histogram,
     worked: Histogram,
+    begun: Begun,
 }
 
 impl Default for QueueMetrics {
@@ -166,8 +198,9 @@ impl QueueMetrics {
         self.waited.observe(time.as_secs_f64());
     }
 
-    pub(crate) fn worked(&self, time: Duration) {
-        self.worked.observe(time.as_secs_f64());
+    /// A worker has a key, until what is returned is dropped.
+    pub(crate) fn begins(&self) -> Work {
+        self.begun.begin(self.worked.clone())
     }
 }
 
@@ -226,6 +259,11 @@ impl ControllerMetrics {
 
     pub(crate) fn panicked(&self) {
         self.all.panics.get_or_create(&self.label).inc();
+    }
+
+    /// An answer came too late for a pass.
+    pub(crate) fn late(&self) {
+        self.all.late.get_or_create(&self.label).inc();
     }
 
     pub(crate) fn ended(&self, ended: Ended, time: Duration) {

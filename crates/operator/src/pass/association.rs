@@ -21,6 +21,7 @@ use parapet_elastic::config::Credentials;
 
 use super::{Context, PassError};
 use crate::cluster::{Custom, Deletion, Followed, Managed, Resource};
+use crate::metrics::Ended;
 
 /// How soon a referrer that may not refer asks again whether it may: nothing tells when rights change. The reference asks
 /// every 15 minutes, which is long for somebody who has just granted them.
@@ -72,8 +73,24 @@ impl Bound {
     }
 }
 
-/// Puts one reference in place, or takes its leftovers away. What it depends on is added to `followed`.
+/// Puts one reference in place, or takes its leftovers away. What it depends on is added to `followed`. In the reference this is
+/// a controller of its own, and it is counted as one.
 pub(super) async fn associate<K: Managed>(
+    cx: &Context,
+    referrer: &K,
+    kind: AssociationKind,
+    selector: &ObjectSelector,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<Bound, PassError> {
+    let ended = |bound: &Result<Bound, PassError>| match bound {
+        Ok(Bound::Waiting { again: Some(_), .. }) => Ended::RequeueAfter,
+        Ok(Bound::Unset | Bound::Established(_) | Bound::Waiting { .. }) => Ended::Success,
+        Err(_) => Ended::Error,
+    };
+    cx.steps.count(kind.controller(), bind(cx, referrer, kind, selector, followed), ended).await
+}
+
+async fn bind<K: Managed>(
     cx: &Context,
     referrer: &K,
     kind: AssociationKind,

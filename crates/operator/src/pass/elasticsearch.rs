@@ -4,6 +4,7 @@
 
 mod act;
 mod claims;
+mod desired_nodes;
 mod existing;
 mod leftovers;
 mod licence;
@@ -11,16 +12,16 @@ mod node_labels;
 mod nodes;
 mod observe;
 mod realm;
+mod service_accounts;
 mod status;
 mod transport;
 mod trial;
 mod versions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
-use kube::Resource as _;
-use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, annotations, names, validate};
+use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, names, validate};
 use parapet_elastic::{files, services};
 
 use nodes::Existing;
@@ -103,15 +104,7 @@ async fn reconcile(
         own.apply(&settings).await?;
     }
     let keystore = super::keystore::gather(cx, es, es.spec.secure_settings.as_deref(), followed).await?;
-    if existing.sets.is_empty()
-        && version.at_least(7, 17, 0)
-        && es.annotation(annotations::ORCHESTRATION_HINTS).is_none()
-    {
-        // A new cluster of such a version takes service accounts from its first node on: nobody needs to be asked.
-        let hints = r#"{"no_transient_settings":false,"service_accounts":true}"#.to_owned();
-        let hints = BTreeMap::from([(annotations::ORCHESTRATION_HINTS.to_owned(), Some(hints))]);
-        cx.cluster.annotate::<Elasticsearch>(es.meta(), &hints).await?;
-    }
+    service_accounts::reconcile(cx, es, &version, &existing, &known).await?;
     let is_new = existing.sets.is_empty();
     network::reconcile(cx, es, is_new, crate::network::elasticsearch).await?;
     let nodes = nodes::reconcile(own, key, es, &version, &existing, keystore, &known).await?;

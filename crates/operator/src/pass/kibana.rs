@@ -170,6 +170,10 @@ async fn write_status(
         count: Some(0),
         association_status: state,
         elasticsearch_association_status: state,
+        monitoring_association_status: refused::unmonitored(
+            kibana.spec.monitoring.as_ref(),
+            kibana.object_namespace(),
+        ),
         observed_generation: kibana.metadata.generation,
         ..KibanaStatus::default()
     };

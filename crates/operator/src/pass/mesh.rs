@@ -83,6 +83,7 @@ pub(super) async fn check<K: Application>(
         answers: &answers,
         istio: &Istio::default(),
         operator_namespace: &cx.options.operator.namespace,
+        dialling: cx.options.dialling,
         webhook_port: cx.options.webhook_port,
     });
     if found.is_empty() {

@@ -12,8 +12,8 @@ use parapet_elastic::users::Hasher;
 
 use crate::certificates::{self, KeyMaker, Policy};
 use crate::cluster::Cluster;
-use crate::elasticsearch::{Clusters, Dial, Dialling, ElasticsearchMetrics, SystemDial};
-use crate::endpoint::EndpointMetrics;
+use crate::elasticsearch::{Clusters, Dial, ElasticsearchMetrics, SystemDial};
+use crate::metrics::Metrics;
 use crate::network::OperatorPods;
 use crate::pass::{Context, Memory, Options, Passes, Surroundings};
 use crate::settings::{Settings, Validity, WebhookSettings};
@@ -36,7 +36,7 @@ pub async fn passes(parts: Parts) -> Result<Vec<(Kind, Passes)>, PassesError> {
 
 /// The same with another way to Elasticsearch.
 pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind, Passes)>, PassesError> {
-    let Parts { settings, cluster, events, enqueue, registry, .. } = parts;
+    let Parts { settings, cluster, events, enqueue, registry, steps, .. } = parts;
     let authority = settings.ca_dir.as_deref().map(certificates::read_global).transpose()?;
     let options = Options {
         certificates: policy(&settings),
@@ -46,7 +46,7 @@ pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind,
         network_policies: settings.network_policies,
         operator: operator_pods(&settings.operator_namespace),
         webhook_port: settings.webhook.as_ref().map_or(WEBHOOK_PORT, |webhook| webhook.port),
-        dialling: Dialling::default(),
+        dialling: settings.dialling,
         elasticsearch_deadline: settings.elasticsearch_client_timeout,
         observation_interval: settings.observation_interval,
         objects: settings.elastic,
@@ -66,6 +66,7 @@ pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind,
         },
         enqueue,
         memory: Memory::default(),
+        steps,
         now: Arc::new(Timestamp::now),
     });
     Ok(Kind::ALL.into_iter().map(|kind| (kind, Passes::new(Arc::clone(&context), kind))).collect())
@@ -82,8 +83,7 @@ pub(super) fn webhook(
     wanted: &WebhookSettings,
     settings: &Settings,
     cluster: &Cluster,
-    metrics: webhook::Metrics,
-    counted: &EndpointMetrics,
+    metrics: &Metrics,
 ) -> Serving {
     let any: IpAddr = match settings.elastic.ip_family {
         Some(IpFamily::V6) => Ipv6Addr::UNSPECIFIED.into(),
@@ -108,9 +108,10 @@ pub(super) fn webhook(
             namespaces: Arc::new(move |namespace| managed.manages(namespace)),
             client: cluster.client().clone(),
             validate_storage_class: settings.validate_storage_class,
-            metrics,
+            metrics: metrics.webhook.clone(),
         },
-        options: parapet_pki::Options::new("webhook", counted.certificates().clone()),
+        options: parapet_pki::Options::new("webhook", metrics.endpoint.certificates().clone()),
+        counted: webhook::Counted { steps: metrics.steps.clone(), reads: metrics.endpoint.reads().clone() },
     }
 }
 

@@ -100,6 +100,12 @@ pub const KEYS: &[Key] = &[
     key("distribution-channel", "TEXT", "", "How the operator was installed; free text in the logs"),
     key("elasticsearch-client-timeout", "DURATION", "180s", "How long a call of Elasticsearch may take"),
     key(
+        "elasticsearch-dialling",
+        "WHICH",
+        "pods",
+        "By which names the operator calls Elasticsearch: pods, each by its own, or service, by NAME-es-http",
+    ),
+    key(
         "elasticsearch-observation-interval",
         "DURATION",
         "10s",

@@ -74,6 +74,7 @@ fn every_key_of_the_table_is_read_and_every_default_is_right() {
     assert_eq!(settings.metrics, None);
     assert_eq!(settings.webhook, None);
     assert_eq!(settings.network_policies, NetworkPolicies::Off);
+    assert_eq!(settings.dialling, Dialling::Pods);
     // What is written as the default can be given as a value.
     for key in KEYS.iter().filter(|key| key.name != "operator-namespace") {
         let mut flags = BTreeMap::from([("operator-namespace", "ns".to_owned())]);
@@ -101,6 +102,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("disable-telemetry", "true"),
     ("distribution-channel", "all-in-one"),
     ("elasticsearch-client-timeout", "90s"),
+    ("elasticsearch-dialling", "service"),
     ("elasticsearch-observation-interval", "1m30s"),
     ("enable-leader-election", "false"),
     ("enable-tracing", "true"),
@@ -216,6 +218,10 @@ fn a_bad_value_names_file_line_and_key() {
         "/conf/eck.yaml:1: max-concurrent-reconciles: \"0\" is no number from 1 on",
     );
     refused("ip-family: ipv5", "/conf/eck.yaml:1: ip-family: \"ipv5\" is neither IPv4 nor IPv6");
+    refused(
+        "elasticsearch-dialling: ip",
+        "/conf/eck.yaml:1: elasticsearch-dialling: \"ip\" is neither pods nor service",
+    );
     refused("password-length: 5", "/conf/eck.yaml:1: password-length: \"5\" is no number from 6 to 72");
     refused(
         "container-registry: [a, b]",

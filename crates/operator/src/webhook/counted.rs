@@ -29,6 +29,7 @@ struct Labels {
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     reviews: Family<Labels, Counter>,
+    panics: Counter,
 }
 
 impl Metrics {
@@ -40,7 +41,16 @@ impl Metrics {
             "Objects that the API server asked about",
             metrics.reviews.clone(),
         );
+        registry.register(
+            "controller_runtime_webhook_panics",
+            "Reviews whose answer panicked: a defect",
+            metrics.panics.clone(),
+        );
         metrics
+    }
+
+    pub(super) fn panicked(&self) {
+        self.panics.inc();
     }
 
     pub(super) fn count(&self, kind: Option<Kind>, verdict: Verdict) {

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -24,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificates::{Keeper, KeeperError, Kept};
 use super::{Answer, MAX_BODY, Webhook};
+use crate::metrics::{CertificateReads, Ended, Steps, WEBHOOK_CERTIFICATES};
 
 /// Connections at a time: there are few API servers, and each keeps its connection.
 const CONNECTIONS: usize = 256;
@@ -54,6 +57,17 @@ pub struct Serving {
     pub webhook: Webhook,
     /// How certificates are followed: clock and counters.
     pub options: Options,
+    /// Counts how often the certificate is looked after, and read.
+    pub counted: Counted,
+}
+
+/// What is counted of the certificate.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// That it was looked after.
+    pub steps: Steps,
+    /// That it was read.
+    pub reads: CertificateReads,
 }
 
 /// A bound webhook.
@@ -99,14 +113,14 @@ pub async fn serve(
     serving: Serving,
     stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) -> Result<Served, WebhookError> {
-    let Serving { address, certificate, webhook, options } = serving;
+    let Serving { address, certificate, webhook, options, counted } = serving;
     let mut tasks = JoinSet::new();
     let clock = Arc::clone(&options.clock);
     let shown = match certificate {
         Certificate::Kept(keeper) => {
-            let kept = keeper.keep(clock()).await?;
+            let kept = look_after(&keeper, &clock, &counted.steps).await?;
             let (sender, receiver) = watch::channel(kept.material.clone());
-            tasks.spawn(keep(keeper, kept, sender, clock, stop.clone()));
+            tasks.spawn(keep(keeper, kept, sender, clock, counted.steps, stop.clone()));
             Shown::Kept(Mutex::new(receiver))
         }
         Certificate::Folder(folder) => {
@@ -116,7 +130,7 @@ pub async fn serve(
     };
     let profile =
         ServerProfile { alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()], ..ServerProfile::default() };
-    let (tls, reloader) = reloading(shown, profile, options)?;
+    let (tls, reloader) = reloading(counted.reads.of(shown), profile, options)?;
     tasks.spawn(reloader.run(stop.clone()));
     let listener =
         TcpListener::bind(address).await.map_err(|source| WebhookError::Bind { address, source })?;
@@ -132,12 +146,13 @@ async fn keep(
     mut kept: Kept,
     sender: watch::Sender<Material>,
     clock: parapet_pki::Clock,
+    steps: Steps,
     stop: impl Future<Output = ()> + Clone,
 ) {
     let work = async {
         loop {
             tokio::time::sleep(kept.look_again).await;
-            match keeper.keep(clock()).await {
+            match look_after(&keeper, &clock, &steps).await {
                 Ok(now) => {
                     sender.send_if_modified(|material| {
                         let changed = *material != now.material;
@@ -154,6 +169,11 @@ async fn keep(
         }
     };
     tokio::select! { () = work => {}, () = stop => {} }
+}
+
+async fn look_after(keeper: &Keeper, clock: &parapet_pki::Clock, steps: &Steps) -> Result<Kept, KeeperError> {
+    let ended = |kept: &Result<Kept, _>| if kept.is_ok() { Ended::RequeueAfter } else { Ended::Error };
+    steps.count(WEBHOOK_CERTIFICATES, keeper.keep(clock()), ended).await
 }
 
 async fn accept(
@@ -245,7 +265,13 @@ async fn respond(
         Ok(Err(_)) => return Ok(response(StatusCode::BAD_REQUEST, "the review did not arrive whole")),
         Err(_) => return Ok(response(StatusCode::REQUEST_TIMEOUT, "the review did not arrive in time")),
     };
-    let Answer { status, body } = webhook.answer(&path, &body).await;
+    let answer = AssertUnwindSafe(webhook.answer(&path, &body)).catch_unwind().await;
+    let Ok(Answer { status, body }) = answer else {
+        // The panic's message was printed by the hook, with its place.
+        webhook.metrics.panicked();
+        tracing::error!("the answer to a review panicked; this is a defect");
+        return Ok(response(StatusCode::INTERNAL_SERVER_ERROR, "the review could not be answered"));
+    };
     let mut response = response(status, body);
     if status == StatusCode::OK {
         let json = http::HeaderValue::from_static("application/json");

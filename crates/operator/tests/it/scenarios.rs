@@ -3,12 +3,15 @@
 mod bad_input;
 mod bad_server;
 mod deletion;
+mod dialled;
 mod idle;
 mod killed;
 mod lease;
+mod licence;
 mod meanwhile;
 mod new_cluster;
 mod references;
+mod resources;
 mod scale;
 mod unreachable;
 mod upgrade;

@@ -96,6 +96,7 @@ impl Asked {
             certificate: Certificate::Kept(keeper.clone()),
             webhook,
             options: parapet_pki::Options::new("webhook", parapet_pki::Metrics::register(&mut registry)),
+            counted: webhook::Counted::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let served = webhook::serve(serving, stopped.map(drop).shared()).await?;
@@ -414,6 +415,7 @@ async fn without_its_secret_or_configuration_it_is_not_served() -> Result<()> {
             metrics: webhook::Metrics::register(&mut registry),
         },
         options: parapet_pki::Options::new("webhook", parapet_pki::Metrics::register(&mut registry)),
+        counted: webhook::Counted::default(),
     };
     let served = webhook::serve(serving, futures::future::pending()).await;
     ensure!(matches!(served, Err(WebhookError::Keeper(KeeperError::Missing { .. }))));

@@ -18,6 +18,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use parapet_api::{Elasticsearch, Health, Phase};
 use parapet_operator::certificates;
+use parapet_operator::elasticsearch::Dialling;
 use parapet_operator::settings::NetworkPolicies;
 use parapet_scripted_elasticsearch::ScriptedElasticsearch;
 use parapet_testbed::Cluster as Testbed;
@@ -70,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) elasticsearch_deadline: Duration,
     /// Between looks at Elasticsearch.
     pub(crate) observation_interval: Duration,
+    /// By which names Elasticsearch is called.
+    pub(crate) dialling: Dialling,
     /// Whether references need rights.
     pub(crate) enforce_rbac_on_refs: bool,
     /// Whether classes of volumes are asked.
@@ -90,6 +93,7 @@ impl Default for Setup {
             deadline: Duration::from_secs(60),
             elasticsearch_deadline: Self::ELASTICSEARCH_DEADLINE,
             observation_interval: Self::OBSERVATION_INTERVAL,
+            dialling: Dialling::default(),
             enforce_rbac_on_refs: false,
             validate_storage_class: true,
             others: &[],

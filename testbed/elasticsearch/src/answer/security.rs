@@ -10,6 +10,10 @@ pub(super) fn put_licence(state: &mut State, asked: &Asked<'_>) -> Result<Answer
     let body = asked.json()?;
     let licence = body.get("licenses").and_then(|all| all.get(0)).or_else(|| body.get("license"));
     let licence = licence.filter(|licence| licence["type"].is_string() && licence["uid"].is_string());
+    // Whose signature isn't one: the licence before stays.
+    if licence.is_some_and(|licence| licence["signature"] == "forged") {
+        return Ok(Answer::ok(json!({ "acknowledged": true, "license_status": "invalid" })));
+    }
     state.licence = licence
         .cloned()
         .ok_or_else(|| Answer::error(400, "illegal_argument_exception", "malformed license"))?;

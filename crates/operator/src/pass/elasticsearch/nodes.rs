@@ -15,11 +15,12 @@ use parapet_elastic::{config_hash, disruption, pod, services, stateful_set, with
 use parapet_orchestrate::{Bootstrap, Plan, State, bootstrap, decide};
 
 use super::act::Acting;
+use super::licence::Ensured;
 use super::observe::Known;
-use super::{claims, leftovers, licence, trial};
+use super::{claims, desired_nodes, leftovers, licence, trial};
 use crate::ApplicationKey;
 use crate::controller::Next;
-use crate::elasticsearch::{Objects, state};
+use crate::elasticsearch::{ClientError, Objects, state};
 use crate::events::{News, Reason};
 use crate::pass::own::Own;
 use crate::pass::{Context, PAUSED_AGAIN, PassError, UNDER_WAY, controller, stateless};
@@ -33,6 +34,8 @@ pub(super) struct Nodes {
     /// What can't be done now, in sentences.
     pub(super) held: Vec<String>,
     pub(super) next: Next,
+    /// Whether Elasticsearch knows what its nodes have; nothing for versions that can't be told.
+    pub(super) aware: Option<desired_nodes::Aware>,
 }
 
 /// A group with its configuration.
@@ -77,12 +80,13 @@ pub(super) async fn reconcile(
     budget(cx, es, known, &groups).await?;
     let plan = decide(&state);
     let mut held = Vec::new();
+    let mut again = Next::Wait;
     if !state.paused {
         let acting =
             Acting { cx, key, es, observer: &known.observer, live: &existing.sets, pods: &existing.pods };
         if claims::made_anew(&acting).await? {
             held.push("A StatefulSet is being made anew around its pods, for larger volumes".to_owned());
-            return Ok(Nodes { state, plan, held, next: Next::Soon });
+            return Ok(Nodes { state, plan, held, next: Next::Soon, aware: None });
         }
         for group in &groups {
             configure(own, es, group, masters.as_deref()).await?;
@@ -91,28 +95,71 @@ pub(super) async fn reconcile(
         held.extend(upscale(&acting, &plan, &wanted, existing).await?);
         acting.force(&plan.forced).await?;
         if let Err(error) = down(&acting, &plan).await {
+            again = after(&error);
             held.push(unanswered(cx, es, error)?);
         } else {
             cx.events.over_at(es, Reason::Delayed, "Reconciliation");
         }
         leftovers::remove(cx, es, &wanted, &existing.sets).await?;
     }
-    if let Err(error) = licence::reconcile(cx, key, es, known).await {
-        held.push(unanswered(cx, es, error)?);
-    }
+    let aware = match resources(&groups, &wanted, version) {
+        None => None,
+        Some(nodes) => match desired_nodes::reconcile(cx, es, nodes, existing, known).await {
+            Ok(aware) => Some(aware),
+            Err(error) => {
+                again = again.sooner(after(&error));
+                let why = unanswered(cx, es, error)?;
+                held.push(why.clone());
+                Some(Err(why))
+            }
+        },
+    };
+    let licence = match licence::reconcile(cx, key, es, known).await {
+        Ok(Ensured { next, refused }) => {
+            held.extend(refused);
+            next
+        }
+        Err(error) => {
+            again = again.sooner(after(&error));
+            held.push(unanswered(cx, es, error)?);
+            Next::Wait
+        }
+    };
     known.observer.attend(&state, &plan);
     let next = match (plan.is_empty() && held.is_empty(), state.paused) {
         (true, _) => Next::Wait,
         (false, true) => Next::After(PAUSED_AGAIN),
         (false, false) => Next::After(UNDER_WAY),
     };
-    Ok(Nodes { state, plan, held, next })
+    Ok(Nodes { state, plan, held, next: next.sooner(licence).sooner(again), aware })
+}
+
+/// All nodes that there will be and what they have, or why that isn't known; nothing for versions that can't be told.
+fn resources(
+    groups: &[Group<'_>],
+    wanted: &[StatefulSet],
+    version: &StackVersion,
+) -> Option<Result<Vec<serde_json::Value>, String>> {
+    let of = |(group, set): (&Group<'_>, &StatefulSet)| {
+        parapet_elastic::desired_nodes(set, &group.yml, version).map_err(|error| error.to_string())
+    };
+    let all = || groups.iter().zip(wanted).map(of).collect::<Result<Vec<_>, _>>();
+    desired_nodes::is_possible(version).then(|| all().map(|nodes| nodes.concat()))
 }
 
 /// What needs an answer of Elasticsearch.
 async fn down(acting: &Acting<'_>, plan: &Plan) -> Result<(), PassError> {
     acting.downscale(&plan.downscale).await?;
     acting.restart(&plan.restart).await
+}
+
+/// When a call that failed is made again: soon, and later each time, if it failed at once. One that was waited for in vain holds a
+/// worker each time, and comes again with the ordinary pass.
+fn after(error: &PassError) -> Next {
+    match error {
+        PassError::Elasticsearch(ClientError::Deadline { .. }) => Next::Wait,
+        _ => Next::Soon,
+    }
 }
 
 /// Elasticsearch couldn't be told: nothing is lost, and the next pass decides again.

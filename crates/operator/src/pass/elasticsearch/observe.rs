@@ -24,7 +24,7 @@ pub(super) struct Known {
 impl Known {
     /// What was last seen; none if nobody has looked yet since the operator began.
     pub(super) fn looked(&self) -> Option<&Snapshot> {
-        Some(&*self.last).filter(|last| last.reachable() || last.failure.is_some())
+        Some(&*self.last).filter(|last| last.is_look())
     }
 }
 
@@ -64,6 +64,10 @@ pub(super) async fn observe(
         },
     };
     let observer = cx.clusters.observe(key, target)?;
+    if es.status.is_some() {
+        // Before what was seen is read: a look that is over by then is seen, and any other tells.
+        observer.await_first_look();
+    }
     let last = observer.last();
     Ok(Known { observer, last })
 }

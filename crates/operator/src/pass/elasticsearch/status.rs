@@ -6,31 +6,32 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
 use parapet_api::{
-    Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health, Kind, Phase,
-    StackVersion, labels,
+    Application as _, Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health,
+    Kind, Phase, StackVersion, labels,
 };
-use parapet_orchestrate::{in_progress, phase};
+use parapet_orchestrate::{Downscale, Plan, in_progress, phase};
 
 use super::nodes::{Existing, Nodes};
 use super::observe::Known;
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
 use crate::pass::mesh::{self, Fit};
-use crate::pass::{Context, PassError, controller};
+use crate::pass::{Context, PassError, controller, refused};
 
 /// The specification is refused; no object was touched.
 pub(super) async fn invalid(cx: &Context, es: &Elasticsearch, why: &str) -> Result<(), PassError> {
-    let status = refused(es.status.clone().unwrap_or_default(), es.metadata.generation, why, cx.now());
+    let status =
+        without_looking(es.status.clone().unwrap_or_default(), es.metadata.generation, why, cx.now());
     write(cx, es, &status).await
 }
 
 /// The object can't be read; no object was touched.
 pub(super) fn unreadable(cx: &Context, object: &Unreadable) -> ElasticsearchStatus {
     let before = serde_json::from_value(object.status.clone()).unwrap_or_default();
-    refused(before, object.metadata.generation, &object.error, cx.now())
+    without_looking(before, object.metadata.generation, &object.error, cx.now())
 }
 
-fn refused(
+fn without_looking(
     before: ElasticsearchStatus,
     generation: Option<i64>,
     why: &str,
@@ -78,17 +79,20 @@ pub(super) async fn reconciled(
         Some(i32::try_from(pods.iter().filter(|pod| ready(pod)).count()).unwrap_or(i32::MAX));
     let lowest = lowest(existing);
     status.version = lowest.as_ref().or(Some(version)).map(ToString::to_string);
+    let stays = stays(&before, es.metadata.generation, nodes, known);
     let waiting = waiting(nodes, known);
-    status.phase = Some(match phase(&nodes.plan) {
-        Some(phase) => phase,
-        None if waiting.is_none() => Phase::Ready,
-        None => Phase::ApplyingChanges,
-    });
-    let (state, text) = match &waiting {
-        None => (ConditionState::True, "Everything is as specified"),
-        Some(why) => (ConditionState::False, why.as_str()),
-    };
-    say(&mut status, ConditionType::ReconciliationComplete, state, text, now);
+    if !stays {
+        status.phase = Some(match phase(&nodes.plan) {
+            Some(phase) => phase,
+            None if waiting.is_none() => Phase::Ready,
+            None => Phase::ApplyingChanges,
+        });
+        let (state, text) = match &waiting {
+            None => (ConditionState::True, "Everything is as specified"),
+            Some(why) => (ConditionState::False, why.as_str()),
+        };
+        say(&mut status, ConditionType::ReconciliationComplete, state, text, now);
+    }
     let (state, text) = match &lowest {
         None => (ConditionState::Unknown, "No pod exists yet".to_owned()),
         Some(lowest) if lowest >= version => (ConditionState::True, format!("All nodes run {version}")),
@@ -100,18 +104,40 @@ pub(super) async fn reconciled(
         (Some(why), false) => (ConditionState::False, format!("Elasticsearch doesn't answer: {why}")),
         (None, false) => (ConditionState::False, "Elasticsearch is being asked".to_owned()),
     };
-    say(&mut status, ConditionType::ElasticsearchIsReachable, state, &text, now);
-    if version.at_least(8, 3, 0) {
-        let why = "Elasticsearch isn't told the resources of its nodes: it sees those of its containers";
-        say(&mut status, ConditionType::ResourcesAwareManagement, ConditionState::False, why, now);
+    if !stays {
+        say(&mut status, ConditionType::ElasticsearchIsReachable, state, &text, now);
     }
+    if let Some(aware) = &nodes.aware
+        && !stays
+    {
+        let (state, text) = match aware {
+            Ok(()) => (ConditionState::True, "Elasticsearch knows the resources of its nodes"),
+            Err(why) => (ConditionState::False, why.as_str()),
+        };
+        say(&mut status, ConditionType::ResourcesAwareManagement, state, text, now);
+    }
+    status.monitoring_association_status =
+        refused::unmonitored(es.spec.monitoring.as_ref(), es.object_namespace());
     paused(&mut status, nodes.state.paused, now);
     meshed(&mut status, fit, now);
-    let at = rfc3339(now);
-    let operations = before.in_progress_operations.as_ref();
-    status.in_progress_operations = Some(in_progress(&nodes.plan, operations, &at));
+    if !stays {
+        let operations = before.in_progress_operations.as_ref();
+        status.in_progress_operations = Some(in_progress(&nodes.plan, operations, &rfc3339(now)));
+    }
     tell(cx, es, &before, &status);
     write(cx, es, &status).await
+}
+
+/// Whether what was said of this specification before stays what is said, as far as it needs Elasticsearch's answer: an operator
+/// that begins hasn't asked yet, and has nothing new to tell. The first look brings another pass, whatever it sees.
+fn stays(before: &ElasticsearchStatus, generation: Option<i64>, nodes: &Nodes, known: &Known) -> bool {
+    let is_said = before.observed_generation == generation
+        && !matches!(before.phase, None | Some(Phase::Invalid))
+        && [ConditionType::ReconciliationComplete, ConditionType::ElasticsearchIsReachable]
+            .iter()
+            .all(|kind| before.conditions.iter().any(|condition| condition.kind == *kind))
+        && before.in_progress_operations.is_some();
+    is_said && nodes.held.is_empty() && nodes.plan.upscale.is_empty() && known.looked().is_none()
 }
 
 /// What the pass waits for, in a sentence; `None` if everything is as specified.
@@ -127,7 +153,7 @@ fn waiting(nodes: &Nodes, known: &Known) -> Option<String> {
         let why = known.last.failure.as_deref().unwrap_or("it was not asked yet");
         return Some(format!("Waiting for Elasticsearch to answer: {why}"));
     }
-    if plan.is_empty() {
+    if is_rest(plan) {
         let unseen = "Looking whether the last change has taken effect";
         return known.observer.is_void().then(|| unseen.to_owned());
     }
@@ -141,6 +167,13 @@ fn waiting(nodes: &Nodes, known: &Known) -> Option<String> {
         (None, Some(unsettled)) => unsettled.clone(),
         (None, None) => "Changes of nodes are being applied".to_owned(),
     })
+}
+
+/// Whether nothing is under way that anybody waits for. That masters may vote again is said to Elasticsearch by an operator that
+/// begins, as it doesn't know what the one before it said.
+fn is_rest(plan: &Plan) -> bool {
+    let downscale = Downscale { clear_voting_exclusions: false, ..plan.downscale.clone() };
+    Plan { downscale, ..plan.clone() }.is_empty()
 }
 
 /// The lowest version of any node and of any template: what the cluster as a whole can be said to run.

@@ -1,13 +1,15 @@
 //! What users write wrongly, and what stands in the way: one clear sentence, nothing deleted, and all others served.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::ResourceExt as _;
-use parapet_api::{Elasticsearch, Phase};
+use parapet_api::{AssociationState, Elasticsearch, Health, Kibana, Phase};
 use serde_json::{Value, json};
 
-use super::references::told;
+use super::references::{told, told_that};
 use super::{Group, NAME, elasticsearch, says, scenario};
 use crate::world::{Setup, World};
 
@@ -167,6 +169,46 @@ async fn secrets_that_are_damaged_or_gone_are_made_anew() -> Result<()> {
         world.until_ready(NAME, 2).await?;
         for (name, pod) in world.all::<Pod>().await? {
             ensure!(pods.get(&name).and_then(kube::ResourceExt::uid) == pod.uid(), "{name} was made anew");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_and_not_done_is_said_and_holds_nothing() -> Result<()> {
+    scenario("bad-missing", Setup::default(), async |world| {
+        let beats = json!({ "metrics": { "elasticsearchRefs": [{ "name": "elsewhere" }] } });
+        let mut cluster = elasticsearch("8.15.3", &[Group::new("default", 1)]);
+        cluster["spec"]["monitoring"] = beats.clone();
+        let remote = json!([{ "name": "other", "elasticsearchRef": { "name": "other" } }]);
+        cluster["spec"]["remoteClusters"] = remote;
+        world.apply(&cluster.to_string()).await?;
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },
+            "spec": {
+                "version": "8.15.3", "count": 1, "elasticsearchRef": { "name": NAME }, "monitoring": beats,
+                "packageRegistryRef": { "name": "packages" },
+            },
+        });
+        world.apply(&kibana.to_string()).await?;
+        let expected = Some(BTreeMap::from([("bad-missing/elsewhere".to_owned(), AssociationState::Failed)]));
+        let es = world.until_ready(NAME, 1).await?;
+        let said = es.status.and_then(|status| status.monitoring_association_status);
+        ensure!(said == expected, "{said:?}");
+        world
+            .until::<Kibana>("k", |kibana| {
+                let status = kibana.status.clone().unwrap_or_default();
+                status.health == Some(Health::Green) && status.monitoring_association_status == expected
+            })
+            .await?;
+        for words in [
+            "spec.monitoring.metrics: this operator runs no Metricbeat beside Elasticsearch",
+            "spec.remoteClusters: this operator doesn't connect clusters",
+            "spec.monitoring.metrics: this operator runs no Metricbeat beside Kibana",
+            "spec.packageRegistryRef: this operator doesn't know that kind",
+        ] {
+            told_that(world, &world.namespace, "Validation", words).await?;
         }
         Ok(())
     })

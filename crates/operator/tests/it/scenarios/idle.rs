@@ -6,10 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::PostParams;
-use parapet_api::Elasticsearch;
+use parapet_api::{Elasticsearch, Health, Kibana};
+use parapet_scripted_elasticsearch::Fault;
 use parapet_testbed::{Cluster as Testbed, Programs, REQUIRED, skip};
+use serde_json::json;
 
-use super::{Group, elasticsearch};
+use super::{Group, NAME, elasticsearch, says, scenario};
 use crate::world::{Bed, Setup, World};
 
 /// How many clusters there are.
@@ -47,17 +49,10 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
         .buffer_unordered(4)
         .try_collect::<Vec<_>>()
         .await?;
+    // What was under way when the last one became ready may end.
+    rests(&world).await?;
     let operator = world.operator().await;
     let operator = operator.as_ref().context("an operator")?;
-    // What was under way when the last one became ready may end.
-    loop {
-        let before = operator.meddler.writes().len();
-        operator.look_at_all(1).await;
-        if operator.meddler.writes().len() == before {
-            break;
-        }
-    }
-
     let (before, asked) = (writes(&world).await?, operator.meddler.writes().len());
     for name in &names {
         world.elasticsearch(name).await?.forget_calls();
@@ -101,4 +96,70 @@ async fn writes(world: &World) -> Result<BTreeMap<String, u64>> {
     }
     ensure!(!found.is_empty(), "the API server counts requests");
     Ok(found)
+}
+
+/// What must not be written when an operator begins: anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_begins_writes_nothing_until_it_sees_something_new() -> Result<()> {
+    scenario("idle-begins", Setup::default(), async |world| {
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 3)]).to_string()).await?;
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },
+            "spec": { "version": "8.15.3", "count": 1, "elasticsearchRef": { "name": NAME } },
+        });
+        world.apply(&kibana.to_string()).await?;
+        world.until_ready(NAME, 3).await?;
+        world
+            .until::<Kibana>("k", |kibana| {
+                kibana.status.as_ref().is_some_and(|status| status.health == Some(Health::Green))
+            })
+            .await?;
+        let es = world.elasticsearch(NAME).await?;
+        rests(world).await?;
+        let before = world.api::<Elasticsearch>().get(NAME).await?.status;
+
+        // Its first passes come before its first look, as they are what begins it.
+        es.forget_calls();
+        world.restart_operator().await?;
+        let asked = {
+            let operator = world.operator().await;
+            let operator = operator.as_ref().context("an operator")?;
+            operator.passed(2, 1).await;
+            es.until_called(|calls| {
+                calls.iter().any(|call| call.path == "/_cluster/health" && call.status == 200)
+            })
+            .await;
+            operator.look_at_all(2).await;
+            operator.meddler.writes()
+        };
+        ensure!(asked.is_empty(), "written while nothing changed: {asked:#?}");
+        ensure!(world.api::<Elasticsearch>().get(NAME).await?.status == before);
+
+        // A cluster that was lost meanwhile is said to be so, by the first look.
+        es.set_fault(Some(Fault::Down));
+        world.restart_operator().await?;
+        world
+            .until::<Elasticsearch>(NAME, |es| {
+                es.status.as_ref().is_some_and(|status| status.health == Some(Health::Unknown))
+                    && says(es, "Waiting for Elasticsearch to answer")
+            })
+            .await?;
+        es.set_fault(None);
+        world.until_ready(NAME, 3).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Until a whole round of passes has written nothing.
+async fn rests(world: &World) -> Result<()> {
+    let operator = world.operator().await;
+    let operator = operator.as_ref().context("an operator")?;
+    loop {
+        let before = operator.meddler.writes().len();
+        operator.look_at_all(1).await;
+        if operator.meddler.writes().len() == before {
+            return Ok(());
+        }
+    }
 }

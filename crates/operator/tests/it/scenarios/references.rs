@@ -9,6 +9,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt as _};
+use parapet_api::annotations::ORCHESTRATION_HINTS;
 use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana};
 use serde_json::json;
 
@@ -276,7 +277,13 @@ async fn until_allowed(world: &World, account: &str, namespace: &str) -> Result<
 
 /// Waits for an event of that reason.
 pub(crate) async fn told(world: &World, namespace: &str, reason: &str) -> Result<()> {
-    told_of(world, namespace, |event| event.reason.as_deref() == Some(reason)).await
+    told_that(world, namespace, reason, "").await
+}
+
+/// The same, with these words.
+pub(crate) async fn told_that(world: &World, namespace: &str, reason: &str, words: &str) -> Result<()> {
+    let says = |event: &Event| event.note.as_ref().is_some_and(|note| note.contains(words));
+    told_of(world, namespace, |event| event.reason.as_deref() == Some(reason) && says(event)).await
 }
 
 /// Waits for such an event.
@@ -289,4 +296,56 @@ async fn told_of(world: &World, namespace: &str, is_it: impl Fn(&Event) -> bool)
             return Ok(());
         }
     }
+}
+
+/// Kibana has a token of a service account, and the cluster's realm no password of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kibana_from_before_service_accounts_gets_a_token_when_all_nodes_take_them() -> Result<()> {
+    scenario("references-token", Setup::default(), async |world| {
+        world.apply(&elasticsearch("7.16.3", &[Group::new("default", 3)]).to_string()).await?;
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },
+            "spec": { "version": "7.16.3", "count": 1, "elasticsearchRef": { "name": NAME } },
+        });
+        world.apply(&kibana.to_string()).await?;
+        world.until_ready(NAME, 3).await?;
+        let (user, token) = ("references-token-k-kibana-user", "elastic/kibana/references-token_k_");
+        world.until::<Secret>(REALM, |realm| realm_has(realm, user)).await?;
+        let image = |deployment: &Deployment| {
+            let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+            spec.and_then(|spec| spec.containers.first()?.image.clone()).unwrap_or_default()
+        };
+        world.until::<Deployment>("k-kb", |kibana| image(kibana).ends_with(":7.16.3")).await?;
+        let before = world.until_ready(NAME, 3).await?;
+        let hints = |es: &Elasticsearch| es.annotations().get(ORCHESTRATION_HINTS).cloned();
+        ensure!(hints(&before).is_none(), "7.16 has no service accounts: {:?}", hints(&before));
+
+        // Both are upgraded at once: Kibana keeps what it runs and whom it logs in as until all nodes take tokens.
+        let newer = json!({ "spec": { "version": "7.17.0" } });
+        world.merge::<Elasticsearch>(NAME, newer.clone()).await?;
+        world.merge::<Kibana>("k", newer).await?;
+        let es = world.elasticsearch(NAME).await?;
+        let mut nodes =
+            es.state(|state| state.nodes.values().map(|node| node.version.clone()).collect::<Vec<_>>());
+        while nodes.iter().any(|version| version == "7.16.3") {
+            let realm = world.api::<Secret>().get(REALM).await?;
+            ensure!(
+                realm_has(&realm, user) && !realm_has(&realm, token),
+                "an older node is there: {nodes:?}"
+            );
+            let now = |state: &parapet_scripted_elasticsearch::State| {
+                state.nodes.values().map(|node| node.version.clone()).collect::<Vec<_>>()
+            };
+            es.until(|state| now(state) != nodes).await;
+            nodes = es.state(|state| now(state));
+        }
+        let told = world.until::<Elasticsearch>(NAME, |es| hints(es).is_some()).await?;
+        ensure!(hints(&told).as_deref() == Some(r#"{"service_accounts":true}"#), "{:?}", hints(&told));
+        world.until::<Secret>(REALM, |realm| realm_has(realm, token) && !realm_has(realm, user)).await?;
+        world.until::<Deployment>("k-kb", |kibana| image(kibana).ends_with(":7.17.0")).await?;
+        let own = world.until::<Secret>("k-kibana-user", |secret| !text(secret, "token").is_empty()).await?;
+        ensure!(text(&own, user).is_empty(), "no password is left: {:?}", own.data.map(|data| data.len()));
+        Ok(())
+    })
+    .await
 }

@@ -44,6 +44,8 @@ struct State {
     pods: BTreeMap<String, Pod>,
     secrets: BTreeMap<String, Secret>,
     violations: Vec<String>,
+    /// Who was called, without `.svc`.
+    dialled: BTreeSet<String>,
 }
 
 struct Cluster {
@@ -117,6 +119,11 @@ impl Nodes {
             .get_mut(name)
             .map(|cluster| std::mem::take(&mut cluster.history))
             .unwrap_or_default()
+    }
+
+    /// The names that were called so far, with their namespace.
+    pub(crate) fn dialled(&self) -> BTreeSet<String> {
+        self.lock().dialled.clone()
     }
 
     /// What must never happen and did.
@@ -290,12 +297,14 @@ impl Dial for Nodes {
         let nobody =
             || io::Error::new(io::ErrorKind::ConnectionRefused, format!("nobody listens at {host}:{port}"));
         let address = {
-            let state = self.lock();
+            let mut state = self.lock();
+            state.dialled.insert(host.trim_end_matches(".svc").to_owned());
             let parts: Vec<&str> = host.split('.').collect();
             let is_here = |place: &&str| *place == self.inner.namespace;
             let pod = match parts.as_slice() {
                 [service, place, "svc"] if is_here(place) => {
-                    let cluster = service.strip_suffix("-es-internal-http");
+                    let of_service = |suffix| service.strip_suffix(suffix);
+                    let cluster = of_service("-es-internal-http").or_else(|| of_service("-es-http"));
                     state.pods.values().find(|pod| serves(pod) && cluster_of(pod).as_deref() == cluster)
                 }
                 [pod, subdomain, place] if is_here(place) => {

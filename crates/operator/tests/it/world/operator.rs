@@ -9,9 +9,9 @@ use parapet_api::Kind;
 use parapet_elastic::users::Hasher;
 use parapet_operator::cluster::{self, Cluster, Scope, Watches};
 use parapet_operator::controller::{Controller, Failed, Next, Reconcile};
-use parapet_operator::elasticsearch::{Clusters, Dialling, ElasticsearchMetrics};
+use parapet_operator::elasticsearch::{Clusters, ElasticsearchMetrics};
 use parapet_operator::events::Recorder;
-use parapet_operator::metrics::Metrics;
+use parapet_operator::metrics::{Metrics, Steps};
 use parapet_operator::network::OperatorPods;
 use parapet_operator::pass::{self, Context, Memory, Passes, Surroundings};
 use parapet_operator::queue::Queue;
@@ -109,6 +109,14 @@ impl Operator {
         }
     }
 
+    /// Waits until so many applications had so many passes each.
+    pub(crate) async fn passed(&self, applications: usize, times: u64) {
+        let all =
+            |now: &HashMap<_, u64>| now.values().filter(|count| **count >= times).count() >= applications;
+        // The sender is in `self`, so it can't be gone.
+        let _ = self.passed.subscribe().wait_for(all).await;
+    }
+
     /// How many applications had a pass.
     pub(crate) fn applications(&self) -> usize {
         self.passed.borrow().len()
@@ -150,7 +158,7 @@ pub(crate) fn context(
         network_policies: setup.network_policies,
         operator: OperatorPods { namespace: "elastic-system".to_owned(), labels: BTreeMap::new() },
         webhook_port: 9443,
-        dialling: Dialling::Pods,
+        dialling: setup.dialling,
         elasticsearch_deadline: setup.elasticsearch_deadline,
         observation_interval: Some(setup.observation_interval),
     };
@@ -165,6 +173,7 @@ pub(crate) fn context(
         surroundings: Surroundings::default(),
         enqueue,
         memory: Memory::default(),
+        steps: Steps::default(),
         now: Arc::clone(&setup.now),
     }
 }

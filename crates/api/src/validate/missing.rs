@@ -1,0 +1,81 @@
+//! What a specification asks for that this operator doesn't do: accepted, as the rest of it works, and said.
+
+use super::{Warning, annotation_path};
+use crate::settings::Settings;
+use crate::{
+    ApmServer, Application, Elasticsearch, ElasticsearchSelector, Kibana, Monitoring, MonitoringTarget,
+    ObjectSelector, StackVersion, annotations,
+};
+
+/// Since when a keystore has a password in FIPS mode.
+const FIPS_PASSWORD_SINCE: (u64, u64, u64) = (9, 4, 0);
+const FIPS: &str = "xpack.security.fips_mode.enabled";
+
+/// Of an Elasticsearch.
+pub(super) fn elasticsearch(es: &Elasticsearch) -> Vec<Warning> {
+    let mut found = monitoring(es.spec.monitoring.as_ref(), "Elasticsearch");
+    if es.spec.remote_clusters.iter().flatten().next().is_some() {
+        let reason = "this operator doesn't connect clusters: set cluster.remote in Elasticsearch yourself; the Services, the ports \
+                      and the authorities for it are there";
+        found.push(Warning::new("spec.remoteClusters", reason));
+    }
+    if es.annotation(annotations::FILE_BASED_SECURE_SETTINGS).is_some() {
+        let reason = "has no effect: this operator puts secure settings into the keystore";
+        found.push(Warning::new(annotation_path(annotations::FILE_BASED_SECURE_SETTINGS), reason));
+    }
+    let (major, minor, patch) = FIPS_PASSWORD_SINCE;
+    if es.version().parse().is_ok_and(|version: StackVersion| version.at_least(major, minor, patch)) {
+        for (index, set) in es.spec.node_sets.iter().enumerate() {
+            let settings = Settings::read(set.config.as_ref()).unwrap_or_default();
+            if settings.flag(FIPS) == Some(true) {
+                let path = format!("spec.nodeSets[{index}].config.{FIPS}");
+                let reason =
+                    "this operator gives the keystore no password, which this version wants in FIPS mode";
+                found.push(Warning::new(path, reason));
+            }
+        }
+    }
+    found
+}
+
+/// Of a Kibana.
+pub(super) fn kibana(kb: &Kibana) -> Vec<Warning> {
+    let mut found = monitoring(kb.spec.monitoring.as_ref(), "Kibana");
+    found.extend(client_certificate(&kb.spec.elasticsearch_ref));
+    for (path, target, setting) in [
+        ("spec.enterpriseSearchRef", &kb.spec.enterprise_search_ref, "enterpriseSearch.host"),
+        ("spec.packageRegistryRef", &kb.spec.package_registry_ref, "xpack.fleet.registryUrl"),
+    ] {
+        if target.is_set() {
+            let reason =
+                format!("this operator doesn't know that kind: set {setting} in spec.config instead");
+            found.push(Warning::new(path, reason));
+        }
+    }
+    found
+}
+
+/// Of an APM Server.
+pub(super) fn apm_server(apm: &ApmServer) -> Vec<Warning> {
+    client_certificate(&apm.spec.elasticsearch_ref).into_iter().collect()
+}
+
+fn monitoring(monitoring: Option<&Monitoring>, what: &str) -> Vec<Warning> {
+    let Some(monitoring) = monitoring else { return Vec::new() };
+    let is_used = |target: &MonitoringTarget| target.elasticsearch_refs.iter().any(ObjectSelector::is_set);
+    let parts = [("metrics", &monitoring.metrics, "Metricbeat"), ("logs", &monitoring.logs, "Filebeat")];
+    let used = parts.into_iter().filter(|(_, target, _)| is_used(target));
+    used.map(|(part, _, beat)| {
+        let reason = format!(
+            "this operator runs no {beat} beside {what}: no {part} are sent; put it into the pod template"
+        );
+        Warning::new(format!("spec.monitoring.{part}"), reason)
+    })
+    .collect()
+}
+
+fn client_certificate(reference: &ElasticsearchSelector) -> Option<Warning> {
+    reference.client_certificate_secret_name.as_ref().filter(|name| !name.is_empty())?;
+    let reason = "has no effect: clusters of this operator ask for no certificates of clients";
+    Some(Warning::new("spec.elasticsearchRef.clientCertificateSecretName", reason))
+}
