@@ -124,11 +124,18 @@ impl<D: Decide> Engine<D> {
         matches!(self.ask(parts, canonical, peer).await, Decision::Allow(_))
     }
 
-    /// Takes out of the headers what the upstream may not see, and writes in what the gate knows.
-    pub(crate) fn rewrite(&self, parts: &mut Parts, admitted: &Admitted, peer: &Peer, secure: bool) {
+    /// Takes out of the headers what the upstream may not see, and writes in what the gate knows. `address` is the peer's,
+    /// [`headers::written`].
+    pub(crate) fn rewrite(
+        &self,
+        parts: &mut Parts,
+        admitted: &Admitted,
+        (peer, address): (&Peer, Option<&HeaderValue>),
+        secure: bool,
+    ) {
         let rules = &self.policy.headers;
         let forwarded_for = headers::scrub(&mut parts.headers, rules, peer);
-        let hop = Hop { peer, host: &admitted.canonical.host, secure };
+        let hop = Hop { address, host: &admitted.canonical.host, secure };
         headers::inject(&mut parts.headers, rules, hop, &admitted.grant, forwarded_for);
         parts.headers.insert(HOST, admitted.canonical.host.clone());
     }

@@ -6,8 +6,6 @@
 mod identity;
 mod names;
 
-use std::net::IpAddr;
-
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, SEC_WEBSOCKET_PROTOCOL, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
@@ -63,7 +61,8 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), HeaderFault> {
 /// What is known of a request besides its headers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hop<'a> {
-    pub(crate) peer: &'a Peer,
+    /// The client's address as [`written`].
+    pub(crate) address: Option<&'a HeaderValue>,
     /// The one host that `Host` and the target agree on.
     pub(crate) host: &'a HeaderValue,
     /// Whether the client came over TLS.
@@ -124,9 +123,8 @@ pub(crate) fn inject(
     grant: &Grant,
     forwarded_for: Option<HeaderValue>,
 ) {
-    if let Some(address) = hop.peer.address {
-        headers
-            .insert(names::X_FORWARDED_FOR, forwarded(forwarded_for.as_ref(), address.ip().to_canonical()));
+    if let Some(address) = hop.address {
+        headers.insert(names::X_FORWARDED_FOR, forwarded(forwarded_for.as_ref(), address));
     }
     headers.insert(
         names::X_FORWARDED_PROTO,
@@ -222,13 +220,20 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&joined).ok()
 }
 
-fn forwarded(before: Option<&HeaderValue>, address: IpAddr) -> HeaderValue {
-    let address = address.to_string();
-    let text = match before.and_then(|value| value.to_str().ok()) {
-        Some(before) => format!("{before}, {address}"),
-        None => address,
-    };
-    HeaderValue::try_from(text).expect("an address, behind a header's text, is a header's text")
+/// The peer's address as the upstream is told it. It is the same for all requests of a connection.
+pub(crate) fn written(peer: &Peer) -> Option<HeaderValue> {
+    let address = peer.address?.ip().to_canonical().to_string();
+    Some(HeaderValue::try_from(address).expect("an address is a header's text"))
+}
+
+fn forwarded(before: Option<&HeaderValue>, address: &HeaderValue) -> HeaderValue {
+    match before.and_then(|value| value.to_str().ok()) {
+        Some(before) => {
+            let text = [before.as_bytes(), b", ", address.as_bytes()].concat();
+            HeaderValue::try_from(text).expect("an address, behind a header's text, is a header's text")
+        }
+        None => address.clone(),
+    }
 }
 
 /// The length that a request without body may have in its headers.

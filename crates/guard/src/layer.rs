@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use tower::{Layer, Service};
 
-use crate::{Decide, Engine, Peer, Refusal, answer};
+use crate::{Decide, Engine, Peer, Refusal, answer, headers};
 
 /// What a refusal looks like to the caller.
 type Answers = Arc<dyn Fn(&Refusal) -> Response<Bytes> + Send + Sync>;
@@ -109,7 +109,8 @@ where
                 Ok(admitted) => admitted,
                 Err(refusal) => return Ok(answers(&refusal).map(R::from)),
             };
-            engine.rewrite(&mut parts, &admitted, &peer, true);
+            let address = headers::written(&peer);
+            engine.rewrite(&mut parts, &admitted, (&peer, address.as_ref()), true);
             parts.uri = Uri::from(admitted.canonical.target);
             if let Some(identity) = admitted.grant.identity {
                 parts.extensions.insert(Arc::unwrap_or_clone(identity));

@@ -22,7 +22,7 @@ pub use workers::Workers;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,6 +34,8 @@ use crate::body::Answer;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) peer: Peer,
+    /// The peer's address as the upstream is told it.
+    pub(crate) address: Option<HeaderValue>,
     /// Whether it is encrypted.
     pub(crate) secure: bool,
     /// Turns the reader transparent: what comes next is not HTTP.

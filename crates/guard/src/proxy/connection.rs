@@ -22,7 +22,7 @@ use super::streams::{Progress, Streams};
 use super::strict::{Accepted, Strict, StrictOptions};
 use super::{Client, Handle};
 use crate::body::{Answer, BodyError};
-use crate::{Limits, Peer};
+use crate::{Limits, Peer, headers};
 
 /// A silent HTTP/2 peer is asked whether it is there, and given as long again to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -49,8 +49,10 @@ pub(super) async fn serve<H: Handle>(
     closing: watch::Receiver<bool>,
 ) {
     let tunnel = Arc::new(AtomicBool::new(false));
+    let peer = Peer { address: Some(address), certificates: certificates(&stream) };
     let client = Arc::new(Client {
-        peer: Peer { address: Some(address), certificates: certificates(&stream) },
+        address: headers::written(&peer),
+        peer,
         secure: matches!(stream, Accepted::Tls(_)),
         tunnel: Arc::clone(&tunnel),
         closing: closing.clone(),

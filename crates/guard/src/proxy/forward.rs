@@ -94,7 +94,8 @@ impl<D: Decide + 'static> Forward<D> {
             }
         };
         let asked = (upgrading == Upgrading::WebSocket).then(|| Arc::new(copy(&parts)));
-        self.engine.rewrite(&mut parts, &admitted, &client.peer, client.secure);
+        let peer = (&client.peer, client.address.as_ref());
+        self.engine.rewrite(&mut parts, &admitted, peer, client.secure);
         let place = admitted.place;
         let target = admitted.canonical.target.clone();
         if let Some(asked) = asked {
