@@ -18,6 +18,7 @@ mod resource;
 mod route;
 mod watch;
 mod write;
+mod written;
 
 use std::collections::BTreeSet;
 use std::fmt;

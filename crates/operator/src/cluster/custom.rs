@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::cache::Stored;
 use super::resource::Managed;
+use super::written::Written;
 
 /// An application, or what is known of one that can't be read.
 #[derive(Clone, Debug)]
@@ -30,6 +31,18 @@ pub struct Unreadable {
 }
 
 impl<K: Managed> Custom<K> {
+    /// Reads one object of a list or a watch.
+    pub(super) fn of(written: Written) -> Self {
+        let (types, metadata, data, unreadable) = written.into_parts();
+        match unreadable {
+            None => Self::read(DynamicObject { types, metadata, data }),
+            Some(error) => {
+                let status = data.get("status").cloned().unwrap_or_default();
+                Self::Unreadable(Box::new(Unreadable { metadata, status, error }))
+            }
+        }
+    }
+
     /// Reads one object as the API server gave it.
     pub(crate) fn read(object: DynamicObject) -> Self {
         let DynamicObject { types, mut metadata, data } = object;

@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::DynamicObject;
 use kube::core::{ApiResource, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -25,6 +24,7 @@ use super::cache::{Cache, Listing, Source, Stored};
 use super::custom::Custom;
 use super::error::said;
 use super::resource::{Cached, Managed, Object, Resource};
+use super::written::Written;
 use super::{Inner, Scope, namespaces};
 
 /// The running watches; dropped, they end.
@@ -185,14 +185,14 @@ impl Starting<'_> {
         for (source, namespace) in self.sources(0) {
             let client = self.inner.client.clone();
             let kind = ApiResource::erase::<K>(&());
-            let api: Api<DynamicObject> = match &namespace {
+            let api: Api<Written> = match &namespace {
                 None => Api::all_with(client, &kind),
                 Some(namespace) => Api::namespaced_with(client, namespace, &kind),
             };
             let inner = Arc::clone(self.inner);
             self.tasks.spawn(async move {
                 let events = watcher(api, watcher::Config::default()).default_backoff();
-                fill(&inner, K::RESOURCE, K::cache(&inner.caches), source, events, Custom::<K>::read).await;
+                fill(&inner, K::RESOURCE, K::cache(&inner.caches), source, events, Custom::<K>::of).await;
             });
         }
     }

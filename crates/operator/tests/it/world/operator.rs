@@ -125,7 +125,10 @@ impl Operator {
     /// How many passes one application had; those of all namespaces of the operator that have one of that name.
     pub(crate) fn passes_of(&self, kind: Kind, name: &str) -> u64 {
         let all = self.passed.borrow();
-        all.iter().filter(|(key, _)| key.kind == kind && &*key.object.name == name).map(|(_, count)| count).sum()
+        all.iter()
+            .filter(|(key, _)| key.kind == kind && &*key.object.name == name)
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// What must never happen and did: a pass that panicked.
