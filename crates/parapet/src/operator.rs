@@ -15,20 +15,17 @@ use crate::exit::{Failure, OrExit as _, Reason};
 /// Where Linux says what the pod (or the machine) is called.
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 
-/// Threads that run passes and watches. They wait for the API server most of the time; more of them, one for each core of a
-/// large machine, would only hold memory, each its own part of the heap.
-const THREADS: usize = 2;
-
 /// Runs until SIGTERM or Ctrl-C, until its configuration changes, or until it loses the lease.
 pub(crate) fn run(arguments: RunArguments) -> Result<(), Failure> {
     let given = arguments.given().or_exit(Reason::Usage)?;
     let settings = Settings::resolve(&given).or_exit(Reason::Usage)?;
     logs::init(settings.log_verbosity)?;
     parapet_pki::assert_fips().or_exit(Reason::Usage)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread: passes wait for the API server most of the time, and each thread more has a part of the heap of its own, of
+    // which a burst of new clusters leaves holes behind.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("operator")
-        .worker_threads(THREADS)
         .build()
         .context("can't start the runtime")?;
     runtime.block_on(async {
