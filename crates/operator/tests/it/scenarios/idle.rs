@@ -101,7 +101,13 @@ async fn writes(world: &World) -> Result<BTreeMap<String, u64>> {
 /// What must not be written when an operator begins: anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_that_begins_writes_nothing_until_it_sees_something_new() -> Result<()> {
-    scenario("idle-begins", Setup::default(), async |world| {
+    // A look that isn't answered in time on a busy machine would be told of, rightly.
+    let setup = Setup {
+        elasticsearch_deadline: Duration::from_secs(10),
+        observation_interval: Duration::from_secs(2),
+        ..Setup::default()
+    };
+    scenario("idle-begins", setup, async |world| {
         world.apply(&elasticsearch("8.15.3", &[Group::new("default", 3)]).to_string()).await?;
         let kibana = json!({
             "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },
