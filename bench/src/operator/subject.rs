@@ -110,11 +110,8 @@ impl Subject {
                 Ok(count.with_context(|| format!("no count in {line}"))? as u64)
             };
             let called = counted("rest_client_requests_total")?;
-            if line.contains("method=\"GET\"") {
-                reads += called
-            } else {
-                writes += called
-            }
+            let counter = if line.contains("method=\"GET\"") { &mut reads } else { &mut writes };
+            *counter += called;
             passes += counted("controller_runtime_reconcile_total")?;
         }
         Ok(Sample {

@@ -1,7 +1,7 @@
 //! What a new cluster costs the API server, and how many passes it takes: neither may creep up unnoticed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
@@ -33,7 +33,7 @@ async fn logged(world: &World) -> Result<Log> {
     let operator = world.operator().await;
     let kept = Arc::clone(&log);
     operator.as_ref().context("an operator")?.meddler.rule(move |asked| {
-        kept.lock().unwrap().push(asked.clone());
+        kept.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
         Verdict::Pass
     });
     Ok(log)
