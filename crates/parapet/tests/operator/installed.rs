@@ -61,7 +61,7 @@ async fn the_chart_is_installed_works_is_changed_and_goes() {
     works_with_what_is_installed(&cluster, SYSTEM, "applications").await;
     let policies: Api<NetworkPolicy> = Api::namespaced(cluster.client().await.unwrap(), "applications");
     assert_eq!(policies.list(&ListParams::default()).await.unwrap().items.len(), 3);
-    assert!(mesh_is_looked_at(&cluster).await);
+    mesh_is_looked_at(&cluster).await;
 
     let secure = ["--set-string=config.metrics.port=8080", "--set=config.metrics.secureMode.enabled=true"];
     helm(&cluster, &[&["upgrade", OPERATOR], &fixed[..], &secure].concat()).await.unwrap();
@@ -131,15 +131,17 @@ async fn the_manifests_are_applied_and_the_documented_patches_fit() {
     assert_eq!(annotations["traffic.sidecar.istio.io/excludeInboundPorts"], "9443");
 }
 
-/// Whether the status says how the mesh fits.
-async fn mesh_is_looked_at(cluster: &Cluster) -> bool {
+/// Waits until the status says how the mesh fits: the pass that made the last object writes it after that.
+async fn mesh_is_looked_at(cluster: &Cluster) {
     let kind = GroupVersionKind::gvk("elasticsearch.k8s.elastic.co", "v1", "Elasticsearch");
     let resource = ApiResource::from_gvk_with_plural(&kind, "elasticsearches");
     let all: Api<DynamicObject> =
         Api::namespaced_with(cluster.client().await.unwrap(), "applications", &resource);
-    let status = all.get("elastic-istio").await.unwrap().data["status"].clone();
-    let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
-    conditions.iter().any(|condition| condition["type"] == "MeshReady")
+    let says = |found: Option<&DynamicObject>| {
+        let conditions = found.and_then(|found| found.data["status"]["conditions"].as_array());
+        conditions.into_iter().flatten().any(|condition| condition["type"] == "MeshReady")
+    };
+    await_condition(all, "elastic-istio", says).await.unwrap();
 }
 
 /// The definitions' versions, by name.
