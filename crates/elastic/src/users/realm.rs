@@ -15,8 +15,9 @@ use crate::{data, owned_meta};
 
 /// What the file realm is made of.
 pub struct Realm<'a> {
-    /// `<X>-es-elastic-user`; none if the user is disabled or brought by the owner.
-    pub elastic: Option<&'a Secret>,
+    /// `<X>-es-elastic-user`; none if the user is disabled or brought by the owner. Whose the password is decides what a new
+    /// hash of it must cost: only who has generated it just now knows that it was.
+    pub elastic: Option<(&'a Secret, Strength)>,
     /// `<X>-es-internal-users`.
     pub internal: &'a Secret,
     /// Secrets of this cluster with the types `user` and `service-account-token`.
@@ -58,9 +59,9 @@ pub fn file_realm(
         let password = data::filled(inputs.internal, user).ok_or(RealmError::NoPassword { user })?;
         accounts.add(user, &password, Strength::Generated, [role.to_owned()], random);
     }
-    if let Some(elastic) = inputs.elastic {
+    if let Some((elastic, strength)) = inputs.elastic {
         let password = data::filled(elastic, ELASTIC).ok_or(RealmError::NoPassword { user: ELASTIC })?;
-        accounts.add(ELASTIC, &password, Strength::Chosen, ["superuser".to_owned()], random);
+        accounts.add(ELASTIC, &password, strength, ["superuser".to_owned()], random);
     }
     let mut tokens = BTreeMap::new();
     for secret in inputs.associated {

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use parapet_api::Elasticsearch;
 use parapet_elastic::users::{
-    Hasher, Provided, Realm, apm_token, elastic_user, file_realm, internal_users, read_provided,
+    Hasher, Provided, Realm, Strength, apm_token, elastic_user, file_realm, internal_users, read_provided,
 };
 use serde_json::json;
 
@@ -30,7 +30,7 @@ impl World {
     }
 
     fn realm(&self, associated: &[Secret], provided: &Provided, live: Option<&Secret>) -> Secret {
-        let elastic = (!provided.has_elastic_user()).then_some(&self.elastic);
+        let elastic = (!provided.has_elastic_user()).then_some((&self.elastic, Strength::Generated));
         let inputs = Realm { elastic, internal: &self.internal, associated, provided, live };
         file_realm(&self.es, &inputs, &self.hasher, &mut random()).unwrap()
     }
@@ -88,8 +88,8 @@ fn the_realm_of_a_new_cluster() {
         "sorted as whole lines"
     );
     assert!(
-        users.lines().last().unwrap().starts_with("elastic:$2a$10$"),
-        "somebody may have chosen it: {users}"
+        users.lines().last().unwrap().starts_with("elastic:$2a$04$"),
+        "it was generated just now: {users}"
     );
     assert_eq!(
         text(&realm, "users_roles"),
@@ -100,6 +100,21 @@ fn the_realm_of_a_new_cluster() {
          superuser:elastic,elastic-internal\n"
     );
     assert_eq!(text(&realm, "service_tokens"), "");
+}
+
+#[test]
+fn a_password_that_somebody_may_have_chosen_is_hashed_at_full_cost() {
+    let world = World::new(|_| {});
+    let provided = Provided::default();
+    let inputs = Realm {
+        elastic: Some((&world.elastic, Strength::Chosen)),
+        internal: &world.internal,
+        associated: &[],
+        provided: &provided,
+        live: None,
+    };
+    let realm = file_realm(&world.es, &inputs, &world.hasher, &mut random()).unwrap();
+    assert!(text(&realm, "users").lines().last().unwrap().starts_with("elastic:$2a$10$"));
 }
 
 #[test]
@@ -122,7 +137,7 @@ fn hashes_that_fit_are_kept_and_nothing_is_drawn() {
     let first = world.plain();
     let provided = Provided::default();
     let inputs = Realm {
-        elastic: Some(&world.elastic),
+        elastic: Some((&world.elastic, Strength::Chosen)),
         internal: &world.internal,
         associated: &[],
         provided: &provided,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use parapet_api::{Application as _, Elasticsearch, labels, names};
-use parapet_elastic::users::{self, Realm, file_realm, read_provided};
+use parapet_elastic::users::{self, Realm, Strength, file_realm, read_provided};
 
 use crate::cluster::Followed;
 use crate::events::{News, Reason};
@@ -43,7 +43,11 @@ pub(super) async fn reconcile(
     } else {
         let live = own.find::<Secret>(namespace, &elastic_name).await?;
         let desired = users::elastic_user(es, live.as_deref(), &mut cx.random());
-        Some(own.apply(&desired).await?.object)
+        let applied = own.apply(&desired).await?.object;
+        let password = |secret| users::password_of(secret, users::ELASTIC);
+        // Somebody may have made the Secret, with a password of theirs, before this pass could see it.
+        let made = live.is_none() && password(&applied) == password(&desired);
+        Some((applied, if made { Strength::Generated } else { Strength::Chosen }))
     };
     let live = own.find::<Secret>(namespace, &names::elasticsearch::internal_users(name)).await?;
     let internal = own.apply(&users::internal_users(es, live.as_deref(), &mut cx.random())).await?.object;
@@ -56,7 +60,7 @@ pub(super) async fn reconcile(
         .collect();
     let live = own.find::<Secret>(namespace, &names::elasticsearch::file_realm(name)).await?;
     let realm = Realm {
-        elastic: elastic.as_deref(),
+        elastic: elastic.as_ref().map(|(secret, strength)| (&**secret, *strength)),
         internal: &internal,
         associated: &associated,
         provided: &provided,

@@ -93,6 +93,10 @@ async fn a_password_that_was_chosen_beforehand_is_found_though_nobody_asked() ->
         let secret = world.api::<Secret>().get(&name).await?;
         let password = secret.data.as_ref().and_then(|data| data.get("elastic"));
         ensure!(password == Some(&ByteString(b"chosen".to_vec())), "it was replaced");
+        let realm = world.api::<Secret>().get(&names::elasticsearch::file_realm(NAME)).await?;
+        let users = realm.data.as_ref().and_then(|data| data.get("users")).map(|users| users.0.clone());
+        let users = String::from_utf8(users.unwrap_or_default())?;
+        ensure!(users.contains("elastic:$2a$10$"), "a chosen password is hashed at full cost");
         let owner = secret.metadata.labels.as_ref().and_then(|all| all.get(labels::OWNER_NAME));
         ensure!(owner.map(String::as_str) == Some(NAME), "it is looked after from now on");
         Ok(())
