@@ -67,7 +67,8 @@ impl Estimate {
             }
             Self::RegexpReplace => {
                 let found = argument(0).saturating_add(rows);
-                let each = found.saturating_mul(longest(2));
+                // A group is written `\1` and read as `${1}`, which stands for itself where a dollar sign comes before it.
+                let each = found.saturating_mul(longest(2)).saturating_mul(2);
                 // What was found may be repeated by each reference to it.
                 let references = references(&args[2]);
                 each.saturating_add(argument(0).saturating_mul(references.saturating_add(1)))
@@ -240,6 +241,15 @@ mod tests {
                 prop_assert!(made <= estimated, "{}: {made} > {estimated}", function.name());
             }
         }
+    }
+
+    #[test]
+    fn a_group_behind_a_dollar_sign_is_text_and_longer_than_it_was_written() {
+        let args = vec![column(vec![String::new()]), scalar("()"), scalar("$\\0"), scalar("g")];
+        let estimated = Estimate::RegexpReplace.bytes(&args, 1);
+        let made = really(&regexp_replace(), args, 1);
+        assert_eq!(made, "${0}".len());
+        assert!(made <= estimated, "{made} > {estimated}");
     }
 
     #[test]
