@@ -82,7 +82,7 @@ pub(super) async fn reconciled(
     let stays = stays(&before, es.metadata.generation, nodes, known);
     let waiting = waiting(nodes, known);
     if !stays {
-        status.phase = Some(match phase(&nodes.plan) {
+        status.phase = Some(match phase(&nodes.plan).filter(|_| !is_rest(&nodes.plan)) {
             Some(phase) => phase,
             None if waiting.is_none() => Phase::Ready,
             None => Phase::ApplyingChanges,
