@@ -121,6 +121,9 @@ pub enum RunError {
         /// How long was waited.
         after: Duration,
     },
+    /// A watch ended, by a defect: without it the operator would go on and see nothing of its kind.
+    #[error("a watch ended, and without it nothing is seen")]
+    Watch,
     /// Nobody says what the API server has.
     #[error("can't ask which API groups there are")]
     Discovery(#[source] kube::Error),
@@ -164,7 +167,7 @@ pub async fn run<R: Reconcile>(
     };
     let served = Served { endpoints, webhook };
     // Who waits for the lease watches already, so that it can take over at once.
-    let watches = cluster.start(Arc::clone(&listener));
+    let mut watches = cluster.start(Arc::clone(&listener));
     let (events, writing) = Recorder::new(client.clone(), &host, metrics.events.clone());
     let mut background = JoinSet::new();
     background.spawn(writing);
@@ -212,6 +215,7 @@ pub async fn run<R: Reconcile>(
             return Ok(Ended::LeaseLost);
         }
         worked = work => worked,
+        () = watches.one_ended() => Err(RunError::Watch),
         () = cut => {
             tracing::warn!("some passes didn't finish in time; the next process begins them anew");
             Ok(())

@@ -39,6 +39,15 @@ impl Watches {
         self.tasks.shutdown().await;
     }
 
+    /// Returns when one has ended, which none does by itself: it panicked.
+    pub async fn one_ended(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::error!(%error, "a watch ended"),
+            None => std::future::pending().await,
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.tasks.len()
@@ -358,6 +367,16 @@ mod tests {
         assert!(!progress.is_done() && progress.done().now_or_never().is_none());
         progress.one_done();
         assert!(progress.is_done() && progress.done().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_ends_is_noticed() {
+        let mut watches = Watches { tasks: JoinSet::new() };
+        assert!(watches.one_ended().now_or_never().is_none(), "there is none");
+        watches.tasks.spawn(std::future::pending());
+        assert!(watches.one_ended().now_or_never().is_none(), "it goes on");
+        watches.tasks.spawn(async { panic!("a defect") });
+        watches.one_ended().await;
     }
 
     #[test]
