@@ -44,6 +44,7 @@ async fn the_chart_is_installed_works_is_changed_and_goes() {
     let Some(cluster) = own().await else { return };
     cluster.define(MONITORS).await.unwrap();
     cluster.define(MESH).await.unwrap();
+    mesh_is_served(&cluster).await;
     let (chart, namespace) = (chart(), format!("--namespace={SYSTEM}"));
     let fixed = [&*chart, &namespace, "--create-namespace", "--wait", "--timeout=120s"];
 
@@ -129,6 +130,25 @@ async fn the_manifests_are_applied_and_the_documented_patches_fit() {
     let set = patched(&cluster, "examples/istio/operator/statefulset-patch.yaml").await;
     let annotations = set.spec.unwrap().template.metadata.unwrap().annotations.unwrap();
     assert_eq!(annotations["traffic.sidecar.istio.io/excludeInboundPorts"], "9443");
+}
+
+/// Waits until the kinds of the mesh can be read: for seconds after they are established the API server refuses that with 429,
+/// and the operator, which knows nothing of the mesh then, says nothing of it until it looks again.
+async fn mesh_is_served(cluster: &Cluster) {
+    let client = cluster.client().await.unwrap();
+    for (group, kind) in
+        [("networking.istio.io", "DestinationRule"), ("security.istio.io", "PeerAuthentication")]
+    {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1beta1", kind));
+        let all = Api::<DynamicObject>::all_with(client.clone(), &resource);
+        loop {
+            match all.list(&ListParams::default()).await {
+                Ok(_) => break,
+                Err(kube::Error::Api(status)) if status.code == 429 => {}
+                Err(error) => panic!("{kind}: {error}"),
+            }
+        }
+    }
 }
 
 /// Waits until the status says how the mesh fits: the pass that made the last object writes it after that.
