@@ -38,14 +38,13 @@ async fn specify(world: &World, (version, masters, data): (&str, u32, u32)) -> R
     Ok(i32::try_from(masters + data)?)
 }
 
-async fn is_there(world: &World, version: &str, nodes: i32) -> Result<()> {
+async fn is_there(world: &World, version: &str, nodes: i32) -> Result<Elasticsearch> {
     world
         .until::<Elasticsearch>(NAME, |es| {
             let runs = es.status.as_ref().and_then(|status| status.version.as_deref());
             runs == Some(version) && is_ready(es, nodes)
         })
         .await
-        .map(drop)
 }
 
 /// What there is in the end, without what differs from one namespace to the next.
@@ -83,7 +82,9 @@ async fn end_state(world: &World) -> Result<BTreeMap<String, Value>> {
     for (name, budget) in world.all::<PodDisruptionBudget>().await? {
         add("PodDisruptionBudget", name, json!(budget.spec));
     }
-    let es = world.api::<Elasticsearch>().get(NAME).await?;
+    // Clearing up after the last node makes another pass, which may have something under way for a moment.
+    let (version, masters, data) = STEPS[STEPS.len() - 1];
+    let es = is_there(world, version, i32::try_from(masters + data)?).await?;
     let status = es.status.unwrap_or_default();
     let names: Vec<String> = es.metadata.annotations.into_iter().flatten().map(|(name, _)| name).collect();
     add(
