@@ -31,7 +31,7 @@ fn command_line() {
 }
 
 fn write_command(page: &mut String, command: &mut clap::Command, path: &str) {
-    let help = command.render_long_help().to_string().replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    let help = command.render_long_help().to_string();
     let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     let _ = write!(page, "\n## {path}\n\n```text\n{help}```\n");
     for sub in command.get_subcommands_mut() {
