@@ -40,10 +40,10 @@ pub(crate) struct ClusterArguments {
     /// Read a live cluster, that of this context of the kubeconfig; manifests that are named are read beside it
     ///
     /// The verb list on the kinds that matter is all that is needed, and not on Secrets.
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'c', long, value_name = "NAME")]
     pub(crate) context: Option<String>,
     /// The kubeconfig; without --context its current context is read. Default with --context: KUBECONFIG, or ~/.kube/config
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'k', long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
 }
 

@@ -1,10 +1,13 @@
 //! What changed between two clusters: both are looked at in the coarsest classes that neither can tell apart, so that
 //! each pair of different rows is compared once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::{AddressRange, PodId, Reachability, Row};
+use roaring::RoaringBitmap;
+
+use crate::engine::{AddressRange, PodId, Reachability, Row, RowGroup};
 use crate::model::{Direction, Pod};
 use crate::portset::PortSet;
 
@@ -14,8 +17,10 @@ pub struct Diff<'a> {
     before: Sided<'a>,
     after: Sided<'a>,
     joint: Vec<Joint>,
-    sources: Vec<AddressRange>,
-    destinations: Vec<AddressRange>,
+    /// The joint classes, then the ranges of sources.
+    from: Vec<Arc<Party>>,
+    /// The joint classes, then the ranges of destinations.
+    to: Vec<Arc<Party>>,
     /// By joint class, then by range of sources: the rows before and after.
     rows: BTreeMap<(Option<usize>, Option<usize>, bool), Vec<usize>>,
 }
@@ -36,8 +41,8 @@ struct Sided<'a> {
     rows: Vec<Row>,
     row_of_class: Vec<usize>,
     row_of_range: Vec<usize>,
-    /// By class.
-    joint_of: Vec<Vec<u32>>,
+    /// By class; None if each class is the joint class of its own number, as it is where nothing but rules changed.
+    joint_of: Option<Vec<Vec<u32>>>,
     /// By range of destinations.
     ranges_of: Vec<Vec<u32>>,
 }
@@ -59,10 +64,10 @@ pub enum Party {
 /// One changed pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
-    /// Who connects.
-    pub source: Party,
+    /// Who connects; one allocation for all pairs of the same.
+    pub source: Arc<Party>,
     /// To whom.
-    pub destination: Party,
+    pub destination: Arc<Party>,
     /// What was allowed; None if an end wasn't there.
     pub before: Option<Arc<PortSet>>,
     /// What is allowed now; None if an end isn't there any more.
@@ -73,9 +78,8 @@ impl<'a> Diff<'a> {
     /// Prepares a comparison. Pods are the same in both if namespace, workload and name are; a pod whose name is in one
     /// alone is compared with another of its workload.
     pub fn new(before: &'a Reachability<'a>, after: &'a Reachability<'a>) -> Self {
-        let ranges = |direction| {
-            refined(&[before.external_ranges(direction), after.external_ranges(direction)].concat())
-        };
+        let ranges =
+            |direction| refined(&before.external_ranges(direction), &after.external_ranges(direction));
         let (sources, destinations) = (ranges(Direction::Ingress), ranges(Direction::Egress));
         let joint = join(before, after);
         let before = Sided::new(before, &joint, |joint| joint.before, &destinations);
@@ -86,11 +90,19 @@ impl<'a> Diff<'a> {
             let new = joint.after.map(|class| after.row_of_class[class]);
             rows.entry((old, new, true)).or_default().push(index);
         }
-        for (index, range) in sources.iter().enumerate() {
-            let (old, new) = (before.row_of(range), after.row_of(range));
+        let old_and_new = before.rows_of(&sources).into_iter().zip(after.rows_of(&sources));
+        for (index, (old, new)) in old_and_new.enumerate() {
             rows.entry((Some(old), Some(new), false)).or_default().push(joint.len() + index);
         }
-        Self { before, after, joint, sources, destinations, rows }
+        let parties = |ranges: &[AddressRange]| {
+            let pods = joint.iter().map(|joint| Party::Pods {
+                before: joint.pods_before.clone(),
+                after: joint.pods_after.clone(),
+            });
+            pods.chain(ranges.iter().copied().map(Party::Range)).map(Arc::new).collect()
+        };
+        let (from, to) = (parties(&sources), parties(&destinations));
+        Self { before, after, joint, from, to, rows }
     }
 
     /// How many pairs of classes and ranges changed.
@@ -106,8 +118,8 @@ impl<'a> Diff<'a> {
         self.for_each(|sources, destination, before, after| {
             for source in sources {
                 changes.push(Changed {
-                    source: self.party(*source, &self.sources),
-                    destination: self.party(destination, &self.destinations),
+                    source: Arc::clone(&self.from[*source]),
+                    destination: Arc::clone(&self.to[destination]),
                     before: before.cloned(),
                     after: after.cloned(),
                 });
@@ -116,33 +128,40 @@ impl<'a> Diff<'a> {
         changes
     }
 
-    fn party(&self, index: usize, ranges: &[AddressRange]) -> Party {
-        match self.joint.get(index) {
-            Some(Joint { pods_before, pods_after, .. }) => {
-                Party::Pods { before: pods_before.clone(), after: pods_after.clone() }
-            }
-            None => Party::Range(ranges[index - self.joint.len()]),
-        }
-    }
-
     fn for_each(&self, mut visit: impl FnMut(&[usize], usize, Option<&Arc<PortSet>>, Option<&Arc<PortSet>>)) {
-        let mut table = Flat::default();
+        let nothing = Arc::default();
         for ((old, new, inside), sources) in &self.rows {
-            let destinations = self.joint.len() + if *inside { self.destinations.len() } else { 0 };
-            let before = old.map(|row| table.flatten(&self.before, row, self.joint.len(), destinations));
-            let after = new.map(|row| table.flatten(&self.after, row, self.joint.len(), destinations));
-            let nothing = vec![Flat::NONE; destinations];
-            let (one, two) = (before.as_ref().unwrap_or(&nothing), after.as_ref().unwrap_or(&nothing));
-            for destination in (0..destinations).filter(|destination| one[*destination] != two[*destination])
-            {
-                let joint = self.joint.get(destination);
-                let was = before.is_some() && joint.is_none_or(|joint| joint.before.is_some());
-                let is = after.is_some() && joint.is_none_or(|joint| joint.after.is_some());
-                let ports = |there: bool, id: u32| there.then(|| &table.sets[id as usize]);
-                visit(sources, destination, ports(was, one[destination]), ports(is, two[destination]));
+            let joint_row = |side: &Sided<'_>, row: Option<usize>| -> Vec<Cell> {
+                row.map(|row| side.joint_row(row, self.joint.len(), *inside)).unwrap_or_default()
+            };
+            let (before, after) = (joint_row(&self.before, *old), joint_row(&self.after, *new));
+            for destination in &(differing(&before, &after) | differing(&after, &before)) {
+                let joint = self.joint.get(destination as usize);
+                let was = old.is_some() && joint.is_none_or(|joint| joint.before.is_some());
+                let is = new.is_some() && joint.is_none_or(|joint| joint.after.is_some());
+                let (one, two) = (at(&before, destination), at(&after, destination));
+                let (one, two) = (one.unwrap_or(&nothing), two.unwrap_or(&nothing));
+                visit(sources, destination as usize, was.then_some(one), is.then_some(two));
             }
         }
     }
+}
+
+/// Joint destinations that a row allows the same.
+type Cell = (Arc<PortSet>, RoaringBitmap);
+
+/// What `row` allows and `other` doesn't allow with the same ports.
+fn differing(row: &[Cell], other: &[Cell]) -> RoaringBitmap {
+    row.iter().fold(RoaringBitmap::new(), |differing, (ports, destinations)| {
+        match other.iter().find(|(others, _)| others == ports) {
+            Some((_, same)) => differing | (destinations - same),
+            None => differing | destinations,
+        }
+    })
+}
+
+fn at(row: &[Cell], destination: u32) -> Option<&Arc<PortSet>> {
+    row.iter().find(|(_, destinations)| destinations.contains(destination)).map(|(ports, _)| ports)
 }
 
 impl<'a> Sided<'a> {
@@ -158,6 +177,7 @@ impl<'a> Sided<'a> {
                 joint_of[class].push(index as u32);
             }
         }
+        let same = joint_of.iter().enumerate().all(|(class, joint)| *joint == [class as u32]);
         let egress = reachability.external_ranges(Direction::Egress);
         let mut ranges_of = vec![Vec::new(); egress.len()];
         for (index, range) in destinations.iter().enumerate() {
@@ -168,7 +188,7 @@ impl<'a> Sided<'a> {
             rows: Vec::new(),
             row_of_class: vec![0; reachability.class_count()],
             row_of_range: vec![0; reachability.external_ranges(Direction::Ingress).len()],
-            joint_of,
+            joint_of: (!same).then_some(joint_of),
             ranges_of,
         };
         reachability.rows(|row| {
@@ -183,104 +203,91 @@ impl<'a> Sided<'a> {
         sided
     }
 
-    fn row_of(&self, range: &AddressRange) -> usize {
+    /// The rows of ranges of sources.
+    fn rows_of(&self, sources: &[AddressRange]) -> Vec<usize> {
         let ranges = self.reachability.external_ranges(Direction::Ingress);
-        self.row_of_range[holding(&ranges, range)]
-    }
-}
-
-/// Port sets of both sides as numbers that compare.
-#[derive(Default)]
-struct Flat {
-    sets: Vec<Arc<PortSet>>,
-    ids: HashMap<Arc<PortSet>, u32>,
-}
-
-impl Flat {
-    const NONE: u32 = 0;
-
-    fn id(&mut self, set: &Arc<PortSet>) -> u32 {
-        if self.sets.is_empty() {
-            self.sets.push(Arc::default());
-            self.ids.insert(Arc::default(), Self::NONE);
-        }
-        let next = self.sets.len() as u32;
-        let id = *self.ids.entry(Arc::clone(set)).or_insert(next);
-        if id == next {
-            self.sets.push(Arc::clone(set));
-        }
-        id
+        sources.iter().map(|range| self.row_of_range[holding(&ranges, range)]).collect()
     }
 
-    /// A row with one number per joint destination.
-    fn flatten(&mut self, side: &Sided<'_>, row: usize, classes: usize, destinations: usize) -> Vec<u32> {
-        self.id(&Arc::default());
-        let mut flat = vec![Self::NONE; destinations];
-        for group in &side.rows[row].groups {
-            let id = self.id(&group.ports);
-            for class in &group.classes {
-                for joint in &side.joint_of[class as usize] {
-                    flat[*joint as usize] = id;
+    /// A row over joint classes and, if its source is a pod, the ranges of destinations after them.
+    fn joint_row(&self, row: usize, classes: usize, with_ranges: bool) -> Vec<Cell> {
+        let groups = self.rows[row].groups.iter();
+        let cell = |group: &RowGroup| {
+            let ranges = group.ranges.iter().flat_map(|range| &self.ranges_of[range as usize]);
+            let ranges = ranges.map(|range| classes as u32 + range).filter(|_| with_ranges);
+            let joint = match &self.joint_of {
+                None => {
+                    let mut joint = group.classes.clone();
+                    joint.extend(ranges);
+                    joint
                 }
-            }
-            for range in &group.ranges {
-                for joint in &side.ranges_of[range as usize] {
-                    if let Some(entry) = flat.get_mut(classes + *joint as usize) {
-                        *entry = id;
-                    }
+                Some(joint_of) => {
+                    let of_classes =
+                        group.classes.iter().flat_map(|class| &joint_of[class as usize]).copied();
+                    let mut joint: Vec<u32> = of_classes.chain(ranges).collect();
+                    joint.sort_unstable();
+                    RoaringBitmap::from_sorted_iter(joint).expect("sorted, and nothing is in two classes")
                 }
-            }
-        }
-        flat
+            };
+            (Arc::clone(&group.ports), joint)
+        };
+        groups.map(cell).collect()
     }
 }
 
-/// The ranges cut at every edge of any of them.
-fn refined(ranges: &[AddressRange]) -> Vec<AddressRange> {
-    let mut ranges = ranges.to_vec();
-    ranges.sort_by_key(|range| (range.is_v6(), range.first, range.last));
-    ranges.dedup();
-    // Both computations cover everything, so the next start ends a range.
-    let mut starts: Vec<AddressRange> = ranges.clone();
-    starts.dedup_by_key(|range| range.first);
-    starts
-        .iter()
-        .map(|start| {
-            let last =
-                ranges.iter().filter(|range| range.contains(start.first)).map(|range| range.last).min();
-            AddressRange { first: start.first, last: last.unwrap_or(start.last) }
-        })
-        .collect()
+/// The ranges cut at every edge of both; each covers all addresses.
+fn refined(before: &[AddressRange], after: &[AddressRange]) -> Vec<AddressRange> {
+    let mut firsts: Vec<_> = before.iter().chain(after).map(|range| range.first).collect();
+    firsts.sort();
+    firsts.dedup();
+    let refine = |first| {
+        let start = AddressRange { first, last: first };
+        let (one, two) = (before[holding(before, &start)], after[holding(after, &start)]);
+        AddressRange { first, last: one.last.min(two.last) }
+    };
+    firsts.into_iter().map(refine).collect()
 }
 
+/// The range that `part` lies in; IPv4 sorts before IPv6.
 fn holding(ranges: &[AddressRange], part: &AddressRange) -> usize {
-    ranges.iter().position(|range| range.contains(part.first)).expect("ranges cover every address")
+    ranges
+        .partition_point(|range| range.first <= part.first)
+        .checked_sub(1)
+        .expect("ranges cover every address")
 }
 
+/// Namespace, workload and its kind, name: the order of a normalised cluster's pods.
 type PodKey<'a> = (&'a str, &'a str, &'a str, &'a str);
 
 fn key(pod: &Pod) -> PodKey<'_> {
-    (&pod.namespace, &pod.workload.kind, &pod.workload.name, &pod.name)
+    (&pod.namespace, &pod.workload.name, &pod.workload.kind, &pod.name)
+}
+
+/// For each pod of `mine` the pod of its name in `others`, or else the first one of its workload.
+fn counterparts(mine: &[Pod], others: &[Pod]) -> Vec<Option<PodId>> {
+    let (mut named, mut of_workload) = (0, 0);
+    let mut found = Vec::with_capacity(mine.len());
+    for pod in mine {
+        let own = key(pod);
+        while others.get(named).is_some_and(|other| key(other) < own) {
+            named += 1;
+        }
+        let is_of = |other: &Pod| {
+            let other = key(other);
+            (other.0, other.1, other.2).cmp(&(own.0, own.1, own.2))
+        };
+        while others.get(of_workload).is_some_and(|other| is_of(other) == Ordering::Less) {
+            of_workload += 1;
+        }
+        let exact = others.get(named).filter(|other| key(other) == own).map(|_| named);
+        let first = others.get(of_workload).filter(|other| is_of(other) == Ordering::Equal);
+        found.push(exact.or(first.map(|_| of_workload)).map(PodId));
+    }
+    found
 }
 
 fn join(before: &Reachability<'_>, after: &Reachability<'_>) -> Vec<Joint> {
-    let index = |reachability: &Reachability<'_>| {
-        let mut by_name: HashMap<String, PodId> = HashMap::new();
-        for (position, pod) in reachability.cluster().pods.iter().enumerate() {
-            let (namespace, kind, workload, name) = key(pod);
-            by_name.insert(format!("{namespace}/{kind}/{workload}/{name}"), PodId(position));
-            by_name.entry(format!("{namespace}/{kind}/{workload}")).or_insert(PodId(position));
-        }
-        by_name
-    };
-    let find = |by_name: &HashMap<String, PodId>, pod: &Pod| {
-        let (namespace, kind, workload, name) = key(pod);
-        by_name
-            .get(&format!("{namespace}/{kind}/{workload}/{name}"))
-            .or_else(|| by_name.get(&format!("{namespace}/{kind}/{workload}")))
-            .copied()
-    };
-    let (old, new) = (index(before), index(after));
+    let (old, new) = (&before.cluster().pods, &after.cluster().pods);
     let mut joint: BTreeMap<(Option<usize>, Option<usize>), Joint> = BTreeMap::new();
     let mut add = |old: Option<PodId>, new: Option<PodId>| {
         let classes = (old.map(|pod| before.class_of(pod)), new.map(|pod| after.class_of(pod)));
@@ -293,13 +300,12 @@ fn join(before: &Reachability<'_>, after: &Reachability<'_>) -> Vec<Joint> {
         entry.pods_before.extend(old);
         entry.pods_after.extend(new);
     };
-    for (position, pod) in before.cluster().pods.iter().enumerate() {
-        add(Some(PodId(position)), find(&new, pod));
+    for (position, counterpart) in counterparts(old, new).into_iter().enumerate() {
+        add(Some(PodId(position)), counterpart);
     }
-    for (position, pod) in after.cluster().pods.iter().enumerate() {
-        let counterpart = find(&old, pod);
+    for (position, counterpart) in counterparts(new, old).into_iter().enumerate() {
         // Pods of the same name were joined from the other side.
-        if counterpart.is_none_or(|counterpart| key(&before.cluster().pods[counterpart.0]) != key(pod)) {
+        if counterpart.is_none_or(|counterpart| key(&old[counterpart.0]) != key(&new[position])) {
             add(counterpart, Some(PodId(position)));
         }
     }

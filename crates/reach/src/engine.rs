@@ -100,14 +100,35 @@ impl<'c> Reachability<'c> {
     /// Computes every half of every verdict. The cluster must be normalised, as [`Cluster::from_objects`] leaves it.
     pub fn compute(cluster: &'c Cluster, options: &Options) -> Self {
         let policies = cluster.network_policies.iter().map(Cow::Borrowed).collect();
-        Self::of_policies(cluster, policies, options)
+        Self::of_policies(cluster, policies, options, None)
     }
 
-    fn of_policies(cluster: &'c Cluster, policies: Vec<Cow<'c, NetworkPolicy>>, options: &Options) -> Self {
-        let mentions = all_mentions(cluster, policies.iter().map(|policy| &**policy));
+    /// Both, in classes that tell apart what either of them does: pods that are the same in both have the same classes, so
+    /// that a [`Diff`](crate::Diff) compares them one by one.
+    pub fn compute_both(before: &'c Cluster, after: &'c Cluster, options: &Options) -> (Self, Self) {
+        let one = |cluster: &'c Cluster, other| {
+            let policies = cluster.network_policies.iter().map(Cow::Borrowed).collect();
+            Self::of_policies(cluster, policies, options, Some(other))
+        };
+        (one(before, after), one(after, before))
+    }
+
+    /// `beside`: a cluster whose policies tell pods and addresses apart here, too, and do nothing else.
+    fn of_policies(
+        cluster: &'c Cluster,
+        policies: Vec<Cow<'c, NetworkPolicy>>,
+        options: &Options,
+        beside: Option<&Cluster>,
+    ) -> Self {
+        let mut mentions = Mentions::default();
+        add_mentions(&mut mentions, cluster, policies.iter().map(|policy| &**policy));
+        if let Some(beside) = beside {
+            add_mentions(&mut mentions, beside, beside.network_policies.iter());
+        }
         let mesh = Layer::new(cluster);
         let mut traits = TraitTable::default();
-        let addresses_matter = addresses_matter(cluster, options);
+        let addresses_matter =
+            [Some(cluster), beside].into_iter().flatten().any(|cluster| addresses_matter(cluster, options));
         let sources = Atoms::new(mentions.source_blocks.iter().copied());
         let destinations = Atoms::new(mentions.destination_blocks.iter().copied());
         let classes = Classes::new(
@@ -315,8 +336,11 @@ impl<'c> Reachability<'c> {
     }
 }
 
-fn all_mentions<'a>(cluster: &'a Cluster, policies: impl Iterator<Item = &'a NetworkPolicy>) -> Mentions {
-    let mut mentions = Mentions::default();
+fn add_mentions<'a>(
+    mentions: &mut Mentions,
+    cluster: &Cluster,
+    policies: impl Iterator<Item = &'a NetworkPolicy>,
+) {
     for policy in policies {
         mentions.add_network_policy(policy);
     }
@@ -325,7 +349,6 @@ fn all_mentions<'a>(cluster: &'a Cluster, policies: impl Iterator<Item = &'a Net
     }
     mentions.add_mesh(&cluster.mesh);
     mentions.source_blocks.extend(Layer::new(cluster).into_iter().flat_map(|mesh| mesh.source_blocks()));
-    mentions
 }
 
 /// True if blocks of addresses can match pods that aren't their node.

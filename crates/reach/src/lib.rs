@@ -23,7 +23,9 @@ pub use diff::{Changed, Diff, Party};
 pub use engine::{AddressRange, Change, Edited, Endpoint, PodId, Reachability, Row, RowGroup};
 pub use explain::{Decision, Effect, Explanation, MeshExplanation, SideExplanation, Step};
 pub use exposure::{Exposed, Exposure};
-pub use listing::{INGRESS_CONTROLLER, Line, Listing, ModeDependent, Peer, PeerKind, View, find_endpoints};
+pub use listing::{
+    INGRESS_CONTROLLER, Line, Listing, ModeDependent, Peer, PeerKind, View, explain_pairs, find_endpoints,
+};
 pub use model::Cluster;
 pub use options::{Hairpin, HostNetwork, IpBlockPods, Options};
 pub use portset::{PortSet, Protocol};

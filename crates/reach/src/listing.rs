@@ -1,5 +1,6 @@
 //! Who can talk to whom, by workload: what reports are made of.
 
+mod explained;
 mod notes;
 mod people;
 
@@ -7,7 +8,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use notes::{hairpins, mode_dependent, notes};
+pub use explained::explain_pairs;
+use notes::{by_address, hairpins, mode_dependent, notes, unknown_names};
 use people::{People, workload_key};
 
 use crate::engine::{Endpoint, PodId, Reachability};
@@ -166,8 +168,10 @@ impl Listing {
         });
         let mut notes = notes(cluster);
         let entries = entry::connections(reachability, view, &mut notes);
+        notes.extend(unknown_names(&people));
         if !view.compatible {
             notes.extend(hairpins(reachability));
+            notes.extend(by_address(reachability));
         }
         for (workload, ports) in entries {
             let found = people.of_class[reachability.class_of(workload)].iter();

@@ -77,7 +77,7 @@ impl<'c> Reachability<'c> {
             None => policies.push(Some(Cow::Owned(policy))),
         }
         let options = self.options.clone();
-        *self = Self::of_policies(self.cluster, policies.into_iter().flatten().collect(), &options);
+        *self = Self::of_policies(self.cluster, policies.into_iter().flatten().collect(), &options, None);
     }
 
     fn replace(&mut self, slot: Option<usize>, policy: Option<NetworkPolicy>) -> Edited {

@@ -98,7 +98,7 @@ impl<'a> Case<'a, '_> {
             }
             let own = &steps[before..];
             let allowed = own.iter().any(|step| step.effect == Effect::Allows);
-            let changes = changes::of_network_policies(own, allowed, self.port);
+            let changes = changes::of_network_policies(own, allowed);
             let decision = if allowed { Decision::NetworkPolicy } else { Decision::Isolated };
             return settled(allowed, decision, steps, changes);
         }

@@ -2,7 +2,6 @@
 
 use super::{Effect, Step};
 use crate::model::{Action, Direction, Pod};
-use crate::portset::Protocol;
 
 pub(super) fn of_admin(steps: &[Step], action: Action) -> Vec<String> {
     let effect = if action == Action::Allow { Effect::Allows } else { Effect::Denies };
@@ -19,11 +18,7 @@ pub(super) fn of_admin(steps: &[Step], action: Action) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn of_network_policies(
-    steps: &[Step],
-    allowed: bool,
-    (protocol, port): (Protocol, u16),
-) -> Vec<String> {
+pub(super) fn of_network_policies(steps: &[Step], allowed: bool) -> Vec<String> {
     if allowed {
         let allowing: Vec<String> = steps
             .iter()
@@ -34,15 +29,14 @@ pub(super) fn of_network_policies(
     }
     let mut changes = Vec::new();
     for step in steps {
-        let port = format!("{} {port}", protocol.name());
         changes.extend(match step.effect {
             Effect::OtherPort => Some(format!(
-                "add {port} to rule {} of {}, which has this peer already",
+                "add this port to rule {} of {}, which has this peer already",
                 number(step),
                 step.policy
             )),
             Effect::OtherPeer => Some(format!(
-                "add the peer to rule {} of {}, which has {port} already",
+                "add this peer to rule {} of {}, which has this port already",
                 number(step),
                 step.policy
             )),

@@ -183,7 +183,7 @@ fn outside(range: &AddressRange) -> Peer {
 }
 
 /// `name`, `namespace/name`, `ingress-controller`, or a peer's full name.
-fn is_named(peer: &Peer, name: &str) -> bool {
+pub(super) fn is_named(peer: &Peer, name: &str) -> bool {
     match peer.kind {
         PeerKind::IngressController => name == "ingress-controller" || name == INGRESS_CONTROLLER,
         PeerKind::External => name == peer.name || name == peer.label,

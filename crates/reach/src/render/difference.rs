@@ -1,5 +1,6 @@
 //! Lines, JSON, CSV and Markdown of differences.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use super::INCOMPLETE;
 use super::table::{INFALLIBLE, csv_row, markdown_row, pretty};
 use crate::diff::{Changed, Diff, Party};
 use crate::engine::{AddressRange, PodId, Reachability};
+use crate::entry;
+use crate::listing::{INGRESS_CONTROLLER, View};
 use crate::model::Cluster;
 use crate::options::Options;
 use crate::portset::PortSet;
@@ -29,6 +32,16 @@ pub enum DiffType {
 }
 
 impl DiffType {
+    /// From what was and is allowed; none if nothing ever was.
+    fn of(before: &PortSet, after: &PortSet) -> Option<Self> {
+        match (before.is_empty(), after.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some(Self::Added),
+            (false, true) => Some(Self::Removed),
+            (false, false) => Some(Self::Changed),
+        }
+    }
+
     /// `changed`, `added` or `removed`.
     pub fn name(self) -> &'static str {
         match self {
@@ -42,10 +55,10 @@ impl DiffType {
 /// One changed connection between workloads or ranges.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct DiffLine {
-    /// How it changed.
-    pub diff_type: DiffType,
     /// Comes from an entry point; those are listed last.
     pub from_entry_point: bool,
+    /// How it changed.
+    pub diff_type: DiffType,
     /// Who connects.
     pub source: String,
     /// To whom.
@@ -58,16 +71,20 @@ pub struct DiffLine {
     pub workloads: String,
 }
 
-/// The lines of a difference, as netpol-analyzer orders them: changed, added, removed. Neighbouring ranges with the same
-/// change are one.
+/// The lines of a difference, as netpol-analyzer orders them: changed, added, removed, and those of entry points (Ingress,
+/// Route, the Gateway API's) after all others. Neighbouring ranges with the same change are one.
 pub fn diff_lines(before: &Reachability<'_>, after: &Reachability<'_>, compatible: bool) -> Vec<DiffLine> {
     let diff = Diff::new(before, after);
     let mut lines = Vec::new();
+    let mut known: HashMap<*const Party, Vec<Named>> = HashMap::new();
     for change in diff.changes() {
-        let sources = names(&change.source, before.cluster(), after.cluster());
-        let destinations = names(&change.destination, before.cluster(), after.cluster());
-        for source in &sources {
-            for destination in &destinations {
+        for party in [&change.source, &change.destination] {
+            known
+                .entry(Arc::as_ptr(party))
+                .or_insert_with(|| names(party, before.cluster(), after.cluster()));
+        }
+        for source in &known[&Arc::as_ptr(&change.source)] {
+            for destination in &known[&Arc::as_ptr(&change.destination)] {
                 let own = source.name == destination.name;
                 if !(own && (compatible || source.replicas.iter().all(|count| *count < 2))) {
                     lines.extend(line(&change, source, destination));
@@ -77,7 +94,49 @@ pub fn diff_lines(before: &Reachability<'_>, after: &Reachability<'_>, compatibl
     }
     lines.sort();
     lines.dedup();
-    merge_ranges(lines)
+    let mut lines = merge_ranges(lines);
+    lines.extend(entry_lines(before, after, compatible));
+    lines
+}
+
+/// What entry points reach in one cluster and not, or otherwise, in the other.
+fn entry_lines(before: &Reachability<'_>, after: &Reachability<'_>, compatible: bool) -> Vec<DiffLine> {
+    let view = View { compatible, ..View::default() };
+    let open = |reachability: &Reachability<'_>| -> BTreeMap<String, PortSet> {
+        let mut by_name: BTreeMap<String, PortSet> = BTreeMap::new();
+        for (pod, ports) in entry::connections(reachability, &view, &mut Vec::new()) {
+            let name = reachability.cluster().pods[pod.0].workload_string();
+            let known = by_name.entry(name).or_default();
+            *known = known.union(&ports);
+        }
+        by_name
+    };
+    let (old, new) = (open(before), open(after));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let ports = |open: &BTreeMap<String, PortSet>, name: &String| open.get(name).cloned().unwrap_or_default();
+    let changed = names.into_iter().map(|name| (name, ports(&old, name), ports(&new, name)));
+    let is_in = |reachability: &Reachability<'_>, name: &String| {
+        reachability.cluster().pods.iter().any(|pod| pod.workload_string() == *name)
+    };
+    let line = |(name, before_ports, after_ports): (&String, PortSet, PortSet)| {
+        let fate = match (is_in(before, name), is_in(after, name)) {
+            (true, false) => format!("workload {name} removed"),
+            (false, true) => format!("workload {name} added"),
+            _ => String::new(),
+        };
+        Some(DiffLine {
+            from_entry_point: true,
+            diff_type: DiffType::of(&before_ports, &after_ports)?,
+            source: INGRESS_CONTROLLER.to_owned(),
+            destination: name.clone(),
+            before: before_ports,
+            after: after_ports,
+            workloads: fate,
+        })
+    };
+    let mut lines: Vec<DiffLine> = changed.filter(|(_, old, new)| old != new).filter_map(line).collect();
+    lines.sort();
+    lines
 }
 
 struct Named {
@@ -94,41 +153,30 @@ fn names(party: &Party, before: &Cluster, after: &Cluster) -> Vec<Named> {
         }
         Party::Pods { before, after } => (before, after),
     };
-    let mut named: Vec<Named> = Vec::new();
-    let of = |cluster: &Cluster, pods: &[PodId], side: usize, fate, named: &mut Vec<Named>| {
-        for pod in pods {
-            let pod = &cluster.pods[pod.0];
+    let mut named: BTreeMap<String, Named> = BTreeMap::new();
+    let mut add = |cluster: &Cluster, pods: &[PodId], side: usize, fate| {
+        for pod in pods.iter().map(|pod| &cluster.pods[pod.0]) {
             let name = pod.workload_string();
-            match named.iter_mut().find(|one| one.name == name) {
-                Some(one) => one.replicas[side] += pod.replicas,
-                None => {
-                    let mut replicas = [0, 0];
-                    replicas[side] = pod.replicas;
-                    named.push(Named { name, fate, replicas });
-                }
-            }
+            let new = || Named { name: name.clone(), fate, replicas: [0, 0] };
+            let one = named.entry(name.clone()).or_insert_with(new);
+            one.replicas[side] = one.replicas[side].saturating_add(pod.replicas);
         }
     };
-    of(before, old, 0, new.is_empty().then_some("removed"), &mut named);
-    of(after, new, 1, old.is_empty().then_some("added"), &mut named);
-    named
+    add(before, old, 0, new.is_empty().then_some("removed"));
+    add(after, new, 1, old.is_empty().then_some("added"));
+    named.into_values().collect()
 }
 
 fn line(change: &Changed, source: &Named, destination: &Named) -> Option<DiffLine> {
     let ports =
         |side: &Option<Arc<PortSet>>| side.as_ref().map(|ports| (**ports).clone()).unwrap_or_default();
     let (before, after) = (ports(&change.before), ports(&change.after));
-    let diff_type = match (before.is_empty(), after.is_empty()) {
-        (true, true) => return None,
-        (true, false) => DiffType::Added,
-        (false, true) => DiffType::Removed,
-        (false, false) => DiffType::Changed,
-    };
+    let diff_type = DiffType::of(&before, &after)?;
     let fates = [source, destination].into_iter().filter_map(|end| Some((&end.name, end.fate?)));
     let fates: Vec<String> = fates.map(|(name, fate)| format!("workload {name} {fate}")).collect();
     Some(DiffLine {
-        diff_type,
         from_entry_point: false,
+        diff_type,
         source: source.name.clone(),
         destination: destination.name.clone(),
         before,

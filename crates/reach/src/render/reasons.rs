@@ -31,10 +31,7 @@ pub fn explanation(explanation: &Explanation) -> String {
         return out;
     }
     for side in [egress, ingress] {
-        out += &side_text(side, "\t");
-        for change in &side.changes {
-            writeln!(out, "\t\twhat would change it: {change}").expect(INFALLIBLE);
-        }
+        out += &side_text(side, *allowed, "\t");
     }
     if let Some(mesh) = mesh {
         let verdict = if mesh.allowed { "allowed" } else { "denied" };
@@ -73,6 +70,9 @@ pub fn explanations(pairs: &[ExplainedPair], verdicts: (bool, bool)) -> String {
             continue;
         }
         let shown = |allowed: bool| parts.iter().filter(move |(_, one)| one.allowed == allowed);
+        if !parts.iter().any(|(_, one)| if one.allowed { show_allowed } else { show_denied }) {
+            continue;
+        }
         writeln!(out, "Connections between {source} => {destination}:").expect(INFALLIBLE);
         for (title, allowed, wanted) in
             [("Allowed connections:", true, show_allowed), ("Denied connections:", false, show_denied)]
@@ -83,8 +83,8 @@ pub fn explanations(pairs: &[ExplainedPair], verdicts: (bool, bool)) -> String {
             writeln!(out, "\n{title}").expect(INFALLIBLE);
             for (ports, one) in shown(allowed) {
                 writeln!(out, "\t{ports}:").expect(INFALLIBLE);
-                out += &side_text(&one.egress, "\t\t");
-                out += &side_text(&one.ingress, "\t\t");
+                out += &side_text(&one.egress, one.allowed, "\t\t");
+                out += &side_text(&one.ingress, one.allowed, "\t\t");
                 for reason in one.mesh.iter().flat_map(|mesh| &mesh.reasons) {
                     writeln!(out, "\t\tMesh: {reason}").expect(INFALLIBLE);
                 }
@@ -101,13 +101,18 @@ pub fn explanations(pairs: &[ExplainedPair], verdicts: (bool, bool)) -> String {
     out
 }
 
-fn side_text(side: &SideExplanation, indent: &str) -> String {
+/// `allowed` is the connection's verdict: what one side of it would have to change to turn it is told, and nothing else is.
+fn side_text(side: &SideExplanation, allowed: bool, indent: &str) -> String {
     let verdict = if side.allowed { "allowed" } else { "denied" };
     let mut out = format!("{indent}{} ({verdict}): {}\n", side.direction.name(), side.decision.words());
     for step in &side.steps {
         let rule = step.rule.map_or_else(String::new, |rule| format!(" rule {rule}"));
         writeln!(out, "{indent}\t{} {}{rule}: {}", step.kind, step.policy, step.effect.words())
             .expect(INFALLIBLE);
+    }
+    // Of a denied connection, a side that allows it has nothing to change.
+    for change in side.changes.iter().filter(|_| side.allowed == allowed) {
+        writeln!(out, "{indent}\twhat would change it: {change}").expect(INFALLIBLE);
     }
     out
 }

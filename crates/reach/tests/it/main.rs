@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod decoding;
+mod differences;
+mod explained;
 mod forms;
 mod laws;
 mod matrix;
 mod mesh;
+mod notes;
 mod odd;
 mod oracle;
 mod random;

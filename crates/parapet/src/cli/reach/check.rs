@@ -238,6 +238,9 @@ impl QueryArguments {
             )
         } else {
             let mut answer = input::head(&options, manifests.cluster.incomplete);
+            if findings.is_empty() {
+                answer += "# no policy is odd\n";
+            }
             for one in &findings {
                 let direction = one.direction.map_or("", |direction| direction.name());
                 let rule = one.rule.map_or_else(String::new, |rule| format!(" {direction} rule {rule}"));

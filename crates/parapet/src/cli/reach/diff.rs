@@ -12,7 +12,7 @@ use parapet_manifest::{Limits, Source};
 use parapet_reach::Reachability;
 use parapet_reach::render::{self, Compared, Format};
 
-use super::input;
+use super::input::{self, NetpolAnalyzerArguments};
 use super::list::netpol_analyzers_modes;
 use crate::exit::{Failure, OrExit as _, Reason};
 use crate::manifests::{ClusterArguments, ManifestArguments, Manifests, ModeArguments};
@@ -41,6 +41,8 @@ pub(super) struct DiffArguments {
     after: Option<PathBuf>,
     #[command(flatten)]
     cluster: ClusterArguments,
+    #[command(flatten)]
+    known: NetpolAnalyzerArguments,
     /// The manifests before, as netpol-analyzer names and reads them
     #[arg(
         long,
@@ -85,8 +87,7 @@ impl DiffArguments {
         }
         let (before, after) = self.read()?;
         let options = if compatible { netpol_analyzers_modes() } else { self.modes.options() };
-        let one = Reachability::compute(&before.cluster, &options);
-        let two = Reachability::compute(&after.cluster, &options);
+        let (one, two) = Reachability::compute_both(&before.cluster, &after.cluster, &options);
         let lines = render::diff_lines(&one, &two, compatible);
         let names = match compatible {
             true => ("dir1", "dir2"),

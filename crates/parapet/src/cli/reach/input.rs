@@ -34,6 +34,22 @@ pub(super) struct InputArguments {
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,
+    #[command(flatten)]
+    known: NetpolAnalyzerArguments,
+}
+
+/// Flags of netpol-analyzer that ask for what is done anyway: its users' scripts go on working.
+#[derive(Clone, Debug, Args)]
+pub(super) struct NetpolAnalyzerArguments {
+    /// JSON files are always read
+    #[arg(long, hide = true)]
+    include_json: bool,
+    /// There is one network of pods here: the primary one
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    multiple_networks: Option<bool>,
+    /// What is wrong with the input is always said
+    #[arg(short, long, hide = true, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 impl InputArguments {

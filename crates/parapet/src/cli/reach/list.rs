@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use parapet_reach::model::{Cluster, Direction, Pod};
-use parapet_reach::render::{self, ExplainedPair, Format};
+use parapet_reach::model::{Direction, Pod};
+use parapet_reach::render::{self, Format};
 use parapet_reach::{
-    Endpoint, Exposure, HostNetwork, IpBlockPods, Listing, Options, PodId, Protocol, Reachability, View,
+    Exposure, HostNetwork, IpBlockPods, Listing, Options, Protocol, Reachability, View, explain_pairs,
 };
 
 use super::input::{self, InputArguments};
-use crate::exit::Failure;
+use crate::exit::{Failure, Reason};
 use crate::manifests::ModeArguments;
 
 #[derive(Debug, Args)]
@@ -103,7 +104,15 @@ impl ListArguments {
         let options = if compatible { netpol_analyzers_modes() } else { modes.options() };
         let view = view.view(compatible);
         if explain {
-            let answer = explanations(cluster, &options, &view, explain_only);
+            if output != Format::Text {
+                return Err(Failure::new(Reason::Usage, anyhow!("explanations are txt: leave out --output")));
+            }
+            let Some(pairs) = explain_pairs(&Reachability::compute(cluster, &options), &view) else {
+                let error = anyhow!("too many pairs to explain: choose some with --focus or --namespace");
+                return Err(Failure::new(Reason::Usage, error));
+            };
+            let wanted = (explain_only != Some(Verdict::Deny), explain_only != Some(Verdict::Allow));
+            let answer = render::explanations(&pairs, wanted);
             let head = if compatible { String::new() } else { input::head(&options, cluster.incomplete) };
             input::write(&(head + &answer), file.as_deref())?;
             return Ok(ExitCode::SUCCESS);
@@ -163,29 +172,4 @@ fn is_focused(pod: &Pod, view: &View) -> bool {
     };
     (view.focus.is_empty() || view.focus.iter().any(named))
         && (view.namespaces.is_empty() || view.namespaces.iter().any(|name| **name == *pod.namespace))
-}
-
-fn explanations(cluster: &Cluster, options: &Options, view: &View, only: Option<Verdict>) -> String {
-    let reachability = Reachability::compute(cluster, options);
-    let mut ends: Vec<(String, Endpoint, bool)> = Vec::new();
-    for (index, pod) in cluster.pods.iter().enumerate() {
-        ends.push((pod.workload_string(), Endpoint::Pod(PodId(index)), is_focused(pod, view)));
-    }
-    ends.sort();
-    ends.dedup_by(|next, end| next.0 == end.0);
-    let mut pairs = Vec::new();
-    for (source, from, from_focused) in &ends {
-        for (destination, to, to_focused) in &ends {
-            let wanted = match view.focus_direction {
-                Some(Direction::Egress) => *from_focused,
-                Some(Direction::Ingress) => *to_focused,
-                None => *from_focused || *to_focused,
-            };
-            if source != destination && wanted {
-                let parts = reachability.explain_all(*from, *to);
-                pairs.push(ExplainedPair { source: source.clone(), destination: destination.clone(), parts });
-            }
-        }
-    }
-    render::explanations(&pairs, (only != Some(Verdict::Deny), only != Some(Verdict::Allow)))
 }
