@@ -34,6 +34,8 @@ pub struct FlowFile {
     pub api_server: ApiServer,
     /// Addresses of the nodes.
     pub nodes: Vec<Cidr>,
+    /// Addresses that pods get: no part of the world, which matters where blocks of addresses cover pods, too.
+    pub pod_cidrs: Vec<Cidr>,
     /// Flows of well-known components.
     pub presets: Vec<PresetUse>,
     /// The flows.
@@ -77,7 +79,7 @@ pub enum Party {
     ApiServer,
     /// The cluster's name servers.
     Dns,
-    /// Every address outside of the cluster, the clouds' metadata services left out.
+    /// Every address outside of the cluster, the clouds' metadata services and [`FlowFile::pod_cidrs`] left out.
     World,
 }
 

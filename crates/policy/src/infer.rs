@@ -1,12 +1,16 @@
 //! Flows that manifests show: a workload whose environment, arguments or configuration names a Service opens connections
-//! to it; an Ingress sends requests to its Services; a LoadBalancer or NodePort is for the outside.
+//! to it; what serves an Ingress sends requests to its Services; a LoadBalancer or NodePort is for the outside.
+//!
+//! An Ingress is served by pods as a rule, which no block of addresses covers: [`controllers`] finds them by the labels that
+//! their installations give them. Where none is found, requests are taken to come from outside, as those of a cloud's load
+//! balancer or of a controller in its node's network do.
 //!
 //! What is found is a guess that people confirm: a name in a comment of a ConfigMap counts, a name built at run time
 //! doesn't.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parapet_reach::model::{Cluster, PortRef, Service, ServicePort};
+use parapet_reach::model::{Cluster, Labels, PortRef, Service, ServicePort};
 use parapet_reach::{PortSet, Protocol};
 use regex::Regex;
 use serde_json::Value;
@@ -20,6 +24,18 @@ const MOST_TEXT: usize = 1 << 20;
 /// The flows that `objects` (Kubernetes objects, Lists expanded) show, by client and server; `default_namespace` is for
 /// objects without one.
 pub fn flows(objects: &[Value], cluster: &Cluster, units: &Units, default_namespace: &str) -> Vec<Flow> {
+    flows_through(objects, cluster, units, default_namespace, &controllers(units))
+}
+
+/// The same, where `controllers` serve what lets requests in from outside; without any, requests come from outside themselves.
+pub fn flows_through(
+    objects: &[Value],
+    cluster: &Cluster,
+    units: &Units,
+    default_namespace: &str,
+    controllers: &[UnitId],
+) -> Vec<Flow> {
+    let pattern = Regex::new(ADDRESS).expect("the pattern is valid");
     let mut found: BTreeMap<(Option<UnitId>, UnitId), (PortSet, BTreeSet<String>)> = BTreeMap::new();
     let mut note = |from: Option<UnitId>, to: UnitId, ports: PortSet, why: String| {
         if from != Some(to) {
@@ -32,7 +48,7 @@ pub fn flows(objects: &[Value], cluster: &Cluster, units: &Units, default_namesp
     for object in objects {
         let Some((unit, namespace)) = workload(object, units, default_namespace) else { continue };
         for (place, text) in texts(object, &namespace, &config_maps) {
-            for address in addresses(&text) {
+            for address in addresses(&text, &pattern) {
                 let Some(service) = address.service(cluster, &namespace) else { continue };
                 for (server, ports) in servers(cluster, units, service, address.port) {
                     note(
@@ -69,7 +85,13 @@ pub fn flows(objects: &[Value], cluster: &Cluster, units: &Units, default_namesp
                     None => None,
                 };
                 for (server, ports) in servers(cluster, units, service, port) {
-                    note(None, server, ports, format!("{} {} sends requests here", entry.kind, entry.name));
+                    let why = format!("{} {} sends requests here", entry.kind, entry.name);
+                    if controllers.is_empty() {
+                        note(None, server, ports.clone(), why.clone());
+                    }
+                    for controller in controllers {
+                        note(Some(*controller), server, ports.clone(), why.clone());
+                    }
                 }
             }
         }
@@ -92,6 +114,31 @@ pub fn flows(objects: &[Value], cluster: &Cluster, units: &Units, default_namesp
             pipeline: None,
         })
         .collect()
+}
+
+/// Labels of what serves Ingresses, Routes and Gateways, as their charts and operators set them; a key alone is there with any
+/// value.
+const CONTROLLERS: [&[(&str, Option<&str>)]; 9] = [
+    &[("app.kubernetes.io/name", Some("ingress-nginx")), ("app.kubernetes.io/component", Some("controller"))],
+    &[("app.kubernetes.io/name", Some("nginx-ingress"))],
+    &[("app.kubernetes.io/name", Some("traefik"))],
+    &[("app.kubernetes.io/name", Some("kubernetes-ingress"))],
+    &[("app.kubernetes.io/name", Some("haproxy-ingress"))],
+    &[("app.kubernetes.io/name", Some("contour")), ("app.kubernetes.io/component", Some("envoy"))],
+    &[("istio", Some("ingressgateway"))],
+    &[("gateway.networking.k8s.io/gateway-name", None)],
+    &[("ingresscontroller.operator.openshift.io/deployment-ingresscontroller", None)],
+];
+
+/// The workloads that serve Ingresses, Routes and Gateways, as far as their labels say so.
+pub fn controllers(units: &Units) -> Vec<UnitId> {
+    let is_one = |labels: &Labels| {
+        let has = |(key, value): &(&str, Option<&str>)| {
+            labels.get(key).is_some_and(|found| value.is_none_or(|value| found == value))
+        };
+        CONTROLLERS.iter().any(|known| known.iter().all(has))
+    };
+    units.iter().filter(|(_, unit)| is_one(&unit.labels)).map(|(id, _)| id).collect()
 }
 
 /// A set of ports as flows write it.
@@ -229,13 +276,13 @@ struct Address {
     sure: bool,
 }
 
+const ADDRESS: &str = r"(?P<scheme>[a-z][a-z0-9+.-]*://)?(?:[^\s/@:]+(?::[^\s/@]*)?@)?(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?";
+
 /// Everything in a text that may be an address: `host`, `host:port`, `scheme://host:port/…`.
-fn addresses(text: &str) -> Vec<Address> {
+fn addresses(text: &str, pattern: &Regex) -> Vec<Address> {
     if text.len() > MOST_TEXT {
         return Vec::new();
     }
-    let pattern = Regex::new(r"(?P<scheme>[a-z][a-z0-9+.-]*://)?(?:[^\s/@:]+(?::[^\s/@]*)?@)?(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?")
-        .expect("the pattern is valid");
     let trimmed = text.trim();
     pattern
         .captures_iter(text)
@@ -277,7 +324,11 @@ mod tests {
     #[test]
     fn addresses_are_found_where_they_stand() {
         let found = |text: &str| -> Vec<(String, Option<u16>, bool)> {
-            addresses(text).into_iter().map(|address| (address.host, address.port, address.sure)).collect()
+            let pattern = Regex::new(ADDRESS).unwrap();
+            addresses(text, &pattern)
+                .into_iter()
+                .map(|address| (address.host, address.port, address.sure))
+                .collect()
         };
         assert_eq!(found("db"), [("db".into(), None, true)]);
         assert_eq!(found("db:5432"), [("db".into(), Some(5432), true)]);

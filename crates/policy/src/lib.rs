@@ -13,6 +13,7 @@
 //! pod and itself, a node and its pods, pods in their node's network, and what two workloads with the same labels get
 //! from each other ([`Excess`] names each one).
 
+pub mod addresses;
 mod cidr;
 mod error;
 pub mod flows;
@@ -32,5 +33,5 @@ pub use error::PolicyError;
 pub use needs::{End, Need, Needs, Note};
 pub use plan::{DEFAULT_DENY, Plan};
 pub use proof::{Excess, ExcessReason, Proof, Tuple};
-pub use rollout::{Cut, Rollout};
+pub use rollout::{Cut, Outside, Rollout};
 pub use units::{Unit, UnitId, Units};

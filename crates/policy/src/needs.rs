@@ -63,6 +63,11 @@ pub enum Note {
         /// The component, as the preset names it.
         party: String,
     },
+    /// A block as large as the world may cover pods, and nothing tells which addresses those have.
+    BlocksMayCoverPods {
+        /// The workload that may connect to it.
+        workload: String,
+    },
     /// Name servers were not found; policies name them by labels all the same.
     NoNameServers {
         /// Where they were looked for.
@@ -85,6 +90,11 @@ impl fmt::Display for Note {
             Self::Absent { preset, party } => {
                 write!(f, "preset {preset}: no workload matches {party}; what it would need isn't allowed")
             }
+            Self::BlocksMayCoverPods { workload } => write!(
+                f,
+                "{workload} may connect to the world: where the network plug-in lets blocks of addresses cover pods (as Calico \
+                 does, and Cilium doesn't), to pods that nothing locks down, too, unless `podCidrs` says which addresses pods get"
+            ),
             Self::NoNameServers { place } => {
                 write!(
                     f,
@@ -158,6 +168,13 @@ impl Needs {
                 End::Block(_) => false,
             })
         });
+        for need in all.iter().filter(|_| file.pod_cidrs.is_empty()) {
+            if let (End::Unit(unit), End::Block(block)) = (&need.from, &need.to)
+                && block.cidr.prefix_len() == 0
+            {
+                notes.insert(Note::BlocksMayCoverPods { workload: units.get(*unit).to_string() });
+            }
+        }
         for (id, unit) in units.iter().filter(|(_, unit)| scope.contains(&*unit.namespace)) {
             let choice = select::Choice::of(id, units);
             let concerned =

@@ -22,6 +22,12 @@ use crate::infer::flow_ports;
 const LONGEST_LINE: usize = 1 << 20;
 /// Different connections that one record may hold.
 const MOST_CONNECTIONS: usize = 200_000;
+/// Addresses of nodes that are kept of one record: the largest clusters have 5,000 nodes, each with an address or two.
+const MOST_ADDRESSES: usize = 10_000;
+/// How Cilium names the ends of connections that are nodes, this one or another.
+const CILIUM_NODES: [&str; 2] = ["reserved:host", "reserved:remote-node"];
+/// How Cilium names the API server, which is often a node as well.
+const CILIUM_API_SERVER: &str = "reserved:kube-apiserver";
 
 /// Who wrote the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,10 @@ pub struct Observed {
     pub skipped: u64,
     /// Lines that could not be read: number (from 1) and why. The first hundred.
     pub unreadable: Vec<(usize, String)>,
+    /// Addresses that the record gives of what it calls nodes: [`Party::Nodes`] in its flows.
+    pub nodes: BTreeSet<Cidr>,
+    /// The same of the Kubernetes API: [`Party::ApiServer`].
+    pub api_server: BTreeSet<Cidr>,
 }
 
 /// Reads a record, line by line.
@@ -55,6 +65,7 @@ pub fn read(lines: impl Iterator<Item = String>, format: Format) -> Observed {
         }
     };
     let mut skipped = 0;
+    let mut known = Known::default();
     for (index, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if line.len() > LONGEST_LINE {
             refuse(index + 1, format!("longer than {LONGEST_LINE} bytes"));
@@ -63,11 +74,11 @@ pub fn read(lines: impl Iterator<Item = String>, format: Format) -> Observed {
         let read = match format {
             Format::Parapet => own(&line).map(Some),
             Format::Hubble => {
-                serde_json::from_str(&line).map_err(|e| e.to_string()).map(|value| hubble(&value))
+                serde_json::from_str(&line).map_err(|e| e.to_string()).map(|value| hubble(&value, &mut known))
             }
             Format::Calico => serde_json::from_str(&line)
                 .map_err(|e| e.to_string())
-                .and_then(|value| calico::connection(&value)),
+                .and_then(|value| calico::connection(&value, &mut known)),
         };
         match read {
             Ok(Some((from, to, protocol, port))) => {
@@ -83,6 +94,7 @@ pub fn read(lines: impl Iterator<Item = String>, format: Format) -> Observed {
         }
     }
     observed.skipped = skipped;
+    (observed.nodes, observed.api_server) = (known.nodes, known.api_server);
     observed.flows = seen
         .into_iter()
         .map(|((from, to), ports)| Flow {
@@ -97,6 +109,30 @@ pub fn read(lines: impl Iterator<Item = String>, format: Format) -> Observed {
 }
 
 type Connection = (Party, Party, Protocol, u16);
+
+/// Addresses of those who are named by what they are.
+#[derive(Default)]
+struct Known {
+    nodes: BTreeSet<Cidr>,
+    api_server: BTreeSet<Cidr>,
+}
+
+impl Known {
+    /// The nodes, one of which has this address, if it is told.
+    fn node(&mut self, address: &Value) -> Party {
+        if self.nodes.len() < MOST_ADDRESSES {
+            self.nodes.extend(address_of(address));
+        }
+        Party::Nodes
+    }
+
+    fn api_server(&mut self, address: &Value) -> Party {
+        if self.api_server.len() < MOST_ADDRESSES {
+            self.api_server.extend(address_of(address));
+        }
+        Party::ApiServer
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,7 +153,7 @@ fn own(line: &str) -> Result<Connection, String> {
 }
 
 /// One event of `hubble observe -o json`; older versions don't wrap it in `flow`.
-fn hubble(event: &Value) -> Option<Connection> {
+fn hubble(event: &Value, known: &mut Known) -> Option<Connection> {
     let flow = event.get("flow").unwrap_or(event);
     let is_reply = flow["is_reply"].as_bool() == Some(true) || flow["is_reply"]["value"] == true;
     if flow["verdict"] != "FORWARDED" || is_reply {
@@ -127,10 +163,18 @@ fn hubble(event: &Value) -> Option<Connection> {
         .into_iter()
         .find_map(|(key, protocol)| Some((protocol, flow["l4"].get(key)?)))?;
     let port = port(&l4["destination_port"])?;
-    let end = |key: &str, address: &str| {
-        let end = &flow[key];
+    let mut end = |key: &str| {
+        let (end, address) = (&flow[key], &flow["IP"][key]);
+        let is =
+            |name: &str| end["labels"].as_array().is_some_and(|labels| labels.iter().any(|one| one == name));
         let namespace = end["namespace"].as_str().filter(|namespace| !namespace.is_empty());
-        let Some(namespace) = namespace else { return of_address(&flow["IP"][address]) };
+        let Some(namespace) = namespace else {
+            return match () {
+                () if is(CILIUM_API_SERVER) => Some(known.api_server(address)),
+                () if CILIUM_NODES.into_iter().any(is) => Some(known.node(address)),
+                () => of_address(address),
+            };
+        };
         let workload = &end["workloads"][0];
         match (workload["name"].as_str(), workload["kind"].as_str()) {
             (Some(name), kind) => Some(workload_party(namespace, name, kind)),
@@ -138,7 +182,7 @@ fn hubble(event: &Value) -> Option<Connection> {
                 .or_else(|| Some(workload_party(namespace, of_pod(end["pod_name"].as_str()?), None))),
         }
     };
-    Some((end("source", "source")?, end("destination", "destination")?, protocol, port))
+    Some((end("source")?, end("destination")?, protocol, port))
 }
 
 /// Cilium's labels of Kubernetes pods: `k8s:app=web`; those that Cilium adds are left out.
@@ -194,8 +238,11 @@ fn workload_party(namespace: &str, name: &str, kind: Option<&str>) -> Party {
 }
 
 fn of_address(address: &Value) -> Option<Party> {
-    let address: IpAddr = address.as_str()?.parse().ok()?;
-    Some(Party::Cidr(Cidr(address.into())))
+    address_of(address).map(Party::Cidr)
+}
+
+fn address_of(address: &Value) -> Option<Cidr> {
+    Some(Cidr(address.as_str()?.parse::<IpAddr>().ok()?.into()))
 }
 
 fn port(value: &Value) -> Option<u16> {
@@ -250,6 +297,31 @@ mod tests {
                 "a/web[Deployment] 192.0.2.7/32 [Full(FullPort { port: Some(Number(53)), protocol: Udp })]"
             ]
         );
+    }
+
+    #[test]
+    fn nodes_and_the_api_server_are_named_by_what_they_are() {
+        let hubble = concat!(
+            r#"{"flow":{"verdict":"FORWARDED","IP":{"source":"192.0.2.4","destination":"10.1.0.7"},"l4":{"TCP":{"destination_port":8080}},"source":{"labels":["reserved:remote-node"]},"destination":{"namespace":"a","workloads":[{"name":"web","kind":"Deployment"}]}}}"#,
+            "\n",
+            r#"{"flow":{"verdict":"FORWARDED","IP":{"destination":"192.0.2.5"},"l4":{"TCP":{"destination_port":6443}},"source":{"namespace":"a","workloads":[{"name":"web","kind":"Deployment"}]},"destination":{"labels":["reserved:kube-apiserver","reserved:remote-node"]}}}"#,
+        );
+        let calico = concat!(
+            r#"{"action":"allow","proto":"tcp","dest_port":8080,"source_type":"hep","source_name_aggr":"node-1","source_ip":"192.0.2.4","dest_type":"wep","dest_namespace":"a","dest_name_aggr":"web-*"}"#,
+            "\n",
+            r#"{"action":"allow","proto":"tcp","dest_port":10250,"source_type":"wep","source_namespace":"a","source_name_aggr":"web-*","dest_type":"hep","dest_name_aggr":"node-2","dest_ip":null}"#,
+        );
+        let record = |text: &str, format| read(text.lines().map(str::to_owned), format);
+        let parties = |observed: &Observed| -> Vec<String> {
+            observed.flows.iter().map(|flow| format!("{} {}", flow.from, flow.to)).collect()
+        };
+        let node: BTreeSet<Cidr> = [Cidr("192.0.2.4/32".parse().unwrap())].into();
+        let hubble = record(hubble, Format::Hubble);
+        assert_eq!(parties(&hubble), ["a/web[Deployment] apiServer", "nodes a/web[Deployment]"]);
+        assert_eq!((&hubble.nodes, hubble.api_server.len()), (&node, 1));
+        let calico = record(calico, Format::Calico);
+        assert_eq!(parties(&calico), ["a/web nodes", "nodes a/web"]);
+        assert_eq!((&calico.nodes, calico.unreadable.len()), (&node, 0));
     }
 
     #[test]

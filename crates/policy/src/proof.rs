@@ -165,7 +165,11 @@ impl<'a> Allowed<'a> {
     fn missing(&self) -> Vec<Tuple> {
         let lacking = self.needs.all.iter().filter_map(|need| {
             let ports = self.lacking(need);
-            (!ports.is_empty()).then(|| Tuple { from: self.name(&need.from), to: self.name(&need.to), ports })
+            (!ports.is_empty()).then(|| Tuple {
+                from: name_of(&need.from, self.units),
+                to: name_of(&need.to, self.units),
+                ports,
+            })
         });
         lacking.collect()
     }
@@ -194,38 +198,38 @@ impl<'a> Allowed<'a> {
         }
     }
 
-    fn name(&self, end: &End) -> String {
-        match end {
-            End::Unit(unit) => self.units.get(*unit).to_string(),
-            End::Block(Block { cidr, except }) if except.is_empty() => cidr.to_string(),
-            End::Block(Block { cidr, except }) => {
-                let except: Vec<String> = except.iter().map(IpNet::to_string).collect();
-                format!("{cidr} except {}", except.join(", "))
-            }
-        }
-    }
-
     /// Everything allowed that nobody declared, and how many pairs were looked at.
     fn excess(&self, proof: &mut Proof) {
         let declared = self.needs.between();
-        let shared = self.sharing_labels();
+        let alike = self.selected_with();
         let nothing = PortSet::none();
         let in_scope = |unit: UnitId| self.needs.scope.contains(&*self.units.get(unit).namespace);
         let visible: Vec<UnitId> =
             self.units.iter().filter(|(_, unit)| !unit.host_network).map(|(id, _)| id).collect();
-        let reason = |units: &[UnitId]| {
-            let same = units.iter().any(|unit| shared.contains(unit));
-            if same { ExcessReason::SameLabels } else { ExcessReason::Unexplained }
+        let mut tell = |from: String, to: String, extra: PortSet, of_others: PortSet| {
+            let shared = extra.intersection(&of_others);
+            for (ports, reason) in [
+                (extra.difference(&of_others), ExcessReason::Unexplained),
+                (shared, ExcessReason::SameLabels),
+            ] {
+                if !ports.is_empty() {
+                    let tuple = Tuple { from: from.clone(), to: to.clone(), ports };
+                    proof.excess.push(Excess { tuple, reason });
+                }
+            }
         };
+        let mut pairs = 0;
         for &from in &visible {
             for &to in visible.iter().filter(|to| in_scope(from) || in_scope(**to)) {
-                proof.pairs += 1;
+                pairs += 1;
                 let known = declared.get(&(from, to)).copied().unwrap_or(&nothing);
                 let extra = self.allowed(from, to).difference(known);
                 if !extra.is_empty() {
-                    let (client, server) = (self.units.get(from), self.units.get(to));
-                    let tuple = Tuple { from: client.to_string(), to: server.to_string(), ports: extra };
-                    proof.excess.push(Excess { tuple, reason: reason(&[from, to]) });
+                    let clients = alike[from.0].iter();
+                    let both = clients.flat_map(|from| alike[to.0].iter().map(move |to| (*from, *to)));
+                    let of_others = both.filter_map(|pair| declared.get(&pair));
+                    let of_others = of_others.fold(PortSet::none(), |all, ports| all.union(ports));
+                    tell(self.units.get(from).to_string(), self.units.get(to).to_string(), extra, of_others);
                 }
             }
         }
@@ -233,7 +237,7 @@ impl<'a> Allowed<'a> {
             let ranges = self.reach.external_ranges(direction);
             for &unit in visible.iter().filter(|unit| in_scope(**unit)) {
                 for range in &ranges {
-                    proof.pairs += 1;
+                    pairs += 1;
                     let known = self.declared_at(unit, range.first, direction);
                     let here = self.examples[unit.0].iter().map(|pod| Endpoint::Pod(*pod));
                     let there = Endpoint::Address(range.first);
@@ -243,17 +247,19 @@ impl<'a> Allowed<'a> {
                     if extra.is_empty() {
                         continue;
                     }
+                    let of_others = alike[unit.0].iter().fold(PortSet::none(), |all, other| {
+                        all.union(&self.declared_at(*other, range.first, direction))
+                    });
                     let (unit_name, range_name) = (self.units.get(unit).to_string(), range.to_string());
                     let (from, to) = match direction {
                         Direction::Egress => (unit_name, range_name),
                         Direction::Ingress => (range_name, unit_name),
                     };
-                    proof
-                        .excess
-                        .push(Excess { tuple: Tuple { from, to, ports: extra }, reason: reason(&[unit]) });
+                    tell(from, to, extra, of_others);
                 }
             }
         }
+        proof.pairs = pairs;
     }
 
     fn allowed(&self, from: UnitId, to: UnitId) -> PortSet {
@@ -281,17 +287,27 @@ impl<'a> Allowed<'a> {
         all.fold(PortSet::none(), |all, ports| all.union(ports))
     }
 
-    /// Workloads that share all labels that tell something with another one.
-    fn sharing_labels(&self) -> BTreeSet<UnitId> {
-        let mut sharing = BTreeSet::new();
+    /// For each workload those whose labels select it, too, itself among them: it gets what they get.
+    fn selected_with(&self) -> Vec<Vec<UnitId>> {
+        let mut alike: Vec<Vec<UnitId>> = self.units.iter().map(|(id, _)| vec![id]).collect();
         for (id, _) in self.units.iter().filter(|(_, unit)| !unit.host_network) {
-            let choice = Choice::of(id, self.units);
-            if !choice.also.is_empty() {
-                sharing.insert(id);
-                sharing.extend(choice.also.iter().copied());
+            for also in Choice::of(id, self.units).also {
+                alike[also.0].push(id);
             }
         }
-        sharing
+        alike
+    }
+}
+
+/// A workload's name, or a block with what is cut out of it.
+pub(crate) fn name_of(end: &End, units: &Units) -> String {
+    match end {
+        End::Unit(unit) => units.get(*unit).to_string(),
+        End::Block(Block { cidr, except }) if except.is_empty() => cidr.to_string(),
+        End::Block(Block { cidr, except }) => {
+            let except: Vec<String> = except.iter().map(IpNet::to_string).collect();
+            format!("{cidr} except {}", except.join(", "))
+        }
     }
 }
 
@@ -300,7 +316,7 @@ fn covers(block: &Block, address: IpAddr) -> bool {
 }
 
 /// Addresses of `range` that stand for all those that `block` covers in it.
-fn addresses_in(block: &Block, range: &AddressRange) -> Vec<IpAddr> {
+pub(crate) fn addresses_in(block: &Block, range: &AddressRange) -> Vec<IpAddr> {
     let behind = block.except.iter().filter_map(|except| next(except.broadcast()));
     let candidates = [range.first, block.cidr.network()].into_iter().chain(behind);
     let mut inside: Vec<IpAddr> =

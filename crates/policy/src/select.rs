@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parapet_reach::model::Selector;
+use parapet_reach::model::{Labels, Selector};
 
 use crate::units::{Unit, UnitId, Units};
 
@@ -90,7 +90,8 @@ fn rank(key: &str) -> (usize, &str) {
 
 /// The neighbours of which some pod may have all of `labels`.
 fn matched(neighbours: &[(UnitId, &Unit)], labels: &[(&str, &str)]) -> Vec<UnitId> {
-    let matches = |unit: &Unit| labels.iter().all(|(key, value)| unit.labels.get(key) == Some(value));
+    let has_all = |of_pod: &Labels| labels.iter().all(|(key, value)| of_pod.get(key) == Some(value));
+    let matches = |unit: &Unit| unit.variants.iter().any(has_all);
     neighbours.iter().filter(|(_, unit)| matches(unit)).map(|(id, _)| *id).collect()
 }
 
@@ -103,7 +104,7 @@ mod tests {
     fn chosen(pods: &[&[(&str, &str)]]) -> (BTreeMap<String, String>, usize) {
         let mut cluster = Cluster::default();
         for (index, labels) in pods.iter().enumerate() {
-            let labels: parapet_reach::model::Labels = labels.iter().copied().collect();
+            let labels: Labels = labels.iter().copied().collect();
             cluster.pods.push(Pod::new("a", &format!("p{index}"), labels));
         }
         cluster.normalise();

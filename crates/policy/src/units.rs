@@ -21,6 +21,8 @@ pub struct Unit {
     pub pods: Vec<usize>,
     /// Labels that all its pods have with the same values.
     pub labels: Labels,
+    /// All labels of its pods, each combination once: those of a roll-out that isn't over differ.
+    pub variants: Vec<Labels>,
     /// Policies can't see it: it is in its node's network.
     pub host_network: bool,
 }
@@ -56,10 +58,14 @@ impl Units {
                 .labels
                 .iter()
                 .filter(|(key, value)| members.iter().all(|pod| pod.labels.get(key) == Some(value)));
+            let mut variants: Vec<Labels> = members.iter().map(|pod| pod.labels.clone()).collect();
+            variants.sort();
+            variants.dedup();
             all.push(Unit {
                 namespace: Arc::clone(&first.namespace),
                 workload: first.workload.clone(),
                 labels: shared.collect(),
+                variants,
                 host_network: members.iter().all(|pod| pod.host_network),
                 pods,
             });

@@ -1,23 +1,19 @@
 //! `parapet policy`: the least policies for what is declared, referenced or seen, and the proof that they are.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Write};
-use std::path::{Path, PathBuf};
+mod report;
+mod world;
 
-use anyhow::{Context as _, anyhow};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
-use parapet_policy::flows::{Flow, FlowFile, PresetUse};
-use parapet_policy::{
-    Cidr, Needs, Plan, PolicyError, Proof, Rollout, Units, infer, observed, presets, render,
-};
-use serde_json::{Value, json};
+use parapet_policy::flows::{Party, PresetUse};
+use parapet_policy::{Cidr, Plan, Proof, Rollout, presets, render};
+use serde_json::json;
 
 use crate::exit::{Failure, OrExit as _, Reason};
-use crate::manifests::{ManifestArguments, Manifests};
-use crate::yaml;
-
-/// Tuples of a kind that the report lists before it only counts.
-const LISTED: usize = 20;
+use crate::manifests::ManifestArguments;
 
 /// What `--help` says at its end.
 pub(crate) const EXAMPLES: &str = "\
@@ -86,12 +82,21 @@ struct FlowArguments {
     /// Who wrote the record
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "parapet", help_heading = "Flows")]
     observed_format: RecordFormat,
+    /// The workload that serves Ingresses, Routes and Gateways, NAMESPACE/NAME; repeatable. Default: those whose labels say so
+    #[arg(long, value_name = "WORKLOAD", help_heading = "Flows")]
+    ingress_controller: Vec<String>,
     /// An address of the Kubernetes API, as `apiServer.addresses` in a file of flows; repeatable
+    ///
+    /// Default: where the Service `kubernetes` leads, if its EndpointSlice or Endpoints are read, as they are of a cluster.
     #[arg(long, value_name = "ADDRESS", value_parser = cidr, help_heading = "Flows")]
     api_server: Vec<Cidr>,
     /// The nodes' addresses, as `nodes` in a file of flows; repeatable. Default: those of the nodes that are read
     #[arg(long, value_name = "CIDR", value_parser = cidr, help_heading = "Flows")]
     node: Vec<Cidr>,
+    /// Addresses that pods get, as `podCidrs` in a file of flows: no part of the world; repeatable. Default: what the nodes that
+    /// are read give to their pods
+    #[arg(long, value_name = "CIDR", value_parser = cidr, help_heading = "Flows")]
+    pod_cidr: Vec<Cidr>,
     /// Lock down this namespace, too, whether flows touch it or not; repeatable. Default: those that flows touch
     #[arg(short, long, value_name = "NAMESPACE", help_heading = "Flows")]
     namespace: Vec<String>,
@@ -153,86 +158,7 @@ impl PolicyArguments {
     }
 }
 
-/// Everything that a question about flows needs.
-struct World {
-    manifests: Manifests,
-    units: Units,
-    file: FlowFile,
-    /// Flows that manifests show or that were seen, whether they count as declared or not.
-    known: Vec<Flow>,
-}
-
 impl FlowArguments {
-    fn read(&self) -> Result<World, Failure> {
-        let manifests = self.manifests.read()?;
-        manifests.report()?;
-        let mut file = FlowFile::default();
-        for path in &self.flows {
-            let more: FlowFile = yaml::read(path, "flows").or_exit(Reason::Usage)?;
-            let nothing = FlowFile::default();
-            file.flows.extend(more.flows);
-            file.presets.extend(more.presets);
-            file.namespaces.extend(more.namespaces);
-            file.nodes.extend(more.nodes);
-            if more.dns != nothing.dns {
-                file.dns = more.dns;
-            }
-            if more.api_server != nothing.api_server {
-                file.api_server = more.api_server;
-            }
-        }
-        file.presets.extend(self.preset.iter().cloned());
-        file.namespaces.extend(self.namespace.iter().cloned());
-        file.api_server.addresses.extend(&self.api_server);
-        file.nodes.extend(&self.node);
-        if file.nodes.is_empty() {
-            let addresses = manifests.cluster.nodes.iter().flat_map(|node| &node.addresses);
-            file.nodes = addresses.map(|address| Cidr((*address).into())).collect();
-        }
-        let units = Units::of(&manifests.cluster);
-        let inferred =
-            infer::flows(&manifests.objects, &manifests.cluster, &units, &self.manifests.default_namespace);
-        let mut known = inferred.clone();
-        for path in &self.observed {
-            let seen = self.observations(path)?;
-            known.extend(seen.iter().cloned());
-            file.flows.extend(seen);
-        }
-        if self.infer {
-            file.flows.extend(inferred);
-        }
-        Ok(World { manifests, units, file, known })
-    }
-
-    fn observations(&self, path: &Path) -> Result<Vec<Flow>, Failure> {
-        let record = File::open(path)
-            .with_context(|| format!("can't read the record {}", path.display()))
-            .or_exit(Reason::Usage)?;
-        let format = match self.observed_format {
-            RecordFormat::Parapet => observed::Format::Parapet,
-            RecordFormat::Hubble => observed::Format::Hubble,
-            RecordFormat::Calico => observed::Format::Calico,
-        };
-        let mut failed = None;
-        let lines = BufReader::new(record).split(b'\n').map_while(|line| match line {
-            Ok(line) => Some(String::from_utf8_lossy(&line).into_owned()),
-            Err(error) => {
-                failed = Some(error);
-                None
-            }
-        });
-        let seen = observed::read(lines, format);
-        if let Some(error) = failed {
-            let error = anyhow!(error).context(format!("can't read the record {}", path.display()));
-            return Err(Failure::new(Reason::Usage, error));
-        }
-        let mut stderr = io::stderr().lock();
-        for (line, why) in &seen.unreadable {
-            writeln!(stderr, "{}:{line}:1: warning: {why}", path.display()).or_exit(Reason::Failed)?;
-        }
-        Ok(seen.flows)
-    }
-
     fn prove(self) -> Result<(), Failure> {
         let world = self.read()?;
         let needs = world.needs()?;
@@ -244,7 +170,7 @@ impl FlowArguments {
             .cloned()
             .collect();
         let proof = Proof::of(cluster, &world.units, &needs, &own);
-        report(&needs, &proof, None).or_exit(Reason::Failed)?;
+        report::findings(&needs, &proof, None).or_exit(Reason::Failed)?;
         if proof.holds() {
             return Ok(());
         }
@@ -257,42 +183,17 @@ impl FlowArguments {
         flows.extend(world.known);
         flows.sort();
         flows.dedup();
-        let text = serde_saphyr::to_string(&json!({ "flows": flows })).or_exit(Reason::Failed)?;
+        let names = |party: &Party| flows.iter().any(|flow| [&flow.from, &flow.to].contains(&party));
+        let mut told = json!({ "flows": flows });
+        if names(&Party::Nodes) && !world.file.nodes.is_empty() {
+            told["nodes"] = json!(world.file.nodes);
+        }
+        if names(&Party::ApiServer) && !world.file.api_server.addresses.is_empty() {
+            told["apiServer"] = json!(world.file.api_server);
+        }
+        let text = serde_saphyr::to_string(&told).or_exit(Reason::Failed)?;
         let head = "# What manifests show and records hold: a guess to confirm, not a decision.\n";
         io::stdout().lock().write_all(format!("{head}{text}").as_bytes()).or_exit(Reason::Failed)
-    }
-}
-
-impl World {
-    fn needs(&self) -> Result<Needs, Failure> {
-        let needs = Needs::resolve(&self.file, &self.manifests.cluster, &self.units);
-        let needs = needs.map_err(|error| match &error {
-            PolicyError::AddressesMissing { key, .. } => {
-                let flag = if *key == "nodes" { "--node" } else { "--api-server" };
-                anyhow!("{error}, or with {flag}")
-            }
-            _ => error.into(),
-        });
-        let needs = needs.or_exit(Reason::Usage)?;
-        if needs.scope.is_empty() {
-            let error = anyhow!(
-                "no flow was declared; give --flows, --preset or --infer, or name what to lock down with --namespace \
-                 (`parapet policy flows PATH` prints what manifests show)"
-            );
-            return Err(Failure::new(Reason::Usage, error));
-        }
-        Ok(needs)
-    }
-
-    /// Flows that are known, as needs, for the list of what is cut; those that can't be understood are left out.
-    fn known(&self) -> Option<Needs> {
-        let one = |flow: &Flow| {
-            let file = FlowFile { presets: Vec::new(), flows: vec![flow.clone()], ..self.file.clone() };
-            Needs::resolve(&file, &self.manifests.cluster, &self.units).is_ok()
-        };
-        let flows: Vec<Flow> = self.known.iter().filter(|flow| one(flow)).cloned().collect();
-        let file = FlowFile { presets: Vec::new(), flows, ..self.file.clone() };
-        Needs::resolve(&file, &self.manifests.cluster, &self.units).ok()
     }
 }
 
@@ -326,8 +227,8 @@ impl GenerateArguments {
             let text = serde_json::to_string_pretty(&all).or_exit(Reason::Failed)?;
             writeln!(io::stdout().lock(), "{text}").or_exit(Reason::Failed)?;
         } else {
-            print(&documents)?;
-            report(&needs, &proof, Some(&rollout)).or_exit(Reason::Failed)?;
+            report::documents(&documents)?;
+            report::findings(&needs, &proof, Some(&rollout)).or_exit(Reason::Failed)?;
             let mut stderr = io::stderr().lock();
             for limit in limits {
                 writeln!(stderr, "limit: {limit}").or_exit(Reason::Failed)?;
@@ -339,70 +240,6 @@ impl GenerateArguments {
         Err(anyhow!("the policies could not be proved; please report this with the manifests and flows")
             .into())
     }
-}
-
-fn print(documents: &[Value]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    for document in documents {
-        let text = serde_saphyr::to_string(document).or_exit(Reason::Failed)?;
-        writeln!(out, "---\n{}", text.trim_end()).or_exit(Reason::Failed)?;
-    }
-    Ok(())
-}
-
-fn report(needs: &Needs, proof: &Proof, rollout: Option<&Rollout>) -> io::Result<()> {
-    let mut out = io::stderr().lock();
-    for note in &needs.notes {
-        writeln!(out, "note: {note}")?;
-    }
-    let scope: Vec<&str> = needs.scope.iter().map(String::as_str).collect();
-    let word = if proof.holds() { "proved" } else { "NOT proved" };
-    writeln!(
-        out,
-        "{word} for {}: {} connections declared, {} missing; {} pairs computed, {} allow more than declared; {} parts to spare",
-        scope.join(", "),
-        needs.all.len(),
-        proof.missing.len(),
-        proof.pairs,
-        proof.excess.len(),
-        proof.removable.len()
-    )?;
-    let missing = proof.missing.iter().map(|tuple| format!("missing: {tuple}"));
-    let excess = proof.excess.iter().map(|excess| {
-        let why = match excess.reason {
-            parapet_policy::ExcessReason::SameLabels => "the same labels as one that may",
-            parapet_policy::ExcessReason::Unexplained => "nobody declared it",
-        };
-        format!("allowed: {} ({why})", excess.tuple)
-    });
-    let removable = proof.removable.iter().map(|part| format!("to spare: {part}"));
-    list(&mut out, missing)?;
-    list(&mut out, excess)?;
-    list(&mut out, removable)?;
-    let Some(rollout) = rollout else { return Ok(()) };
-    list(
-        &mut out,
-        rollout.known.iter().map(|cut| format!("WOULD BE CUT: {} ({})", cut.tuple, cut.known_by)),
-    )?;
-    list(
-        &mut out,
-        rollout.by_server.iter().map(|(server, ports, clients)| {
-            format!("closed: {server} : {ports} to {clients} workloads that may use it today")
-        }),
-    )?;
-    writeln!(out, "apply in this order: {}", rollout.order.join(", "))
-}
-
-/// The first few lines, and how many more there are.
-fn list(out: &mut impl Write, lines: impl ExactSizeIterator<Item = String>) -> io::Result<()> {
-    let more = lines.len().saturating_sub(LISTED);
-    for line in lines.take(LISTED) {
-        writeln!(out, "{line}")?;
-    }
-    if more > 0 {
-        writeln!(out, "… and {more} more; --json lists them all")?;
-    }
-    Ok(())
 }
 
 /// `NAME=NAMESPACE` or `NAME=NAMESPACE/CLUSTER`.

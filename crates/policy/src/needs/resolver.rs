@@ -7,6 +7,7 @@ use parapet_reach::model::{Block, Cluster};
 use parapet_reach::{PortSet, Protocol};
 
 use super::{DnsPeer, End, Note};
+use crate::Cidr;
 use crate::error::PolicyError;
 use crate::flows::{Flow, FlowFile, FlowPort, Party, PortText};
 use crate::units::Units;
@@ -194,7 +195,7 @@ impl Resolver<'_> {
     }
 
     fn party(&self, flow: usize, party: &Party) -> Result<Vec<End>, PolicyError> {
-        let addresses = |what, key, cidrs: &[crate::Cidr]| {
+        let addresses = |what, key, cidrs: &[Cidr]| {
             if cidrs.is_empty() {
                 return Err(PolicyError::AddressesMissing { by: format!("flow {}", flow + 1), what, key });
             }
@@ -220,7 +221,7 @@ impl Resolver<'_> {
                 addresses("the Kubernetes API", "apiServer.addresses", &self.file.api_server.addresses)?
             }
             Party::Dns => self.name_servers(),
-            Party::World => world(),
+            Party::World => world(&self.file.pod_cidrs),
         };
         if ends.is_empty() {
             let is_near = |namespace: &str| party.namespaces().any(|named| named == namespace);
@@ -300,10 +301,15 @@ fn block(cidr: IpNet) -> End {
     End::Block(Block { cidr, except: Vec::new() })
 }
 
-fn world() -> Vec<End> {
+/// Both families, each without its metadata service and what pods get of it.
+fn world(pods: &[Cidr]) -> Vec<End> {
     let all = ["0.0.0.0/0", "::/0"].into_iter().zip(METADATA);
-    all.filter_map(|(cidr, except)| {
-        Some(End::Block(Block { cidr: cidr.parse().ok()?, except: vec![except.parse().ok()?] }))
+    all.filter_map(|(cidr, metadata)| {
+        let (cidr, metadata): (IpNet, IpNet) = (cidr.parse().ok()?, metadata.parse().ok()?);
+        let inside = pods.iter().map(|pods| pods.0).filter(|pods| cidr.contains(pods) && cidr != *pods);
+        let mut except = IpNet::aggregate(&inside.chain([metadata]).collect());
+        except.sort();
+        Some(End::Block(Block { cidr, except }))
     })
     .collect()
 }

@@ -66,6 +66,7 @@ fn object(policy: &NetworkPolicy, plan: &Plan, flows: &[Flow]) -> Result<Value, 
 fn rules(policy: &NetworkPolicy, direction: Direction) -> Result<Vec<Value>, PolicyError> {
     let peers_key = if direction == Direction::Ingress { "from" } else { "to" };
     let mut rules = Vec::new();
+    let mut with_networks = Vec::new();
     // What is cut out of a block must not take from other blocks, so rules with exceptions come last.
     let mut with_exceptions = Vec::new();
     for (index, Rule { peers, ports }) in policy.rules(direction).iter().enumerate() {
@@ -105,14 +106,19 @@ fn rules(policy: &NetworkPolicy, direction: Direction) -> Result<Vec<Value>, Pol
             rules.push(rule(format!("pods-{}", index + 1), "Accept", pods));
         }
         if !networks.is_empty() {
-            let to = if except.is_empty() { &mut rules } else { &mut with_exceptions };
+            let to = if except.is_empty() { &mut with_networks } else { &mut with_exceptions };
             if !except.is_empty() {
                 to.push(rule(format!("not-{}", index + 1), "Deny", vec![json!({"networks": except})]));
             }
             to.push(rule(format!("networks-{}", index + 1), "Accept", vec![json!({"networks": networks})]));
         }
     }
-    rules.extend(with_exceptions);
+    with_networks.extend(with_exceptions);
+    if !with_networks.is_empty() {
+        // Networks cover pods, too, here: of those only what a rule above accepts is meant.
+        rules.push(json!({"name": "no-other-pods", "action": "Deny", peers_key: [{"namespaces": {}}]}));
+        rules.extend(with_networks);
+    }
     Ok(rules)
 }
 

@@ -20,8 +20,8 @@ const MOST_PORTS: u32 = 64;
 #[derive(Default)]
 struct Clients {
     principals: BTreeSet<String>,
-    blocks: BTreeSet<String>,
-    holes: BTreeSet<String>,
+    /// Blocks by what is cut out of them: that must not take from other blocks.
+    blocks: BTreeMap<Vec<String>, BTreeSet<String>>,
 }
 
 /// The twins, and what they can't say, in words.
@@ -56,19 +56,19 @@ pub fn authorization_policies(
                     ));
                 }
                 End::Block(block) => {
-                    clients.blocks.insert(block.cidr.to_string());
-                    clients.holes.extend(block.except.iter().map(ToString::to_string));
+                    let holes = block.except.iter().map(ToString::to_string).collect();
+                    clients.blocks.entry(holes).or_default().insert(block.cidr.to_string());
                 }
             }
         }
         let mut rules = Vec::new();
-        for (ports, Clients { principals, blocks, holes }) in by_ports {
+        for (ports, Clients { principals, blocks }) in by_ports {
             let mut rule = json!({});
             let mut from = Vec::new();
             if !principals.is_empty() {
                 from.push(json!({"source": {"principals": principals}}));
             }
-            if !blocks.is_empty() {
+            for (holes, blocks) in blocks {
                 let mut source = json!({"ipBlocks": blocks});
                 if !holes.is_empty() {
                     source["notIpBlocks"] = json!(holes);

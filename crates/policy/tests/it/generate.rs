@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use parapet_policy::flows::{Dns, Flow, FlowFile, FlowPort, Party, PodsOf, WorkloadName};
-use parapet_policy::{DEFAULT_DENY, Needs, Plan, Proof, Units};
+use parapet_policy::{Cidr, DEFAULT_DENY, Needs, Note, Plan, Proof, Units};
 use parapet_reach::model::{Cluster, Namespace, Pod};
-use parapet_reach::{Options, PodId, Protocol, Reachability};
+use parapet_reach::{IpBlockPods, Options, PodId, Protocol, Reachability};
 use proptest::prelude::*;
 
 const NAMESPACES: [&str; 3] = ["a", "b", "c"];
@@ -171,6 +171,34 @@ fn the_world_is_reached_but_not_the_clouds_metadata() {
         assert!(!reach.allowed(PodId(0), to(metadata), Protocol::Tcp, 443), "{metadata}");
     }
     assert!(!reach.allowed(to("192.0.2.1"), PodId(0), Protocol::Tcp, 443));
+}
+
+#[test]
+fn the_world_has_no_pods_whatever_blocks_cover() {
+    let case = Case { workloads: vec![(0, 1), (1, 1)], flows: vec![(0, 2, 1)] };
+    let mut cluster = case.cluster();
+    cluster.pods[1].addresses = vec!["10.244.1.7".parse().unwrap(), "fd01::7".parse().unwrap()];
+    let units = Units::of(&cluster);
+    let reached = |pods: &[&str]| {
+        let pod_cidrs = pods.iter().map(|cidr| Cidr(cidr.parse().unwrap())).collect();
+        let needs = Needs::resolve(&FlowFile { pod_cidrs, ..case.file() }, &cluster, &units).unwrap();
+        let plan = Plan::generate(&cluster, &units, &needs);
+        let proof = Proof::of(&cluster, &units, &needs, &plan.policies);
+        assert!(proof.holds(), "{proof:#?}");
+        let told = needs.notes.iter().any(|note| matches!(note, Note::BlocksMayCoverPods { .. }));
+        assert_eq!(told, pods.is_empty());
+        let locked = Cluster { network_policies: plan.policies, ..cluster.clone() };
+        let options = Options { ip_block_pods: IpBlockPods::Always, ..Options::default() };
+        let reach = Reachability::compute(&locked, &options);
+        let outside: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+        assert!(reach.allowed(PodId(0), outside, Protocol::Tcp, 443));
+        reach.allowed(PodId(0), PodId(1), Protocol::Tcp, 443)
+    };
+    assert!(reached(&[]));
+    // Overlapping ones, and the metadata service's, become one list that the API server takes.
+    assert!(!reached(&["10.244.0.0/16", "10.244.1.0/24", "169.254.0.0/16", "fd01::/64"]));
+    // The whole of a family would leave nothing of it, and can't be cut out of itself.
+    assert!(reached(&["0.0.0.0/0", "::/0"]));
 }
 
 #[test]

@@ -28,10 +28,10 @@ fn what_hubble_writes_is_read_as_it_is_meant() {
     assert_eq!(
         told(&observed),
         [
-            "10.0.9.9/32 => shop/web[Deployment] : [8080]",
             "2001:db8::9/128 => shop/web[Deployment] : [8443]",
             "default/xwing => default/deathstar : [80]",
             "default/xwing => default/kafka : [9092]",
+            "nodes => shop/web[Deployment] : [8080]",
             "obs/agent[DaemonSet] => 203.0.113.7/32 : [443]",
             "obs/es[StatefulSet] => obs/es[StatefulSet] : [9300]",
             "shop/web[Deployment] => kube-system/coredns[Deployment] : [{\"port\":53,\"protocol\":\"UDP\"}]",
@@ -49,7 +49,7 @@ fn what_calico_writes_is_read_in_both_forms() {
     assert_eq!(
         told(&observed),
         [
-            "10.1.0.4/32 => shop/web : [8080]",
+            "nodes => shop/web : [8080]",
             "obs/agent => 192.0.2.1/32 : [8443]",
             "obs/agent => obs/es : [9200]",
             "obs/agent => world : [443]",

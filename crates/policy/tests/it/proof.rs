@@ -62,3 +62,73 @@ fn without_any_policy_everything_is_excess() {
     // Each pair but a pod and itself, and the outside in both directions and both IP versions.
     assert_eq!(proof.excess.len(), 3 * 2 + 3 * 2 * 2);
 }
+
+#[test]
+fn shared_labels_excuse_what_their_owner_may_and_nothing_else() {
+    let (mut cluster, _, _, _) = world();
+    cluster.pods.push(Pod::new("shop", "web-again", [("app", "web")]));
+    cluster.normalise();
+    let units = Units::of(&cluster);
+    let workload = |name: &str| {
+        Party::Workload(WorkloadName { namespace: "shop".into(), name: name.into(), kind: None })
+    };
+    let flow = Flow {
+        from: workload("web"),
+        to: workload("api"),
+        ports: vec![FlowPort::Number(8080)],
+        reason: String::new(),
+        pipeline: None,
+    };
+    let file =
+        FlowFile { flows: vec![flow], dns: Dns { enabled: false, ..Dns::default() }, ..FlowFile::default() };
+    let needs = Needs::resolve(&file, &cluster, &units).unwrap();
+    let mut policies = Plan::generate(&cluster, &units, &needs).policies;
+    let proof = Proof::of(&cluster, &units, &needs, &policies);
+    assert!(proof.holds() && proof.excess.len() == 1, "{proof:#?}");
+    // Whoever shares labels could be let into anything by a policy that is wider than need be.
+    for policy in policies.iter_mut().filter(|policy| &*policy.name == "allow-web") {
+        policy.egress.push(Rule { peers: None, ports: Some(vec![PolicyPort::one(Protocol::Tcp, 22)]) });
+    }
+    let proof = Proof::of(&cluster, &units, &needs, &policies);
+    assert!(!proof.holds());
+    let wide = proof.excess.iter().filter(|one| one.reason == ExcessReason::Unexplained);
+    assert!(wide.clone().any(|one| one.tuple.from == "shop/web-again[Pod]"), "{proof:#?}");
+    let mut ports = wide.map(|one| one.tuple.ports.to_string());
+    assert!(ports.all(|ports| ports == "TCP 22"), "{proof:#?}");
+}
+
+#[test]
+fn a_roll_out_that_is_not_over_is_no_reason_to_doubt() {
+    // Old pods of the neighbour still have the label that tells the web apart today.
+    let mut cluster = Cluster::default();
+    let mut pod = |name: &str, workload: &str, app: &str| {
+        let mut pod = Pod::new("shop", name, [("app", app)]);
+        pod.workload = parapet_reach::model::WorkloadRef { kind: "Deployment".into(), name: workload.into() };
+        cluster.pods.push(pod);
+    };
+    pod("web-1", "web", "web");
+    pod("old-1", "old", "web");
+    pod("old-2", "old", "old");
+    pod("db-1", "db", "db");
+    cluster.normalise();
+    let units = Units::of(&cluster);
+    let workload = |name: &str| {
+        Party::Workload(WorkloadName { namespace: "shop".into(), name: name.into(), kind: None })
+    };
+    let flow = Flow {
+        from: workload("web"),
+        to: workload("db"),
+        ports: vec![FlowPort::Number(5432)],
+        reason: String::new(),
+        pipeline: None,
+    };
+    let file =
+        FlowFile { flows: vec![flow], dns: Dns { enabled: false, ..Dns::default() }, ..FlowFile::default() };
+    let needs = Needs::resolve(&file, &cluster, &units).unwrap();
+    assert_eq!(needs.notes.len(), 1, "{:?}", needs.notes);
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let proof = Proof::of(&cluster, &units, &needs, &plan.policies);
+    assert!(proof.holds(), "{proof:#?}");
+    assert_eq!(proof.excess.len(), 1);
+    assert_eq!(proof.excess[0].tuple.to_string(), "shop/old[Deployment] => shop/db[Deployment] : TCP 5432");
+}

@@ -1,7 +1,7 @@
 //! What is rendered, read back by `reach`, is what was planned; the twins do the same.
 
 use parapet_policy::flows::{Flow, FlowFile, FlowPort, Party, WorkloadName};
-use parapet_policy::{Needs, Plan, Units, infer, render};
+use parapet_policy::{Cidr, Needs, Plan, Units, infer, render};
 use parapet_reach::model::Cluster;
 use parapet_reach::{DecodeOptions, Options, PodId, Protocol, Reachability};
 use serde_json::{Value, json};
@@ -82,7 +82,11 @@ fn network_policies_read_back_are_the_plan() {
 
 #[test]
 fn cluster_network_policies_allow_the_same_inside_and_towards_the_outside() {
-    let (cluster, units, needs) = shop();
+    let (mut cluster, units, needs) = shop();
+    // Networks cover pods in this kind: what may go to the world must not go to pods by it.
+    for (pod, number) in cluster.pods.iter_mut().zip(1..) {
+        pod.addresses = vec![format!("10.0.0.{number}").parse().unwrap()];
+    }
     let plan = Plan::generate(&cluster, &units, &needs);
     let mut twins = cluster.clone();
     twins.admin_policies =
@@ -129,6 +133,134 @@ fn the_meshs_twin_names_service_accounts_and_what_it_cannot_say() {
     assert_eq!((denies, documents.len()), (2, 5));
     // 101 ports are more than a list should hold.
     assert_eq!(limits, ["shop/api[Deployment]: ranges of ports have no form here; every port is allowed"]);
+}
+
+#[test]
+fn what_is_cut_out_of_one_block_is_not_cut_out_of_another() {
+    let cluster = read(vec![deployment("shop", "web", 8080)]);
+    let units = Units::of(&cluster);
+    let web = || Party::Workload(WorkloadName { namespace: "shop".into(), name: "web".into(), kind: None });
+    let flow = |from| Flow {
+        from,
+        to: web(),
+        ports: vec![FlowPort::Number(8080)],
+        reason: String::new(),
+        pipeline: None,
+    };
+    let metadata = Cidr("169.254.169.254/32".parse().unwrap());
+    let file =
+        FlowFile { flows: vec![flow(Party::World), flow(Party::Cidr(metadata))], ..FlowFile::default() };
+    let needs = Needs::resolve(&file, &cluster, &units).unwrap();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let (documents, _) = render::authorization_policies(&cluster, &units, &needs, &plan);
+    let rule = &documents[0]["spec"]["rules"][0]["from"];
+    let source = |block: &str| {
+        let sources = rule.as_array().unwrap().iter().map(|from| &from["source"]);
+        let mut found =
+            sources.filter(|source| source["ipBlocks"].as_array().unwrap().contains(&block.into()));
+        found.next().unwrap().clone()
+    };
+    assert_eq!(source("0.0.0.0/0")["notIpBlocks"], json!(["169.254.169.254/32"]));
+    assert_eq!(source("169.254.169.254/32").get("notIpBlocks"), None);
+}
+
+fn ingress_to(service: &str) -> Value {
+    json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "in", "namespace": "shop"},
+           "spec": {"defaultBackend": {"service": {"name": service, "port": {"number": 80}}}}})
+}
+
+#[test]
+fn an_ingress_is_served_by_its_controllers_pods_where_they_are_known() {
+    let told = |more: Vec<Value>| -> Vec<String> {
+        let objects =
+            [vec![deployment("shop", "web", 8080), service("shop", "web", 80), ingress_to("web")], more]
+                .concat();
+        let cluster = read(objects.clone());
+        let flows = infer::flows(&objects, &cluster, &Units::of(&cluster), "default");
+        flows.iter().map(|flow| format!("{} => {} {:?}", flow.from, flow.to, flow.ports)).collect()
+    };
+    assert_eq!(told(vec![]), ["world => shop/web[Deployment] [Number(8080)]"]);
+    let labelled = |labels: Value| {
+        let mut controller = deployment("edge", "controller", 80);
+        controller["spec"]["template"]["metadata"]["labels"] = labels;
+        vec![controller]
+    };
+    let nginx =
+        json!({"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller"});
+    let by_pods = ["edge/controller[Deployment] => shop/web[Deployment] [Number(8080)]"];
+    assert_eq!(told(labelled(nginx)), by_pods);
+    assert_eq!(told(labelled(json!({"gateway.networking.k8s.io/gateway-name": "any"}))), by_pods);
+    // What prepares the controller's webhook has its name and serves nothing.
+    let job = json!({"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "admission-webhook"});
+    assert_eq!(told(labelled(job)), ["world => shop/web[Deployment] [Number(8080)]"]);
+}
+
+#[test]
+fn what_is_lost_outside_is_told_before_anything_is_applied() {
+    let mut public = service("shop", "web", 443);
+    public["spec"]["type"] = "LoadBalancer".into();
+    let objects = vec![deployment("shop", "web", 8080), deployment("shop", "api", 9090), public];
+    let cluster = read(objects.clone());
+    let units = Units::of(&cluster);
+    let workload = |name: &str| {
+        Party::Workload(WorkloadName { namespace: "shop".into(), name: name.into(), kind: None })
+    };
+    let declared = Flow {
+        from: workload("web"),
+        to: workload("api"),
+        ports: vec![FlowPort::Number(9090)],
+        reason: String::new(),
+        pipeline: None,
+    };
+    let resolve = |flows| {
+        let file = FlowFile { flows, ..FlowFile::default() };
+        Needs::resolve(&file, &cluster, &units).unwrap()
+    };
+    let needs = resolve(vec![declared]);
+    let known = resolve(infer::flows(&objects, &cluster, &units, "default"));
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let rollout = parapet_policy::Rollout::of(&cluster, &units, &needs, &plan.policies, Some(&known));
+    let cut: Vec<String> =
+        rollout.known.iter().map(|cut| format!("{} ({})", cut.tuple, cut.known_by)).collect();
+    assert_eq!(
+        cut,
+        [
+            "0.0.0.0/0 except 169.254.169.254/32 => shop/web[Deployment] : TCP 8080 (Service web is a LoadBalancer)",
+            "::/0 except fd00:ec2::254/128 => shop/web[Deployment] : TCP 8080 (Service web is a LoadBalancer)",
+        ]
+    );
+    let outside: Vec<String> = rollout
+        .outside
+        .iter()
+        .map(|lost| format!("{} {} {}", lost.workload, lost.direction.name(), lost.ports))
+        .collect();
+    assert_eq!(
+        outside,
+        [
+            "shop/api[Deployment] Egress All Connections",
+            "shop/api[Deployment] Ingress TCP 9090",
+            "shop/web[Deployment] Egress All Connections",
+            "shop/web[Deployment] Ingress TCP 8080",
+        ]
+    );
+    // What is declared isn't lost.
+    let all = resolve(
+        known
+            .flows
+            .iter()
+            .filter(|flow| flow.from == Party::World && flow.to != Party::Dns)
+            .cloned()
+            .collect(),
+    );
+    let plan = Plan::generate(&cluster, &units, &all);
+    let rollout = parapet_policy::Rollout::of(&cluster, &units, &all, &plan.policies, Some(&known));
+    assert_eq!(rollout.known, []);
+    assert!(
+        !rollout
+            .outside
+            .iter()
+            .any(|lost| lost.workload.contains("web") && lost.direction.name() == "Ingress")
+    );
 }
 
 #[test]
