@@ -48,6 +48,8 @@ pub const MANAGED_REMOTE_CLUSTERS: &str = "elasticsearch.k8s.elastic.co/managed-
 pub const RECREATE_PREFIX: &str = "elasticsearch.k8s.elastic.co/recreate-";
 /// How a referrer reaches its Elasticsearch: JSON.
 pub const ELASTICSEARCH_CONF: &str = "association.k8s.elastic.co/es-conf";
+/// Before a hash of a reference of `spec.monitoring`: how the Beats reach that Elasticsearch, JSON.
+pub const MONITORING_CONF_PREFIX: &str = "association.k8s.elastic.co/es-conf-";
 /// How a referrer reaches its Kibana: JSON.
 pub const KIBANA_CONF: &str = "association.k8s.elastic.co/kb-conf";
 /// How a Kibana reaches its Enterprise Search: JSON.
@@ -61,6 +63,10 @@ pub const CLIENT_AUTHENTICATION_REQUIRED: &str = "eck.k8s.elastic.co/client-auth
 pub const UPDATE_TIMESTAMP: &str = "update.k8s.elastic.co/timestamp";
 /// On Elasticsearch pod templates: a hash of their configuration.
 pub const ELASTICSEARCH_CONFIG_HASH: &str = "elasticsearch.k8s.elastic.co/config-hash";
+/// On Elasticsearch pod templates: a hash of the configuration of the Beats beside it.
+pub const ELASTICSEARCH_MONITORING_HASH: &str = "elasticsearch.k8s.elastic.co/monitoring-config-hash";
+/// On Kibana pod templates: a hash of the configuration of the Beats beside it.
+pub const KIBANA_MONITORING_HASH: &str = "kibana.k8s.elastic.co/monitoring-config-hash";
 /// On Kibana pod templates: a hash of their configuration.
 pub const KIBANA_CONFIG_HASH: &str = "kibana.k8s.elastic.co/config-hash";
 /// On APM Server pod templates: a hash of their configuration.

@@ -37,6 +37,12 @@ pub const APM_VERSION: &str = "apm.k8s.elastic.co/version";
 pub const NODE_ROLE_PREFIX: &str = "elasticsearch.k8s.elastic.co/node-";
 /// What becomes of what a file settings' Secret set, once it is gone.
 pub const ON_DELETE: &str = "asset.policy.k8s.elastic.co/on-delete";
+/// The referrer that a user or a copied authority belongs to, if it is an Elasticsearch: name.
+pub const ELASTICSEARCH_ASSOCIATION_NAME: &str = "esassociation.k8s.elastic.co/name";
+/// … its namespace.
+pub const ELASTICSEARCH_ASSOCIATION_NAMESPACE: &str = "esassociation.k8s.elastic.co/namespace";
+/// … and what it refers to: `es-monitoring`.
+pub const ELASTICSEARCH_ASSOCIATION_TYPE: &str = "esassociation.k8s.elastic.co/type";
 /// The referrer that a user or a copied authority belongs to, if it is a Kibana: name.
 pub const KIBANA_ASSOCIATION_NAME: &str = "kibanaassociation.k8s.elastic.co/name";
 /// … its namespace.

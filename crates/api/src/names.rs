@@ -57,6 +57,11 @@ pub fn secure_settings(kind: Kind, owner: &str) -> String {
     generated(kind, owner, &["secure-settings"])
 }
 
+/// The Secret with the configuration of a Beat beside its owner's pods: `X-es-monitoring-metricbeat-config`.
+pub fn monitoring_config(kind: Kind, owner: &str, beat: &str) -> String {
+    generated(kind, owner, &["monitoring", beat, "config"])
+}
+
 /// A copy of a target's public certificates beside its referrer: `K-kb-es-ca`, `A-apm-es-ca`, `A-apm-kibana-ca`.
 pub fn association_authority(referrer: Kind, name: &str, target: Kind) -> String {
     generated(referrer, name, &[association(target), "ca"])
@@ -110,5 +115,6 @@ mod tests {
         check(public_http_certificates(Kind::Elasticsearch, "X"), "X-es-http-certs-public");
         check(http_authority(Kind::Kibana, "K"), "K-kb-http-ca-internal");
         check(secure_settings(Kind::Elasticsearch, "X"), "X-es-secure-settings");
+        check(monitoring_config(Kind::Kibana, "K", "filebeat"), "K-kb-monitoring-filebeat-config");
     }
 }

@@ -55,6 +55,13 @@ impl ObjectSelector {
         given(&self.name) || given(&self.secret_name)
     }
 
+    /// What it is called: the object, or the Secret that describes one.
+    pub fn name_or_secret(&self) -> &str {
+        let given = |part: &Option<String>| part.as_ref().is_some_and(|text| !text.is_empty());
+        let named = if given(&self.name) { &self.name } else { &self.secret_name };
+        named.as_deref().unwrap_or_default()
+    }
+
     /// The namespace, that of the referrer if none is named.
     pub fn namespace_or<'a>(&'a self, own: &'a str) -> &'a str {
         self.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(own)
@@ -100,4 +107,11 @@ pub struct MonitoringTarget {
     /// The clusters; more than one is refused.
     #[serde(default, deserialize_with = "crate::lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub elasticsearch_refs: Vec<ObjectSelector>,
+}
+
+impl MonitoringTarget {
+    /// The cluster that is sent to, if there is one.
+    pub fn cluster(&self) -> Option<&ObjectSelector> {
+        self.elasticsearch_refs.first().filter(|first| first.is_set())
+    }
 }

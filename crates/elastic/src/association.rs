@@ -16,5 +16,5 @@ pub use conf::Conf;
 pub use credentials::{Target, UserSecrets, apm_user_roles, password_user, service_account};
 pub use external::{ExternalError, external};
 pub use gate::{Gate, gate};
-pub use kind::AssociationKind;
+pub use kind::{AssociationKind, domain};
 pub use url::{UrlError, service_url};

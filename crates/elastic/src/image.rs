@@ -14,6 +14,15 @@ pub fn image(settings: &Settings, kind: Kind, version: &StackVersion, custom: Op
         Kind::Kibana => ("kibana", "kibana"),
         Kind::ApmServer => ("apm", "apm-server"),
     };
+    of_version(settings, path, name, version)
+}
+
+/// The image of a Beat beside an application, which is of the application's version.
+pub(crate) fn beat_image(settings: &Settings, beat: &str, version: &StackVersion) -> String {
+    of_version(settings, "beats", beat, version)
+}
+
+fn of_version(settings: &Settings, path: &str, name: &str, version: &StackVersion) -> String {
     let path = if settings.container_repository.is_empty() { path } else { &settings.container_repository };
     let ubi = if settings.ubi_only { ubi_suffix(version) } else { "" };
     let (registry, suffix) = (&settings.container_registry, &settings.container_suffix);
@@ -75,6 +84,17 @@ mod tests {
                 &format!("docker.elastic.co/kibana/{name}:{version}"),
             );
         }
+    }
+
+    #[test]
+    fn beats_are_of_the_same_version_from_the_same_place() {
+        let version = "8.12.0".parse().unwrap();
+        let mine = Settings { container_registry: "r:5000".into(), ubi_only: true, ..Settings::default() };
+        assert_eq!(beat_image(&mine, "metricbeat", &version), "r:5000/beats/metricbeat-ubi:8.12.0");
+        assert_eq!(
+            beat_image(&Settings::default(), "filebeat", &version),
+            "docker.elastic.co/beats/filebeat:8.12.0"
+        );
     }
 
     #[test]

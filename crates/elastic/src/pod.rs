@@ -7,6 +7,7 @@ mod keystore;
 mod kibana;
 mod mounts;
 mod security;
+mod sidecars;
 mod zones;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,17 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parapet_api::{Resources, StackVersion};
 
 pub use apm_server::{ApmServerInputs, apm_server};
+pub(crate) use elasticsearch::MAIN as ELASTICSEARCH_MAIN;
 pub use elasticsearch::elasticsearch;
 pub use keystore::CONTAINER as KEYSTORE_CONTAINER;
-pub(crate) use kibana::MAIN as KIBANA_MAIN;
-pub use kibana::{KibanaInputs, kibana};
+pub(crate) use kibana::{
+    ADDED_VOLUMES as KIBANA_VOLUMES, INIT as KIBANA_INIT, MAIN as KIBANA_MAIN, SCRIPTS as KIBANA_SCRIPTS,
+};
+pub use kibana::{KibanaInputs, base_path, kibana};
+pub(crate) use security::{
+    beat as beat_security, kibana as kibana_security, kibana_pod as kibana_pod_security,
+};
+pub use sidecars::Sidecars;
 pub use zones::{topology_key, zone_awareness};
 
 use crate::Settings;

@@ -100,7 +100,7 @@ fn fill_pod(user: &mut PodSpec, ours: &PodSpec) {
 }
 
 /// The values of `ours` where `user` has none; the name stays the user's.
-fn fill_container(user: &mut Container, ours: Container) {
+pub(crate) fn fill_container(user: &mut Container, ours: Container) {
     fill(&mut user.image, &ours.image);
     fill(&mut user.image_pull_policy, &ours.image_pull_policy);
     fill(&mut user.command, &ours.command);

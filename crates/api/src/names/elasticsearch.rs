@@ -92,16 +92,6 @@ pub fn disruption_budget(owner: &str) -> String {
     own(owner, "default")
 }
 
-/// The Secret with Metricbeat's configuration.
-pub fn metricbeat_config(owner: &str) -> String {
-    own(owner, "monitoring-metricbeat-config")
-}
-
-/// The Secret with Filebeat's configuration.
-pub fn filebeat_config(owner: &str) -> String {
-    own(owner, "monitoring-filebeat-config")
-}
-
 /// The Secret with `elasticsearch.yml` of a group of nodes, by its StatefulSet.
 pub fn config(stateful_set: &str) -> String {
     format!("{stateful_set}-es-config")

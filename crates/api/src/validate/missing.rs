@@ -3,8 +3,7 @@
 use super::{Warning, annotation_path};
 use crate::settings::Settings;
 use crate::{
-    ApmServer, Application, Elasticsearch, ElasticsearchSelector, Kibana, Monitoring, MonitoringTarget,
-    ObjectSelector, StackVersion, annotations,
+    ApmServer, Application, Elasticsearch, ElasticsearchSelector, Kibana, StackVersion, annotations,
 };
 
 /// Since when a keystore has a password in FIPS mode.
@@ -13,7 +12,7 @@ const FIPS: &str = "xpack.security.fips_mode.enabled";
 
 /// Of an Elasticsearch.
 pub(super) fn elasticsearch(es: &Elasticsearch) -> Vec<Warning> {
-    let mut found = monitoring(es.spec.monitoring.as_ref(), "Elasticsearch");
+    let mut found = Vec::new();
     if es.spec.remote_clusters.iter().flatten().next().is_some() {
         let reason = "this operator doesn't connect clusters: set cluster.remote in Elasticsearch yourself; the Services, the ports \
                       and the authorities for it are there";
@@ -40,8 +39,7 @@ pub(super) fn elasticsearch(es: &Elasticsearch) -> Vec<Warning> {
 
 /// Of a Kibana.
 pub(super) fn kibana(kb: &Kibana) -> Vec<Warning> {
-    let mut found = monitoring(kb.spec.monitoring.as_ref(), "Kibana");
-    found.extend(client_certificate(&kb.spec.elasticsearch_ref));
+    let mut found: Vec<Warning> = client_certificate(&kb.spec.elasticsearch_ref).into_iter().collect();
     for (path, target, setting) in [
         ("spec.enterpriseSearchRef", &kb.spec.enterprise_search_ref, "enterpriseSearch.host"),
         ("spec.packageRegistryRef", &kb.spec.package_registry_ref, "xpack.fleet.registryUrl"),
@@ -58,20 +56,6 @@ pub(super) fn kibana(kb: &Kibana) -> Vec<Warning> {
 /// Of an APM Server.
 pub(super) fn apm_server(apm: &ApmServer) -> Vec<Warning> {
     client_certificate(&apm.spec.elasticsearch_ref).into_iter().collect()
-}
-
-fn monitoring(monitoring: Option<&Monitoring>, what: &str) -> Vec<Warning> {
-    let Some(monitoring) = monitoring else { return Vec::new() };
-    let is_used = |target: &MonitoringTarget| target.elasticsearch_refs.iter().any(ObjectSelector::is_set);
-    let parts = [("metrics", &monitoring.metrics, "Metricbeat"), ("logs", &monitoring.logs, "Filebeat")];
-    let used = parts.into_iter().filter(|(_, target, _)| is_used(target));
-    used.map(|(part, _, beat)| {
-        let reason = format!(
-            "this operator runs no {beat} beside {what}: no {part} are sent; put it into the pod template"
-        );
-        Warning::new(format!("spec.monitoring.{part}"), reason)
-    })
-    .collect()
 }
 
 fn client_certificate(reference: &ElasticsearchSelector) -> Option<Warning> {

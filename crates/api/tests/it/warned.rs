@@ -150,16 +150,7 @@ fn what_is_asked_for_and_not_done_is_said() {
     let beats = json!({ "spec": { "monitoring": {
         "metrics": { "elasticsearchRefs": target }, "logs": { "elasticsearchRefs": target },
     } } });
-    let said = |what: &str| {
-        let said = |part: &str, beat: &str| {
-            format!(
-                "spec.monitoring.{part}: this operator runs no {beat} beside {what}: no {part} are sent; put it into the pod template"
-            )
-        };
-        [said("metrics", "Metricbeat"), said("logs", "Filebeat")]
-    };
-    let [metrics, logs] = said("Elasticsearch");
-    check(beats.clone(), &[&metrics, &logs]);
+    check(beats.clone(), &[]);
     check(json!({ "spec": { "monitoring": { "metrics": {}, "logs": { "elasticsearchRefs": [] } } } }), &[]);
     check(
         json!({ "spec": { "remoteClusters": [{ "name": "other", "elasticsearchRef": { "name": "other" } }] } }),
@@ -194,7 +185,7 @@ fn what_is_asked_for_and_not_done_is_said() {
         let found = validate::kibana_warnings(&objects::kibana(patch));
         found.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    assert_eq!(kibana(beats), said("Kibana"));
+    assert_eq!(kibana(beats), [""; 0]);
     let reference = json!({ "name": "e" });
     assert_eq!(
         kibana(json!({ "spec": { "enterpriseSearchRef": reference, "packageRegistryRef": reference } })),

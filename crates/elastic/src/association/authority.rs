@@ -27,7 +27,7 @@ pub fn authority_copy<K: Application>(
     labels.extend(kind.target_labels(target));
     labels.insert(parapet_api::labels::WATCHED.to_owned(), "true".to_owned());
     let metadata = ObjectMeta {
-        name: Some(kind.authority_secret(referrer.object_name())),
+        name: Some(kind.authority_secret(referrer.object_name(), target)),
         namespace: Some(referrer.object_namespace().to_owned()),
         labels: Some(labels),
         owner_references: Some(vec![owned_by(referrer)]),

@@ -54,7 +54,7 @@ pub fn password_user<K: Application>(
     hasher: &Hasher,
     random: Random<'_>,
 ) -> UserSecrets {
-    let user = kind.user_name(referrer.object_namespace(), referrer.object_name());
+    let user = kind.user_name(referrer.object_namespace(), referrer.object_name(), target);
     let kept = live.0.and_then(|secret| data::filled(secret, &user));
     let password = kept.unwrap_or_else(|| alphanumeric(PASSWORD_LENGTH, random));
     let old_hash = live.1.and_then(|secret| data::text(secret, "passwordHash"));
@@ -63,7 +63,7 @@ pub fn password_user<K: Application>(
     UserSecrets {
         referrer: data::secret(referrer_meta(kind, referrer, target), [(user, password)]),
         elasticsearch: data::secret(
-            elasticsearch_meta(kind, referrer, es, "user"),
+            elasticsearch_meta(kind, referrer, (target, es), "user"),
             in_elasticsearch.map(|(key, value)| (key.to_owned(), value)),
         ),
     }
@@ -98,7 +98,7 @@ pub fn service_account(
             in_referrer.map(|(key, value)| (key.to_owned(), value)),
         ),
         elasticsearch: data::secret(
-            elasticsearch_meta(kind, kibana, es, "service-account-token"),
+            elasticsearch_meta(kind, kibana, (target, es), "service-account-token"),
             in_elasticsearch.map(|(key, value)| (key.to_owned(), value)),
         ),
     }
@@ -123,7 +123,7 @@ fn referrer_meta<K: Application>(kind: AssociationKind, referrer: &K, target: &T
     all.insert(labels::CREDENTIALS.to_owned(), "true".to_owned());
     all.insert(labels::WATCHED.to_owned(), "true".to_owned());
     ObjectMeta {
-        name: Some(kind.user_secret(referrer.object_name())),
+        name: Some(kind.user_secret(referrer.object_name(), target)),
         namespace: Some(referrer.object_namespace().to_owned()),
         labels: Some(all),
         owner_references: Some(vec![owned_by(referrer)]),
@@ -134,7 +134,7 @@ fn referrer_meta<K: Application>(kind: AssociationKind, referrer: &K, target: &T
 fn elasticsearch_meta<K: Application>(
     kind: AssociationKind,
     referrer: &K,
-    es: &Elasticsearch,
+    (target, es): (&Target<'_>, &Elasticsearch),
     user_type: &str,
 ) -> ObjectMeta {
     let mut all: BTreeMap<String, String> = kind.labels(referrer);
@@ -143,7 +143,7 @@ fn elasticsearch_meta<K: Application>(
     all.insert(labels::CLUSTER_NAMESPACE.to_owned(), es.object_namespace().to_owned());
     all.insert(labels::WATCHED.to_owned(), "true".to_owned());
     ObjectMeta {
-        name: Some(kind.user_name(referrer.object_namespace(), referrer.object_name())),
+        name: Some(kind.user_name(referrer.object_namespace(), referrer.object_name(), target)),
         namespace: Some(es.object_namespace().to_owned()),
         labels: Some(all),
         owner_references: Some(vec![owned_by(es)]),

@@ -3,10 +3,11 @@
 //! Where a live pod template was made before such a default, and nothing else about it is the user's, it stays as it was
 //! until its version changes.
 
-use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec, SecurityContext};
 use parapet_api::labels;
 
-use crate::pod::KIBANA_MAIN;
+use crate::monitoring::Beat;
+use crate::pod::{KIBANA_MAIN, beat_security};
 
 /// Puts older defaults of `live` into `desired`, if both are of the same version of the stack.
 pub(super) fn keep(live: &PodTemplateSpec, desired: &mut PodTemplateSpec) {
@@ -16,6 +17,7 @@ pub(super) fn keep(live: &PodTemplateSpec, desired: &mut PodTemplateSpec) {
     watched_label(live, desired);
     seccomp(live, desired);
     kibana(live, desired);
+    beats(live, desired);
 }
 
 fn version(template: &PodTemplateSpec) -> Option<&String> {
@@ -85,6 +87,24 @@ fn kibana(live: &PodTemplateSpec, desired: &mut PodTemplateSpec) {
         && let Some(get) = new.readiness_probe.as_mut().and_then(|probe| probe.http_get.as_mut())
     {
         get.path = Some(old_path);
+    }
+}
+
+/// The reference gives the Beats beside Kibana no security context.
+fn beats(live: &PodTemplateSpec, desired: &mut PodTemplateSpec) {
+    let Some(version) = version(desired).and_then(|version| version.parse().ok()) else { return };
+    let ours = beat_security(&version);
+    let containers = desired.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+    for beat in containers.filter(|one| Beat::ALL.iter().any(|beat| beat.name() == one.name)) {
+        let old = live.spec.iter().flat_map(|spec| &spec.containers).find(|one| one.name == beat.name);
+        let has_none = |old: &Container| {
+            old.security_context.as_ref().is_none_or(|context| *context == SecurityContext::default())
+        };
+        if beat.security_context.as_ref() == Some(&ours)
+            && let Some(old) = old.filter(|old| has_none(old))
+        {
+            beat.security_context.clone_from(&old.security_context);
+        }
     }
 }
 

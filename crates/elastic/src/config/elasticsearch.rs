@@ -10,13 +10,18 @@ use crate::{IpFamily, Settings, data, owned_meta};
 /// Where the image keeps its home.
 const HOME: &str = "/usr/share/elasticsearch";
 
-/// The configuration of one group of nodes: base, zones, security, and the user's own over them. It is without
+/// The configuration of one group of nodes: base, zones, security, monitoring, and the user's own over them. It is without
 /// `cluster.initial_master_nodes`; [`Yml::with_initial_masters`] adds that while a cluster forms.
 pub fn elasticsearch(es: &Elasticsearch, set: &NodeSet, settings: &Settings) -> Result<Yml, ConfigError> {
     let version: StackVersion = es.spec.version.parse()?;
     let mut ours = Yml::default();
     base(&mut ours, es, &version, settings);
     security(&mut ours, es, &version);
+    if es.spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.metrics.cluster().is_some()) {
+        // What the cluster says of itself is Metricbeat's to send; what others say of themselves through it stays possible.
+        ours.set("xpack.monitoring.collection.enabled", true);
+        ours.set("xpack.monitoring.elasticsearch.collection.enabled", false);
+    }
     Ok(ours.merged(Yml::from_user(set.config.as_ref())?))
 }
 

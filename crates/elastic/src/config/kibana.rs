@@ -85,7 +85,32 @@ pub fn kibana(kibana: &Kibana, inputs: &KibanaInputs<'_>, settings: &Settings) -
     if let Some(target) = inputs.elasticsearch {
         associate(&mut ours, target);
     }
+    monitor(&mut ours, kibana);
     Ok(ours.merged(Yml::from_user(kibana.spec.config.as_ref())?))
+}
+
+/// Metricbeat asks for what Kibana would send by itself, and Filebeat reads files that Kibana writes beside what it prints. Whether
+/// there is an audit log is the user's to say; if there is, it is written to a file.
+fn monitor(yml: &mut Yml, kibana: &Kibana) {
+    const LOGS: &str = "/usr/share/kibana/logs";
+    let Some(monitoring) = &kibana.spec.monitoring else { return };
+    if monitoring.metrics.cluster().is_some() {
+        yml.set("monitoring.kibana.collection.enabled", false);
+    }
+    if monitoring.logs.cluster().is_none() {
+        return;
+    }
+    for (appender, file) in [
+        ("logging.appenders.rolling-file", "kibana.json"),
+        ("xpack.security.audit.appender", "kibana_audit.json"),
+    ] {
+        yml.set(&format!("{appender}.type"), "rolling-file");
+        yml.set(&format!("{appender}.fileName"), format!("{LOGS}/{file}"));
+        yml.set(&format!("{appender}.layout.type"), "json");
+        yml.set(&format!("{appender}.policy.type"), "size-limit");
+        yml.set(&format!("{appender}.policy.size"), "50mb");
+    }
+    yml.set("logging.root.appenders", vec!["default", "rolling-file"]);
 }
 
 fn associate(yml: &mut Yml, target: &Association<'_>) {

@@ -218,6 +218,11 @@ impl Yml {
         lay_all(&mut self.settings, node);
     }
 
+    /// These settings as part of others.
+    pub(crate) fn into_node(self) -> Node {
+        Node::Object(self.settings)
+    }
+
     /// What stands at a dotted path.
     pub fn get(&self, path: &str) -> Option<&Node> {
         let mut parts = path.split('.');

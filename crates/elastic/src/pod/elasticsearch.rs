@@ -19,7 +19,7 @@ use super::{PodInputs, apply_shorthand, exactly, security, zones};
 use crate::template::{Ours, merge};
 
 /// The main container.
-const MAIN: &str = "elasticsearch";
+pub(crate) const MAIN: &str = "elasticsearch";
 const INIT_FILESYSTEM: &str = "elastic-internal-init-filesystem";
 const INIT_SUSPEND: &str = "elastic-internal-suspend";
 const HOME: &str = "/usr/share/elasticsearch";

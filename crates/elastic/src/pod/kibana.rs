@@ -16,7 +16,12 @@ use crate::template::{Ours, merge};
 
 /// The main container.
 pub(crate) const MAIN: &str = "kibana";
-const INIT: &str = "elastic-internal-init";
+/// The container that prepares the configuration.
+pub(crate) const INIT: &str = "elastic-internal-init";
+/// The volume of its script.
+pub(crate) const SCRIPTS: &str = "kibana-scripts";
+/// The volumes that Kibana's pods got with release 2.16 of the reference.
+pub(crate) const ADDED_VOLUMES: [&str; 4] = [SCRIPTS, "kibana-plugins", "kibana-logs", "temp-volume"];
 const HOME: &str = "/usr/share/kibana";
 const INTERNAL: &str = "/mnt/elastic-internal";
 
@@ -137,7 +142,7 @@ fn mounts(kb: &Kibana, inputs: &KibanaInputs<'_>, hardened: bool) -> Mounts {
             &format!("{INTERNAL}/kibana-config"),
             &[],
         )
-        .scripts("kibana-scripts", &generated("scripts"), &format!("{INTERNAL}/scripts"));
+        .scripts(SCRIPTS, &generated("scripts"), &format!("{INTERNAL}/scripts"));
     if hardened {
         all.empty_dir("kibana-plugins", &format!("{HOME}/plugins"))
             .at_first("/mnt/elastic-internal/kibana-plugins-local")
@@ -165,8 +170,16 @@ fn mounts(kb: &Kibana, inputs: &KibanaInputs<'_>, hardened: bool) -> Mounts {
 fn probe_path(kb: &Kibana, user: &PodTemplateSpec, pod: &PodInputs<'_>) -> String {
     // Since 8.16 the status answers without a login.
     let page = if pod.version.at_least(8, 16, 0) { "/api/status" } else { "/login" };
-    let base = base_path_of_environment(user).or_else(|| base_path_of_config(kb.spec.config.as_ref()?));
-    base.unwrap_or_default() + page
+    base_path_of(kb, user).unwrap_or_default() + page
+}
+
+/// The path that a Kibana answers under, if not at the root.
+pub fn base_path(kb: &Kibana) -> Option<String> {
+    base_path_of(kb, &kb.spec.pod_template)
+}
+
+fn base_path_of(kb: &Kibana, user: &PodTemplateSpec) -> Option<String> {
+    base_path_of_environment(user).or_else(|| base_path_of_config(kb.spec.config.as_ref()?))
 }
 
 fn base_path_of_environment(user: &PodTemplateSpec) -> Option<String> {

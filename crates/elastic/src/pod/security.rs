@@ -35,8 +35,20 @@ pub(super) fn elasticsearch(version: &StackVersion, data_mounted: bool) -> Secur
     }
 }
 
+/// The Beats beside an application. Their images name their user by number since 8.8.
+pub(crate) fn beat(version: &StackVersion) -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        privileged: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(drop_all()),
+        run_as_non_root: version.at_least(8, 8, 0).then_some(true),
+        ..SecurityContext::default()
+    }
+}
+
 /// Kibana's pods.
-pub(super) fn kibana_pod() -> PodSecurityContext {
+pub(crate) fn kibana_pod() -> PodSecurityContext {
     PodSecurityContext {
         fs_group: Some(GROUP),
         seccomp_profile: Some(runtime_default()),
@@ -45,7 +57,7 @@ pub(super) fn kibana_pod() -> PodSecurityContext {
 }
 
 /// Kibana's containers.
-pub(super) fn kibana() -> SecurityContext {
+pub(crate) fn kibana() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         privileged: Some(false),

@@ -1,5 +1,6 @@
 //! What references make on both sides.
 
+use parapet_api::ObjectSelector;
 use parapet_elastic::Settings;
 use parapet_elastic::association::{
     AssociationKind, Conf, Target, apm_user_roles, authority_copy, external, has_authority, password_user,
@@ -44,17 +45,54 @@ fn the_annotation_has_its_fields_in_order() {
 
 #[test]
 fn names() {
-    use AssociationKind::{ApmElasticsearch, ApmKibana, KibanaElasticsearch};
-    let check = |kind: AssociationKind, ca: &str, secret: &str, user: &str, annotation: &str| {
-        assert_eq!(kind.authority_secret("r"), ca);
-        assert_eq!(kind.user_secret("r"), secret);
-        assert_eq!(kind.user_name("n", "r"), user);
-        assert_eq!(kind.annotation(), annotation);
+    use AssociationKind::{
+        ApmElasticsearch, ApmKibana, ElasticsearchMonitoring, KibanaElasticsearch, KibanaMonitoring,
     };
-    let (es, kb) = ("association.k8s.elastic.co/es-conf", "association.k8s.elastic.co/kb-conf");
-    check(KibanaElasticsearch, "r-kb-es-ca", "r-kibana-user", "n-r-kibana-user", es);
-    check(ApmElasticsearch, "r-apm-es-ca", "r-apm-user", "n-r-apm-user", es);
-    check(ApmKibana, "r-apm-kibana-ca", "r-apm-kb-user", "n-r-apm-kb-user", kb);
+    let check = |kind: AssociationKind, ca: &str, secret: &str, user: &str, annotation: &str| {
+        let selector = ObjectSelector { name: Some("x".to_owned()), ..ObjectSelector::default() };
+        assert_eq!(kind.authority_secret("r", &TARGET), ca);
+        assert_eq!(kind.user_secret("r", &TARGET), secret);
+        assert_eq!(kind.user_name("n", "r", &TARGET), user);
+        assert_eq!(kind.annotation(&selector, "data"), format!("association.k8s.elastic.co/{annotation}"));
+    };
+    check(KibanaElasticsearch, "r-kb-es-ca", "r-kibana-user", "n-r-kibana-user", "es-conf");
+    check(ApmElasticsearch, "r-apm-es-ca", "r-apm-user", "n-r-apm-user", "es-conf");
+    check(ApmKibana, "r-apm-kibana-ca", "r-apm-kb-user", "n-r-apm-kb-user", "kb-conf");
+    let (es, kibana) = ("r-data-x-beat-es-mon-user", "r-data-x-beat-kb-mon-user");
+    let of = |user: &str| format!("n-{user}");
+    check(ElasticsearchMonitoring, "r-es-monitoring-data-x-ca", es, &of(es), "es-conf-1875108930");
+    check(KibanaMonitoring, "r-kb-monitoring-data-x-ca", kibana, &of(kibana), "es-conf-1875108930");
+}
+
+#[test]
+fn a_monitored_clusters_user_lives_where_its_metrics_go() {
+    let (monitored, hasher) = (elasticsearch(|_| {}), Hasher::new(10));
+    let kind = AssociationKind::ElasticsearchMonitoring;
+    let roles = ["eck_stack_mon_user_role"];
+    let made = password_user(kind, &monitored, &TARGET, &es(), &roles, (None, None), &hasher, &mut random());
+    let user = "n-x-data-x-beat-es-mon-user";
+    assert_eq!(made.referrer.metadata.name.as_deref(), Some("x-data-x-beat-es-mon-user"));
+    assert_eq!(text(&made.referrer, user).len(), 24);
+    assert_eq!(text(&made.elasticsearch, "name"), user);
+    assert_eq!(text(&made.elasticsearch, "userRoles"), roles[0]);
+    let association = json!({
+        "esassociation.k8s.elastic.co/name": "x",
+        "esassociation.k8s.elastic.co/namespace": "n",
+        "esassociation.k8s.elastic.co/type": "es-monitoring",
+        "elasticsearch.k8s.elastic.co/cluster-name": "x",
+        "elasticsearch.k8s.elastic.co/cluster-namespace": "data",
+        "eck.k8s.elastic.co/watched": "true",
+    });
+    let with = |key: &str, value: &str| {
+        let mut all = association.clone();
+        all[key] = json!(value);
+        all
+    };
+    assert_eq!(labels(&made.referrer), with("eck.k8s.elastic.co/credentials", "true"));
+    assert_eq!(labels(&made.elasticsearch), with("common.k8s.elastic.co/type", "user"));
+    let copy = authority_copy(kind, &monitored, &TARGET, &secret("s", [("ca.crt", "CA")]));
+    assert_eq!(copy.metadata.name.as_deref(), Some("x-es-monitoring-data-x-ca"));
+    assert_eq!(labels(&copy), association);
 }
 
 #[test]
