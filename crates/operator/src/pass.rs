@@ -10,7 +10,9 @@ mod keystore;
 mod kibana;
 mod memory;
 mod mesh;
+mod monitoring;
 mod network;
+mod notices;
 mod own;
 mod refused;
 mod stateless;
@@ -37,7 +39,7 @@ use crate::cluster::{Applied, Cached, Cluster, ClusterError, Deletion, Listener}
 use crate::controller::{Failed, Next, Reconcile};
 use crate::elasticsearch::{ClientError, Clusters, Dialling};
 use crate::events::Recorder;
-use crate::metrics::Steps;
+use crate::metrics::{CertificateMetrics, Steps};
 use crate::network::OperatorPods;
 use crate::settings::NetworkPolicies;
 use crate::{ApplicationKey, ObjectKey, certificates};
@@ -102,6 +104,8 @@ pub struct Context {
     pub memory: Memory,
     /// Parts of passes that are counted for themselves.
     pub steps: Steps,
+    /// When certificates end.
+    pub certificate_metrics: CertificateMetrics,
     /// What time it is.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -164,6 +168,7 @@ impl Context {
             self.events.forget(&uid);
         }
         self.clusters.forget(key);
+        self.certificate_metrics.forget(key);
     }
 
     /// An application is gone: what Kubernetes doesn't collect by itself goes too.
@@ -245,6 +250,22 @@ pub enum PassError {
     /// Elasticsearch has nobody that could be asked.
     #[error("no pod of the cluster runs that could be asked")]
     NobodyToAsk,
+    /// Elasticsearch let an earlier pass wait.
+    #[error("{why}")]
+    LetBe {
+        /// How long it isn't called.
+        left: Duration,
+        /// The call that it didn't answer.
+        why: String,
+    },
+    /// Elasticsearch let an earlier pass wait.
+    #[error("{why}")]
+    LetBe {
+        /// How long it isn't called.
+        left: Duration,
+        /// The call that it didn't answer.
+        why: String,
+    },
     /// Elasticsearch without what its ordinary distribution has.
     #[error("this Elasticsearch is not the default distribution, which has licences and security: {0}")]
     Distribution(#[source] ClientError),
@@ -282,6 +303,8 @@ impl PassError {
             | Self::Incomplete { .. }
             | Self::Elasticsearch(_)
             | Self::NobodyToAsk
+            | Self::LetBe { .. }
+            | Self::LetBe { .. }
             | Self::Node(_)
             | Self::StorageClasses(_)
             | Self::StorageClassesDeadline => false,
@@ -292,7 +315,9 @@ impl PassError {
     fn is_late(&self) -> bool {
         match self {
             Self::Cluster(error) => matches!(error, ClusterError::Deadline { .. }),
-            Self::Elasticsearch(error) => matches!(error, ClientError::Deadline { .. }),
+            Self::Elasticsearch(error) => {
+                matches!(error, ClientError::Deadline { .. } | ClientError::Spent { .. })
+            }
             Self::ReviewDeadline | Self::StorageClassesDeadline => true,
             Self::Review(_)
             | Self::Version(_)
@@ -301,6 +326,8 @@ impl PassError {
             | Self::Certificates(_)
             | Self::Incomplete { .. }
             | Self::NobodyToAsk
+            | Self::LetBe { .. }
+            | Self::LetBe { .. }
             | Self::Distribution(_)
             | Self::Recreation(_)
             | Self::Node(_)

@@ -19,13 +19,14 @@ use crate::ObjectKey;
 const TOMBSTONES: usize = 4096;
 
 /// The labels by which objects are looked up: whose they are, and what they are for.
-pub(crate) const INDEXED: [&str; 6] = [
+pub(crate) const INDEXED: [&str; 7] = [
     parapet_api::labels::OWNER_NAME,
     parapet_api::labels::CLUSTER_NAME,
     parapet_api::labels::KIBANA_NAME,
     parapet_api::labels::APM_NAME,
     "kibanaassociation.k8s.elastic.co/name",
     "apmassociation.k8s.elastic.co/name",
+    parapet_api::labels::ELASTICSEARCH_ASSOCIATION_NAME,
 ];
 
 /// What a cache can hold, and in which form.

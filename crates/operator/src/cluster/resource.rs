@@ -194,6 +194,7 @@ cached! {
         labels::TYPE,
         "!common.k8s.elastic.co/type,kibanaassociation.k8s.elastic.co/name",
         "!common.k8s.elastic.co/type,apmassociation.k8s.elastic.co/name",
+        "!common.k8s.elastic.co/type,esassociation.k8s.elastic.co/name",
     ], |_| {}, differences;
     ConfigMap: config_maps, (as they are), OURS, |_| {}, differences;
     PersistentVolumeClaim: claims, (as they are), &[labels::CLUSTER_NAME], |_| {}, differences;

@@ -10,11 +10,16 @@ use crate::ApplicationKey;
 use super::resource::Resource;
 
 /// Labels that name an application, and the label that names its namespace where that can be another one.
-const NAMED_BY: [(&str, &str, Kind); 5] = [
+const NAMED_BY: [(&str, &str, Kind); 6] = [
     (labels::CLUSTER_NAME, labels::CLUSTER_NAMESPACE, Kind::Elasticsearch),
     (labels::KIBANA_NAME, "kibana.k8s.elastic.co/namespace", Kind::Kibana),
     (labels::APM_NAME, "apm.k8s.elastic.co/namespace", Kind::ApmServer),
     ("kibanaassociation.k8s.elastic.co/name", "kibanaassociation.k8s.elastic.co/namespace", Kind::Kibana),
+    (
+        labels::ELASTICSEARCH_ASSOCIATION_NAME,
+        labels::ELASTICSEARCH_ASSOCIATION_NAMESPACE,
+        Kind::Elasticsearch,
+    ),
     ("apmassociation.k8s.elastic.co/name", "apmassociation.k8s.elastic.co/namespace", Kind::ApmServer),
 ];
 

@@ -58,12 +58,14 @@ const PREFIXES: [&str; 8] = [
 ];
 
 /// Controllers of the reference that have something to do here.
-const CONTROLLERS: [&str; 8] = [
+const CONTROLLERS: [&str; 10] = [
     "apm-es-association-controller",
     "apm-kibana-association-controller",
     "apmserver-controller",
     "elasticsearch-controller",
+    "es-monitoring-association-controller",
     "kb-es-association-controller",
+    "kb-monitoring-association-controller",
     "kibana-controller",
     "license-controller",
     "webhook-certificates-controller",

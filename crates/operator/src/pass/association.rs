@@ -1,25 +1,26 @@
 //! References to other applications: the credentials and the authority are put in place on both sides, then the referrer is
 //! told by its annotation.
 
+mod right;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::Api;
-use kube::api::PostParams;
 use parapet_api::{
     Application, AssociationState, Elasticsearch, Kibana, Kind, ObjectSelector, StackVersion, annotations,
     labels, names,
 };
 use parapet_elastic::association::{
-    AssociationKind, Conf, Target, apm_user_roles, authority_copy, external, has_authority, password_user,
-    service_account, service_url,
+    AssociationKind, Conf, Target, apm_user_roles, authority_copy, domain, external, has_authority,
+    password_user, service_account, service_url,
 };
 use parapet_elastic::compare::changed;
 use parapet_elastic::config::Credentials;
 
-use super::{Context, PassError};
+use right::Right;
+
+use super::{Context, PassError, UNDER_WAY};
 use crate::cluster::{Custom, Deletion, Followed, Managed, Resource};
 use crate::metrics::Ended;
 
@@ -97,7 +98,7 @@ async fn bind<K: Managed>(
     selector: &ObjectSelector,
     followed: &mut BTreeSet<Followed>,
 ) -> Result<Bound, PassError> {
-    let link = Link { cx, referrer, kind };
+    let link = Link { cx, referrer, kind, selector };
     if !selector.is_set() {
         link.unbind(&BTreeSet::new()).await?;
         return Ok(Bound::Unset);
@@ -106,25 +107,29 @@ async fn bind<K: Managed>(
         return link.external(secret, followed).await;
     }
     let namespace = selector.namespace_or(referrer.object_namespace());
-    let target = Target { name: selector.name.as_deref().unwrap_or_default(), namespace };
+    let target = Target { name: selector.name_or_secret(), namespace };
     followed.insert(Followed::ours(Resource::Application(kind.target()), target.namespace, target.name));
-    if !link.allowed(&target).await? {
-        link.unbind(&BTreeSet::new()).await?;
-        let why = format!(
-            "the ServiceAccount {} may not get {} {}/{}",
-            link.account(),
-            kind.target().name(),
-            target.namespace,
-            target.name
-        );
-        return Ok(Bound::Waiting { state: AssociationState::Failed, why, again: Some(RIGHTS_AGAIN) });
+    let (account, wanted) = (link.account(), format!("{} {}/{}", kind.target().name(), namespace, target.name));
+    match link.right(&account, &target).await? {
+        Right::Given => {}
+        Right::Missing => {
+            link.unbind(&BTreeSet::new()).await?;
+            let why = format!("the ServiceAccount {account} may not get {wanted}");
+            return Ok(Bound::Waiting { state: AssociationState::Failed, why, again: Some(RIGHTS_AGAIN) });
+        }
+        // That is no refusal: what was put in place while it was allowed stays.
+        Right::Unknown(error) => {
+            let why = format!(
+                "the API server couldn't find out whether the ServiceAccount {account} may get {wanted}: {error}"
+            );
+            return Ok(Bound::Waiting { state: AssociationState::Pending, why, again: Some(UNDER_WAY) });
+        }
     }
     match kind.target() {
         Kind::Elasticsearch => match link.target::<Elasticsearch>(&target) {
             Ok(es) => {
                 link.bind(
                     &target,
-                    selector,
                     &es,
                     es.spec.http.tls_enabled(),
                     running(es.status.as_ref().and_then(|s| s.version.as_deref())),
@@ -149,7 +154,7 @@ async fn bind<K: Managed>(
                 let version = running(kibana.status.as_ref().and_then(|s| s.version.as_deref()));
                 let tls = kibana.spec.http.tls_enabled();
                 match link.target::<Elasticsearch>(&es_target) {
-                    Ok(es) => link.bind(&target, selector, &es, tls, version, followed).await,
+                    Ok(es) => link.bind(&target, &es, tls, version, followed).await,
                     Err(why) => Ok(Bound::pending(format!("the Kibana has no Elasticsearch yet: {why}"))),
                 }
             }
@@ -166,6 +171,7 @@ struct Link<'a, K> {
     cx: &'a Context,
     referrer: &'a K,
     kind: AssociationKind,
+    selector: &'a ObjectSelector,
 }
 
 impl<K: Managed> Link<'_, K> {
@@ -186,14 +192,13 @@ impl<K: Managed> Link<'_, K> {
     async fn bind(
         &self,
         target: &Target<'_>,
-        selector: &ObjectSelector,
         es: &Elasticsearch,
         tls: bool,
         version: Option<StackVersion>,
         followed: &mut BTreeSet<Followed>,
     ) -> Result<Bound, PassError> {
         let cx = self.cx;
-        let service = match selector.service_name.as_deref().filter(|name| !name.is_empty()) {
+        let service = match self.selector.service_name.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => {
                 followed.insert(Followed::service(target.namespace, name));
                 name.to_owned()
@@ -256,7 +261,7 @@ impl<K: Managed> Link<'_, K> {
             is_service_account: account,
             ca_cert_provided: authority.is_some(),
             ca_secret_name: public
-                .map(|_| self.kind.authority_secret(self.referrer.object_name()))
+                .map(|_| self.kind.authority_secret(self.referrer.object_name(), target))
                 .unwrap_or_default(),
             url,
             version: version.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -281,8 +286,8 @@ impl<K: Managed> Link<'_, K> {
     ) -> Result<(String, String, Credentials), PassError> {
         let cx = self.cx;
         let (own, name) = (self.referrer.object_namespace(), self.referrer.object_name());
-        let secret_name = self.kind.user_secret(name);
-        let user = self.kind.user_name(own, name);
+        let secret_name = self.kind.user_secret(name, target);
+        let user = self.kind.user_name(own, name, target);
         let live = cx.cluster.find::<Secret>(own, &secret_name).await?;
         let live_there = cx.cluster.find::<Secret>(es.object_namespace(), &user).await?;
         let secrets = match (account, self.kibana()) {
@@ -293,6 +298,9 @@ impl<K: Managed> Link<'_, K> {
                     AssociationKind::KibanaElasticsearch => &["kibana_system"],
                     AssociationKind::ApmElasticsearch => apm_user_roles(&version),
                     AssociationKind::ApmKibana => &["eck_apm_agent_user_role"],
+                    AssociationKind::ElasticsearchMonitoring | AssociationKind::KibanaMonitoring => {
+                        &["eck_stack_mon_user_role"]
+                    }
                 };
                 let live = (live.as_deref(), live_there.as_deref());
                 password_user(self.kind, self.referrer, target, es, roles, live, &cx.hasher, &mut cx.random())
@@ -362,40 +370,21 @@ impl<K: Managed> Link<'_, K> {
     }
 
     /// Whether the referrer's account may get the target. Within a namespace it always may.
-    async fn allowed(&self, target: &Target<'_>) -> Result<bool, PassError> {
+    async fn right(&self, account: &str, target: &Target<'_>) -> Result<Right, PassError> {
         if !self.cx.options.enforce_rbac_on_refs || target.namespace == self.referrer.object_namespace() {
-            return Ok(true);
+            return Ok(Right::Given);
         }
-        let review = SubjectAccessReview {
-            spec: SubjectAccessReviewSpec {
-                user: Some(self.account()),
-                resource_attributes: Some(ResourceAttributes {
-                    verb: Some("get".to_owned()),
-                    group: Some(self.kind.target().group().to_owned()),
-                    resource: Some(self.kind.target().plural().to_owned()),
-                    namespace: Some(target.namespace.to_owned()),
-                    name: Some(target.name.to_owned()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SubjectAccessReviewSpec::default()
-            },
-            ..SubjectAccessReview::default()
-        };
-        let api = Api::<SubjectAccessReview>::all(self.cx.cluster.client().clone());
-        let deadline = self.cx.cluster.options().deadline;
-        let answer = tokio::time::timeout(deadline, api.create(&PostParams::default(), &review)).await;
-        let review = answer.map_err(|_| PassError::ReviewDeadline)?.map_err(PassError::Review)?;
-        Ok(review.status.is_some_and(|status| status.allowed))
+        right::to_get(self.cx, account, self.kind.target(), target).await
     }
 
     async fn tell(&self, conf: &Conf) -> Result<(), PassError> {
-        let told = BTreeMap::from([(self.kind.annotation().to_owned(), Some(conf.to_annotation()))]);
+        let told = BTreeMap::from([(self.annotation(), Some(conf.to_annotation()))]);
         Ok(self.cx.cluster.annotate::<K>(self.referrer.meta(), &told).await?)
     }
 
     /// Takes the annotation and all Secrets of the reference away.
     async fn unbind(&self, kept: &BTreeSet<(Option<String>, Option<String>)>) -> Result<(), PassError> {
-        let untold = BTreeMap::from([(self.kind.annotation().to_owned(), None)]);
+        let untold = BTreeMap::from([(self.annotation(), None)]);
         self.cx.cluster.annotate::<K>(self.referrer.meta(), &untold).await?;
         self.remove_leftovers(kept).await
     }
@@ -404,24 +393,102 @@ impl<K: Managed> Link<'_, K> {
         &self,
         kept: &BTreeSet<(Option<String>, Option<String>)>,
     ) -> Result<(), PassError> {
-        let own = self.kind.labels(self.referrer);
-        remove_secrets(self.cx, &own, kept).await
+        let mut own = self.kind.labels(self.referrer);
+        if self.kind.is_many() {
+            let namespace = self.selector.namespace_or(self.referrer.object_namespace());
+            own.extend(self.kind.target_labels(&Target { name: self.selector.name_or_secret(), namespace }));
+        }
+        remove_secrets(self.cx, &own, |secret| kept.contains(&place(secret))).await
+    }
+
+    fn annotation(&self) -> String {
+        self.kind.annotation(self.selector, self.referrer.object_namespace())
     }
 }
 
-/// Deletes the Secrets that carry all these labels, but those that are kept.
+/// What a reference came to when it held, as far as that is still there: the target may be gone since, or be made anew.
+pub(super) async fn established_before<K: Managed>(
+    cx: &Context,
+    referrer: &K,
+    kind: AssociationKind,
+    selector: &ObjectSelector,
+) -> Result<Option<Established>, PassError> {
+    let own = referrer.object_namespace();
+    let conf = referrer.annotation(&kind.annotation(selector, own)).and_then(Conf::from_annotation);
+    let Some(conf) = conf else { return Ok(None) };
+    let external = selector.secret_name.as_deref().is_some_and(|name| !name.is_empty());
+    let Some(secret) = cx.cluster.find::<Secret>(own, &conf.auth_secret_name).await? else {
+        return Ok(None);
+    };
+    let Some(credentials) = Credentials::read(&conf, &secret) else { return Ok(None) };
+    let mut authority = None;
+    if conf.ca_cert_provided {
+        let Some(copy) = cx.cluster.find::<Secret>(own, &conf.ca_secret_name).await? else { return Ok(None) };
+        authority = copy.data.as_ref().and_then(|data| data.get("ca.crt")).map(|ca| ca.0.clone());
+    }
+    Ok(Some(Established { conf, credentials, authority, external }))
+}
+
+/// Takes away what references of a kind that can be many left, all but those to `kept`. A Secret in `mounted` stays until pods are
+/// made without it.
+pub(super) async fn forget_others<K: Managed>(
+    cx: &Context,
+    referrer: &K,
+    kind: AssociationKind,
+    kept: &[&ObjectSelector],
+    mounted: &BTreeSet<String>,
+) -> Result<(), PassError> {
+    let own = referrer.object_namespace();
+    let annotations: BTreeSet<String> =
+        kept.iter().map(|selector| kind.annotation(selector, own)).collect();
+    let untold: BTreeMap<String, Option<String>> = referrer
+        .meta()
+        .annotations
+        .iter()
+        .flatten()
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with(annotations::MONITORING_CONF_PREFIX) && !annotations.contains(*name))
+        .map(|name| (name.clone(), None))
+        .collect();
+    if !untold.is_empty() {
+        cx.cluster.annotate::<K>(referrer.meta(), &untold).await?;
+    }
+    let targets: Vec<BTreeMap<String, String>> = kept
+        .iter()
+        .map(|selector| {
+            let namespace = selector.namespace_or(own);
+            kind.target_labels(&Target { name: selector.name_or_secret(), namespace })
+        })
+        .collect();
+    let stays = |secret: &Secret| {
+        let is_mounted = secret.metadata.namespace.as_deref() == Some(own)
+            && secret.metadata.name.as_ref().is_some_and(|name| mounted.contains(name));
+        is_mounted || targets.iter().any(|target| has_labels(secret, target))
+    };
+    remove_secrets(cx, &kind.labels(referrer), stays).await
+}
+
+fn place(secret: &Secret) -> (Option<String>, Option<String>) {
+    (secret.metadata.namespace.clone(), secret.metadata.name.clone())
+}
+
+fn has_labels(secret: &Secret, wanted: &BTreeMap<String, String>) -> bool {
+    let labels = secret.metadata.labels.as_ref();
+    wanted.iter().all(|(label, value)| labels.and_then(|all| all.get(label)) == Some(value))
+}
+
+/// Deletes the Secrets that carry all these labels, but those that stay.
 async fn remove_secrets(
     cx: &Context,
     own: &BTreeMap<String, String>,
-    kept: &BTreeSet<(Option<String>, Option<String>)>,
+    stays: impl Fn(&Secret) -> bool,
 ) -> Result<(), PassError> {
-    let Some((label, value)) = own.iter().find(|(label, _)| label.ends_with("/name")) else { return Ok(()) };
+    let Some((label, value)) = own.iter().find(|(label, _)| label.ends_with("association.k8s.elastic.co/name"))
+    else {
+        return Ok(());
+    };
     for secret in cx.cluster.labelled::<Secret>(None, label, value) {
-        let has = |(label, value): (&String, &String)| {
-            secret.metadata.labels.as_ref().and_then(|all| all.get(label)) == Some(value)
-        };
-        let place = (secret.metadata.namespace.clone(), secret.metadata.name.clone());
-        if own.iter().all(has) && !kept.contains(&place) {
+        if has_labels(&secret, own) && !stays(&secret) {
             cx.cluster.delete::<Secret>(&secret.metadata, Deletion::default()).await?;
         }
     }
@@ -435,16 +502,12 @@ pub(super) async fn referrer_is_gone(
     namespace: &str,
     name: &str,
 ) -> Result<(), PassError> {
-    let domain = match kind {
-        Kind::Kibana => "kibanaassociation.k8s.elastic.co",
-        Kind::ApmServer => "apmassociation.k8s.elastic.co",
-        Kind::Elasticsearch => return Ok(()),
-    };
+    let domain = domain(kind);
     let own = BTreeMap::from([
         (format!("{domain}/name"), name.to_owned()),
         (format!("{domain}/namespace"), namespace.to_owned()),
     ]);
-    remove_secrets(cx, &own, &BTreeSet::new()).await
+    remove_secrets(cx, &own, |_| false).await
 }
 
 /// Whether all nodes of a cluster take service accounts, as was found out once and written down.

@@ -3,6 +3,7 @@
 //! What Elasticsearch says is read from its observer; what needs its answer waits there for the next look.
 
 mod act;
+mod budgets;
 mod claims;
 mod desired_nodes;
 mod existing;
@@ -12,23 +13,27 @@ mod node_labels;
 mod nodes;
 mod observe;
 mod realm;
+mod remote;
 mod service_accounts;
 mod status;
 mod transport;
 mod trial;
 mod versions;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, names, validate};
-use parapet_elastic::{files, services};
+use parapet_elastic::association::Target;
+use parapet_elastic::{Workload as _, files, policy, services};
 
-use nodes::Existing;
+use nodes::{Existing, Inputs};
 
 use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
+use super::monitoring::{self, Monitored, Wanted};
 use super::own::Own;
 use super::{Context, PassError, network, refused};
 use crate::ApplicationKey;
@@ -63,7 +68,7 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
         Err(PassError::Cluster(error)) if error.is_conflict() => {}
         Err(error) => {
             refused::failed(cx, &**es, error);
-            status::failed(cx, es, &error.to_string()).await?;
+            status::failed(cx, es, error).await?;
         }
     }
     ended
@@ -105,13 +110,55 @@ async fn reconcile(
     }
     let keystore = super::keystore::gather(cx, es, es.spec.secure_settings.as_deref(), followed).await?;
     service_accounts::reconcile(cx, es, &version, &existing, &known).await?;
-    let is_new = existing.sets.is_empty();
-    network::reconcile(cx, es, is_new, crate::network::elasticsearch).await?;
-    let nodes = nodes::reconcile(own, key, es, &version, &existing, keystore, &known).await?;
+    network::reconcile(cx, es, existing.is_new(es), crate::network::elasticsearch).await?;
+    let monitored = monitor(cx, es, &existing, followed).await?;
+    let inputs = Inputs { version: &version, keystore, monitored: &monitored };
+    let specified = under_policy(cx, es, &existing)?;
+    let nodes = nodes::reconcile(own, key, &specified, &inputs, &existing, &known).await;
+    let let_be = known.end();
+    let nodes = nodes?;
+    budgets::remove_those_of_roles(cx, es).await?;
     let looked = Looked { elasticsearches: std::slice::from_ref(es), ..Looked::default() };
     let mesh = mesh::check(cx, es, looked, &existing.pods, Some(known.last.answer.clone())).await;
-    status::reconciled(cx, es, &version, &nodes, &existing, &known, &mesh).await?;
-    Ok(http.next.sooner(transport).sooner(labelled).sooner(nodes.next).sooner(mesh.next()))
+    let beside = (&mesh, monitored.states);
+    status::reconciled(cx, es, &version, &nodes, &existing, &known, beside).await?;
+    let next = http.next.sooner(transport.next).sooner(labelled).sooner(nodes.next).sooner(mesh.next());
+    Ok(next.sooner(monitored.next).sooner(let_be))
+}
+
+/// With what a policy of another operator left for its pods.
+fn under_policy<'a>(
+    cx: &Context,
+    es: &'a Elasticsearch,
+    existing: &Existing,
+) -> Result<Cow<'a, Elasticsearch>, PassError> {
+    let secret = cx.cluster.get::<Secret>(es.object_namespace(), &policy::secret_name(es));
+    let templates = existing.sets.iter().filter_map(|set| set.template());
+    policy::elasticsearch(es, secret.as_deref(), templates).map_err(|source| PassError::Config {
+        of: format!("the Secret {}", policy::secret_name(es)),
+        source: Box::new(source),
+    })
+}
+
+async fn monitor(
+    cx: &Context,
+    es: &Elasticsearch,
+    existing: &Existing,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<Monitored, PassError> {
+    let monitoring = es.spec.monitoring.as_ref();
+    let itself = Target { name: es.object_name(), namespace: es.object_namespace() };
+    let metrics = monitoring.and_then(|monitoring| monitoring.metrics.cluster());
+    let credentials = metrics.and_then(|_| monitoring::collector(cx, &itself, followed));
+    let sets = existing.sets.iter().filter_map(|set| set.spec.as_ref());
+    let wanted = Wanted {
+        monitoring,
+        before: es.status.as_ref().and_then(|status| status.monitoring_association_status.as_ref()),
+        templates: sets.map(|spec| &spec.template).collect(),
+        credentials: credentials.as_ref(),
+        base_path: None,
+    };
+    monitoring::reconcile(cx, es, &wanted, followed).await
 }
 
 async fn certificates(

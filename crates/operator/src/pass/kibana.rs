@@ -8,15 +8,16 @@ use kube::Resource as _;
 use parapet_api::{
     Application as _, Kibana, KibanaStatus, Kind, StackVersion, annotations, labels, names, validate,
 };
-use parapet_elastic::association::AssociationKind;
+use parapet_elastic::association::{AssociationKind, Target};
 use parapet_elastic::config::{self, Association, EncryptionKeys};
 use parapet_elastic::deployment::{self, kibana_replacement};
 use parapet_elastic::{files, pod, services};
 
-use super::association::{Bound, associate};
+use super::association::{Bound, Established, associate};
 use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
+use super::monitoring::{self, Monitored, States, Wanted};
 use super::own::Own;
 use super::{Context, PassError, keystore, network, refused, stateless};
 use crate::ApplicationKey;
@@ -45,7 +46,8 @@ async fn reconcile(
     followed: &mut BTreeSet<Followed>,
 ) -> Result<Next, PassError> {
     let selector = &kibana.spec.elasticsearch_ref.target;
-    let bound = associate(cx, kibana, AssociationKind::KibanaElasticsearch, selector, followed).await?;
+    let kind = AssociationKind::KibanaElasticsearch;
+    let bound = associate(cx, kibana, kind, selector, followed).await?;
     let before = kibana.status.clone().unwrap_or_default();
     stateless::changed_state(
         cx,
@@ -54,15 +56,14 @@ async fn reconcile(
         before.elasticsearch_association_status,
         bound.state(),
     );
-    if let Some(next) = stateless::waiting(cx, kibana, &bound) {
-        write_status(cx, kibana, &bound, None).await?;
+    if let Some(next) = stateless::waiting(cx, kibana, stateless::referred(kibana, kind, selector), &bound) {
+        write_status(cx, kibana, &bound, None, before.monitoring_association_status).await?;
         return Ok(next);
     }
-    cx.events.over(kibana, Reason::AssociationError);
     let errors = validate::kibana(kibana, &cx.options.rules);
     if !errors.is_empty() {
         refused::refuse(cx, kibana, &errors);
-        write_status(cx, kibana, &bound, None).await?;
+        write_status(cx, kibana, &bound, None, before.monitoring_association_status).await?;
         return Ok(Next::Wait);
     }
     refused::warn(cx, kibana, &validate::kibana_warnings(kibana));
@@ -82,9 +83,10 @@ async fn reconcile(
         .is_none();
     network::reconcile(cx, kibana, is_new, crate::network::kibana).await?;
     let version: StackVersion = kibana.spec.version.parse()?;
-    let mut next = http.next;
+    let monitored = monitor(cx, kibana, established, followed).await?;
+    let mut next = http.next.sooner(monitored.next);
     if stateless::may_run(cx, kibana, &version, established.as_slice()) {
-        deploy(cx, kibana, &version, established, &http, followed).await?;
+        deploy(cx, kibana, &version, established, (&http, &monitored), followed).await?;
     } else {
         next = next.sooner(Next::After(super::UNDER_WAY));
     }
@@ -95,16 +97,45 @@ async fn reconcile(
         live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::KIBANA_VERSION));
     let looked = Looked { kibanas: std::slice::from_ref(kibana), ..Looked::default() };
     let next = next.sooner(mesh::check(cx, kibana, looked, &pods, None).await.next());
-    write_status(cx, kibana, &bound, running).await?;
+    write_status(cx, kibana, &bound, running, monitored.states).await?;
     Ok(next)
+}
+
+async fn monitor(
+    cx: &Context,
+    kibana: &Kibana,
+    established: Option<&Established>,
+    followed: &mut BTreeSet<Followed>,
+) -> Result<Monitored, PassError> {
+    let monitoring = kibana.spec.monitoring.as_ref();
+    let backing = &kibana.spec.elasticsearch_ref.target;
+    let elasticsearch =
+        Target { name: backing.name_or_secret(), namespace: backing.namespace_or(kibana.object_namespace()) };
+    let metrics = monitoring.and_then(|monitoring| monitoring.metrics.cluster());
+    // Kibana knows the users of its Elasticsearch; of one that isn't managed here only one is known.
+    let credentials = match (metrics, established) {
+        (Some(_), Some(established)) if established.external => Some(established.credentials.clone()),
+        (Some(_), Some(_)) => monitoring::collector(cx, &elasticsearch, followed),
+        _ => None,
+    };
+    let name = names::generated(Kind::Kibana, kibana.object_name(), &[]);
+    let live = cx.cluster.get::<Deployment>(kibana.object_namespace(), &name);
+    let wanted = Wanted {
+        monitoring,
+        before: kibana.status.as_ref().and_then(|status| status.monitoring_association_status.as_ref()),
+        templates: live.iter().filter_map(|live| Some(&live.spec.as_ref()?.template)).collect(),
+        credentials: credentials.as_ref(),
+        base_path: pod::base_path(kibana),
+    };
+    monitoring::reconcile(cx, kibana, &wanted, followed).await
 }
 
 async fn deploy(
     cx: &Context,
     kibana: &Kibana,
     version: &StackVersion,
-    target: Option<&super::association::Established>,
-    http: &Http,
+    target: Option<&Established>,
+    (http, monitored): (&Http, &Monitored),
     followed: &mut BTreeSet<Followed>,
 ) -> Result<(), PassError> {
     let objects = &cx.options.objects;
@@ -142,11 +173,8 @@ async fn deploy(
     let build = |hash: &str| {
         let pod =
             pod::PodInputs { settings: objects, version, config_hash: hash, keystore: keystore.is_some() };
-        deployment::kibana(
-            kibana,
-            pod::kibana(kibana, &pod::KibanaInputs { pod, elasticsearch_ca: ca }),
-            replacement,
-        )
+        let template = pod::kibana(kibana, &pod::KibanaInputs { pod, elasticsearch_ca: ca });
+        deployment::kibana(kibana, monitored.pods(template), replacement)
     };
     super::deploy(cx, live.as_deref(), annotations::KIBANA_CONFIG_HASH, &hash, same, build).await
 }
@@ -164,16 +192,14 @@ async fn write_status(
     kibana: &Kibana,
     bound: &Bound,
     running: Option<stateless::Running>,
+    monitoring: Option<States>,
 ) -> Result<(), PassError> {
     let state = bound.state();
     let mut status = KibanaStatus {
         count: Some(0),
         association_status: state,
         elasticsearch_association_status: state,
-        monitoring_association_status: refused::unmonitored(
-            kibana.spec.monitoring.as_ref(),
-            kibana.object_namespace(),
-        ),
+        monitoring_association_status: monitoring,
         observed_generation: kibana.metadata.generation,
         ..KibanaStatus::default()
     };

@@ -1,9 +1,7 @@
 //! Applications that are left alone, can't be read, or ask for what can't be had.
 
-use std::collections::BTreeMap;
-
 use parapet_api::validate::{FieldError, Warning};
-use parapet_api::{Application, AssociationState, Monitoring, annotations};
+use parapet_api::{Application, annotations};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -33,21 +31,6 @@ pub(super) fn warn<K: Application>(cx: &Context, object: &K, warnings: &[Warning
     }
     let text = warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     cx.events.tell(controller(K::KIND), object, News::warning(Reason::Validation, "Validation", text));
-}
-
-/// The references of `spec.monitoring`, none of which is established: nobody here runs the Beats for it. Nothing is said where
-/// nothing is asked for.
-pub(super) fn unmonitored(
-    monitoring: Option<&Monitoring>,
-    namespace: &str,
-) -> Option<BTreeMap<String, AssociationState>> {
-    let monitoring = monitoring?;
-    let all = [&monitoring.metrics, &monitoring.logs].into_iter().flat_map(|part| &part.elasticsearch_refs);
-    let failed = all.filter(|reference| reference.is_set()).map(|reference| {
-        let target = reference.name.as_deref().or(reference.secret_name.as_deref()).unwrap_or_default();
-        (format!("{}/{target}", reference.namespace_or(namespace)), AssociationState::Failed)
-    });
-    Some(failed.collect()).filter(|all: &BTreeMap<_, _>| !all.is_empty())
 }
 
 /// An object that can't be read gets a status and an event; nothing that belongs to it is touched.

@@ -2,21 +2,41 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use parapet_api::{Application, Health, StackVersion};
-use parapet_elastic::association::{Gate, gate};
+use parapet_api::{Application, Health, ObjectSelector, StackVersion};
+use parapet_elastic::association::{AssociationKind, Gate, gate};
 use parapet_elastic::same_settings;
 
 use super::association::{Bound, Established};
 use super::{Context, controller};
 use crate::controller::Next;
-use crate::events::{News, Reason};
+use crate::events::{News, Reason, Related};
 
-/// Tells of a reference that doesn't hold yet, and when to look again.
-pub(super) fn waiting<K: Application>(cx: &Context, object: &K, bound: &Bound) -> Option<Next> {
-    let Bound::Waiting { why, again, .. } = bound else { return None };
-    let news = News::warning(Reason::AssociationError, "AssociationConfiguration", why.clone());
+/// The action of events about references that don't hold.
+pub(super) const REFERENCES: &str = "AssociationConfiguration";
+
+/// Tells of a reference that doesn't hold yet, and when to look again. `to`: what it refers to, so that of several each is told.
+pub(super) fn waiting<K: Application>(cx: &Context, object: &K, to: Related, bound: &Bound) -> Option<Next> {
+    let (reason, action) = (Reason::AssociationError, REFERENCES);
+    let Bound::Waiting { why, again, .. } = bound else {
+        cx.events.over_about(object, reason, action, &to);
+        return None;
+    };
+    let news = News::warning(reason, action, why.clone()).about(to);
     cx.events.tell(controller(K::KIND), object, news);
     Some(again.map_or(Next::Wait, Next::After))
+}
+
+/// What a reference of that application's refers to, for events: the application, or the Secret that describes it.
+pub(super) fn referred<K: Application>(object: &K, kind: AssociationKind, selector: &ObjectSelector) -> Related {
+    let secret = selector.secret_name.as_deref().filter(|name| !name.is_empty());
+    match secret {
+        Some(secret) => Related::core("Secret", object.object_namespace(), secret),
+        None => Related::application(
+            kind.target(),
+            selector.namespace_or(object.object_namespace()),
+            selector.name.as_deref().unwrap_or_default(),
+        ),
+    }
 }
 
 /// Tells of a reference whose state changed, with the old and the new one in brackets.

@@ -22,6 +22,7 @@ use crate::ApplicationKey;
 use crate::controller::Next;
 use crate::elasticsearch::{ClientError, Objects, state};
 use crate::events::{News, Reason};
+use crate::pass::monitoring::Monitored;
 use crate::pass::own::Own;
 use crate::pass::{Context, PAUSED_AGAIN, PassError, UNDER_WAY, controller, stateless};
 
@@ -33,6 +34,8 @@ pub(super) struct Nodes {
     pub(super) plan: Plan,
     /// What can't be done now, in sentences.
     pub(super) held: Vec<String>,
+    /// Calls of Elasticsearch that failed and are made again, in sentences.
+    pub(super) unanswered: Vec<String>,
     pub(super) next: Next,
     /// Whether Elasticsearch knows what its nodes have; nothing for versions that can't be told.
     pub(super) aware: Option<desired_nodes::Aware>,
@@ -45,16 +48,24 @@ struct Group<'a> {
     roles: config::Roles,
 }
 
+/// What pods are made of besides the specification.
+pub(super) struct Inputs<'a> {
+    pub(super) version: &'a StackVersion,
+    /// The content of the keystore, if there is one.
+    pub(super) keystore: Option<Vec<u8>>,
+    /// The Beats beside it.
+    pub(super) monitored: &'a Monitored,
+}
+
 pub(super) async fn reconcile(
     own: Own<'_>,
     key: &ApplicationKey,
     es: &Elasticsearch,
-    version: &StackVersion,
+    inputs: &Inputs<'_>,
     existing: &Existing,
-    keystore: Option<Vec<u8>>,
     known: &Known,
 ) -> Result<Nodes, PassError> {
-    let cx = own.cx;
+    let (cx, version) = (own.cx, inputs.version);
     let mut groups = Vec::new();
     for set in &es.spec.node_sets {
         let refused =
@@ -64,8 +75,12 @@ pub(super) async fn reconcile(
         groups.push(Group { set, yml, roles });
     }
     let wanted: Vec<StatefulSet> =
-        groups.iter().map(|group| build(cx, es, version, group, existing, keystore.as_deref())).collect();
+        groups.iter().map(|group| build(cx, es, inputs, group, existing)).collect();
     let mut state = observed(es, &wanted, existing, known)?;
+    // It may have been formed since the application was read, or have lost the annotation that says so.
+    state.formed |= known.last.cluster_uuid.is_some();
+    // It may have been formed since the application was read, or have lost the annotation that says so.
+    state.formed |= known.last.cluster_uuid.is_some();
     state.unsettled = cx.memory.with(key, |expectations| expectations.pending(&state));
     let masters = match bootstrap(&state, es.annotation(annotations::INITIAL_MASTER_NODES)) {
         Bootstrap::Formed => None,
@@ -79,14 +94,14 @@ pub(super) async fn reconcile(
     };
     budget(cx, es, known, &groups).await?;
     let plan = decide(&state);
-    let mut held = Vec::new();
+    let (mut held, mut failed) = (Vec::new(), Vec::new());
     let mut again = Next::Wait;
     if !state.paused {
         let acting =
-            Acting { cx, key, es, observer: &known.observer, live: &existing.sets, pods: &existing.pods };
+            Acting { cx, key, es, known, live: &existing.sets, pods: &existing.pods };
         if claims::made_anew(&acting).await? {
             held.push("A StatefulSet is being made anew around its pods, for larger volumes".to_owned());
-            return Ok(Nodes { state, plan, held, next: Next::Soon, aware: None });
+            return Ok(Nodes { state, plan, held, unanswered: failed, next: Next::Soon, aware: None });
         }
         for group in &groups {
             configure(own, es, group, masters.as_deref()).await?;
@@ -96,7 +111,7 @@ pub(super) async fn reconcile(
         acting.force(&plan.forced).await?;
         if let Err(error) = down(&acting, &plan).await {
             again = after(&error);
-            held.push(unanswered(cx, es, error)?);
+            failed.push(unanswered(cx, es, error)?);
         } else {
             cx.events.over_at(es, Reason::Delayed, "Reconciliation");
         }
@@ -109,7 +124,7 @@ pub(super) async fn reconcile(
             Err(error) => {
                 again = again.sooner(after(&error));
                 let why = unanswered(cx, es, error)?;
-                held.push(why.clone());
+                failed.push(why.clone());
                 Some(Err(why))
             }
         },
@@ -121,17 +136,18 @@ pub(super) async fn reconcile(
         }
         Err(error) => {
             again = again.sooner(after(&error));
-            held.push(unanswered(cx, es, error)?);
+            failed.push(unanswered(cx, es, error)?);
             Next::Wait
         }
     };
     known.observer.attend(&state, &plan);
-    let next = match (plan.is_empty() && held.is_empty(), state.paused) {
+    let is_done = plan.is_empty() && held.is_empty() && failed.is_empty();
+    let next = match (is_done, state.paused) {
         (true, _) => Next::Wait,
         (false, true) => Next::After(PAUSED_AGAIN),
         (false, false) => Next::After(UNDER_WAY),
     };
-    Ok(Nodes { state, plan, held, next: next.sooner(licence).sooner(again), aware })
+    Ok(Nodes { state, plan, held, unanswered: failed, next: next.sooner(licence).sooner(again), aware })
 }
 
 /// All nodes that there will be and what they have, or why that isn't known; nothing for versions that can't be told.
@@ -154,10 +170,11 @@ async fn down(acting: &Acting<'_>, plan: &Plan) -> Result<(), PassError> {
 }
 
 /// When a call that failed is made again: soon, and later each time, if it failed at once. One that was waited for in vain holds a
-/// worker each time, and comes again with the ordinary pass.
+/// worker each time: the cluster is let be for a while.
 fn after(error: &PassError) -> Next {
     match error {
-        PassError::Elasticsearch(ClientError::Deadline { .. }) => Next::Wait,
+        PassError::Elasticsearch(ClientError::Deadline { .. } | ClientError::Spent { .. }) => Next::Wait,
+        PassError::LetBe { left, .. } => Next::After(*left),
         _ => Next::Soon,
     }
 }
@@ -165,7 +182,7 @@ fn after(error: &PassError) -> Next {
 /// Elasticsearch couldn't be told: nothing is lost, and the next pass decides again.
 fn unanswered(cx: &Context, es: &Elasticsearch, error: PassError) -> Result<String, PassError> {
     match &error {
-        PassError::Elasticsearch(_) | PassError::NobodyToAsk => {
+        PassError::Elasticsearch(_) | PassError::NobodyToAsk | PassError::LetBe { .. } => {
             let text = error.to_string();
             let news = News::warning(Reason::Delayed, "Reconciliation", text.clone());
             cx.events.tell(controller(parapet_api::Kind::Elasticsearch), es, news);
@@ -198,11 +215,11 @@ fn observed(
 fn build(
     cx: &Context,
     es: &Elasticsearch,
-    version: &StackVersion,
+    inputs: &Inputs<'_>,
     group: &Group<'_>,
     existing: &Existing,
-    keystore: Option<&[u8]>,
 ) -> StatefulSet {
+    let (version, keystore) = (inputs.version, inputs.keystore.as_deref());
     let name = names::stateful_set(es.object_name(), &group.set.name);
     let live = existing.set(&name);
     let secret = names::elasticsearch::config(&name);
@@ -211,9 +228,9 @@ fn build(
     let computed = config_hash([Some(text.as_bytes()), keystore].into_iter().flatten());
     let build = |hash: &str| {
         let settings = &cx.options.objects;
-        let inputs = PodInputs { settings, version, config_hash: hash, keystore: keystore.is_some() };
-        let template = pod::elasticsearch(es, group.set, &group.roles.labels(version), &inputs);
-        stateful_set(es, group.set, template, group.set.count)
+        let pod = PodInputs { settings, version, config_hash: hash, keystore: keystore.is_some() };
+        let template = pod::elasticsearch(es, group.set, &group.roles.labels(version), &pod);
+        stateful_set(es, group.set, inputs.monitored.pods(template), group.set.count)
     };
     let same = stateless::says_the_same(live_config.as_deref(), "elasticsearch.yml", text.as_bytes());
     let live = live.map(|live| &**live);

@@ -6,17 +6,18 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
 use parapet_api::{
-    Application as _, Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health,
+    Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health,
     Kind, Phase, StackVersion, labels,
 };
-use parapet_orchestrate::{Downscale, Plan, in_progress, phase};
+use parapet_orchestrate::{in_progress, phase};
 
 use super::nodes::{Existing, Nodes};
 use super::observe::Known;
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
 use crate::pass::mesh::{self, Fit};
-use crate::pass::{Context, PassError, controller, refused};
+use crate::pass::monitoring::States;
+use crate::pass::{Context, PassError, controller};
 
 /// The specification is refused; no object was touched.
 pub(super) async fn invalid(cx: &Context, es: &Elasticsearch, why: &str) -> Result<(), PassError> {
@@ -49,12 +50,15 @@ fn without_looking(
     status
 }
 
-/// The pass ended early.
-pub(super) async fn failed(cx: &Context, es: &Elasticsearch, why: &str) -> Result<(), PassError> {
+/// The pass ended early. What passes by itself, such as an API server that fails for a moment, says nothing about the nodes.
+pub(super) async fn failed(cx: &Context, es: &Elasticsearch, error: &PassError) -> Result<(), PassError> {
     let mut status = es.status.clone().unwrap_or_default();
+    if error.is_lasting() || !was_ready(&status, es.metadata.generation) {
+        status.phase = Some(Phase::ApplyingChanges);
+    }
     status.observed_generation = es.metadata.generation;
-    status.phase = Some(Phase::ApplyingChanges);
-    say(&mut status, ConditionType::ReconciliationComplete, ConditionState::False, why, cx.now());
+    let (kind, why) = (ConditionType::ReconciliationComplete, error.to_string());
+    say(&mut status, kind, ConditionState::False, &why, cx.now());
     write(cx, es, &status).await
 }
 
@@ -66,7 +70,7 @@ pub(super) async fn reconciled(
     nodes: &Nodes,
     existing: &Existing,
     known: &Known,
-    fit: &Fit,
+    (fit, monitoring): (&Fit, Option<States>),
 ) -> Result<(), PassError> {
     let before = es.status.clone().unwrap_or_default();
     let mut status = before.clone();
@@ -80,16 +84,16 @@ pub(super) async fn reconciled(
     let lowest = lowest(existing);
     status.version = lowest.as_ref().or(Some(version)).map(ToString::to_string);
     let stays = stays(&before, es.metadata.generation, nodes, known);
-    let waiting = waiting(nodes, known);
+    let was_ready = was_ready(&before, es.metadata.generation);
+    let waiting = waiting(nodes, known).filter(|waiting| waiting.is_news || !was_ready);
     if !stays {
-        status.phase = Some(match phase(&nodes.plan).filter(|_| !is_rest(&nodes.plan)) {
-            Some(phase) => phase,
-            None if waiting.is_none() => Phase::Ready,
-            None => Phase::ApplyingChanges,
+        status.phase = Some(match waiting {
+            None => Phase::Ready,
+            Some(_) => phase(&nodes.plan).unwrap_or(Phase::ApplyingChanges),
         });
         let (state, text) = match &waiting {
             None => (ConditionState::True, "Everything is as specified"),
-            Some(why) => (ConditionState::False, why.as_str()),
+            Some(waiting) => (ConditionState::False, waiting.why.as_str()),
         };
         say(&mut status, ConditionType::ReconciliationComplete, state, text, now);
     }
@@ -116,8 +120,7 @@ pub(super) async fn reconciled(
         };
         say(&mut status, ConditionType::ResourcesAwareManagement, state, text, now);
     }
-    status.monitoring_association_status =
-        refused::unmonitored(es.spec.monitoring.as_ref(), es.object_namespace());
+    status.monitoring_association_status = monitoring;
     paused(&mut status, nodes.state.paused, now);
     meshed(&mut status, fit, now);
     if !stays {
@@ -137,43 +140,64 @@ fn stays(before: &ElasticsearchStatus, generation: Option<i64>, nodes: &Nodes, k
             .iter()
             .all(|kind| before.conditions.iter().any(|condition| condition.kind == *kind))
         && before.in_progress_operations.is_some();
-    is_said && nodes.held.is_empty() && nodes.plan.upscale.is_empty() && known.looked().is_none()
+    let is_calm = nodes.held.is_empty() && nodes.unanswered.is_empty() && nodes.plan.upscale.is_empty();
+    is_said && is_calm && known.looked().is_none()
 }
 
-/// What the pass waits for, in a sentence; `None` if everything is as specified.
-fn waiting(nodes: &Nodes, known: &Known) -> Option<String> {
+/// Whether this specification was carried out: what was said of it stands until something is to be done again.
+fn was_ready(before: &ElasticsearchStatus, generation: Option<i64>) -> bool {
+    before.phase == Some(Phase::Ready) && before.observed_generation == generation
+}
+
+/// Why it isn't as specified.
+struct Waiting {
+    /// In a sentence.
+    why: String,
+    /// Whether somebody who was told that it is ready should know: nodes come, go or are made anew, or nobody can say. Clearing up
+    /// after changes that are over, and looking again, is nobody's business.
+    is_news: bool,
+}
+
+/// What the pass waits for; `None` if everything is as specified.
+fn waiting(nodes: &Nodes, known: &Known) -> Option<Waiting> {
+    let is_news = |why: String| Waiting { why, is_news: true };
     let plan = &nodes.plan;
     if let Some(first) = nodes.held.first() {
-        return Some(first.clone());
+        return Some(is_news(first.clone()));
     }
     if nodes.state.paused && !plan.is_empty() {
-        return Some("Changes of nodes are held: the orchestration is paused".to_owned());
+        return Some(is_news("Changes of nodes are held: the orchestration is paused".to_owned()));
     }
     if !known.last.reachable() {
         let why = known.last.failure.as_deref().unwrap_or("it was not asked yet");
-        return Some(format!("Waiting for Elasticsearch to answer: {why}"));
+        return Some(is_news(format!("Waiting for Elasticsearch to answer: {why}")));
     }
-    if is_rest(plan) {
-        let unseen = "Looking whether the last change has taken effect";
-        return known.observer.is_void().then(|| unseen.to_owned());
+    let failed = nodes.unanswered.first().cloned();
+    if plan.only_clears_up() {
+        return failed.or_else(|| clears_up(nodes, known)).map(|why| Waiting { why, is_news: false });
     }
     let leaving = plan.downscale.leaving.iter().find_map(|one| one.why.as_deref().map(|why| (&one.pod, why)));
     let restarting = plan.restart.waiting.first().map(|one| (&one.pod, one.why.as_str()));
     let held = plan.upscale.held.first().map(|one| (&one.set, one.why.as_str()));
     let coming = plan.upscale.nodes.iter().find_map(|one| one.why.as_deref().map(|why| (&one.pod, why)));
-    let first = leaving.or(restarting).or(held).or(coming);
-    Some(match (first, nodes.state.unsettled.first()) {
-        (Some((what, why)), _) => format!("{what} waits: {why}"),
-        (None, Some(unsettled)) => unsettled.clone(),
-        (None, None) => "Changes of nodes are being applied".to_owned(),
-    })
+    let first = leaving.or(restarting).or(held).or(coming).map(|(what, why)| format!("{what} waits: {why}"));
+    let why = failed.or(first).or_else(|| plan.unfinished.clone());
+    Some(is_news(why.unwrap_or_else(|| "Changes of nodes are being applied".to_owned())))
 }
 
-/// Whether nothing is under way that anybody waits for. That masters may vote again is said to Elasticsearch by an operator that
-/// begins, as it doesn't know what the one before it said.
-fn is_rest(plan: &Plan) -> bool {
-    let downscale = Downscale { clear_voting_exclusions: false, ..plan.downscale.clone() };
-    Plan { downscale, ..plan.clone() }.is_empty()
+/// What is left to do or to see after the last node. That masters may vote again is said to Elasticsearch by an operator that
+/// begins, as it doesn't know what the one before it said: nobody waits for that.
+fn clears_up(nodes: &Nodes, known: &Known) -> Option<String> {
+    let plan = &nodes.plan;
+    let is_told = !plan.restart.clear_shutdowns.is_empty()
+        || plan.restart.enable_allocation
+        || plan.downscale.exclude_allocation.is_some();
+    plan.unfinished
+        .clone()
+        .or_else(|| is_told.then(|| "Elasticsearch is told that the last change is over".to_owned()))
+        .or_else(|| {
+            known.observer.is_void().then(|| "Looking whether the last change has taken effect".to_owned())
+        })
 }
 
 /// The lowest version of any node and of any template: what the cluster as a whole can be said to run.
