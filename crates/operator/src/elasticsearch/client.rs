@@ -15,11 +15,12 @@ use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::body::{self, BodyError};
 use super::dial::Connector;
 use super::metrics::{CallOutcome, ElasticsearchMetrics};
-use super::{ClientError, Dial, Endpoint, Password, trust};
+use super::{ClientError, Dial, Endpoint, Password, Patience, trust};
 use crate::mesh::Answer;
 
 /// How long a connection that nobody uses is kept: three intervals of observation.
@@ -75,6 +76,7 @@ pub struct Client {
     endpoint: Endpoint,
     authorization: HeaderValue,
     deadline: Duration,
+    patience: Option<Arc<Patience>>,
     metrics: ElasticsearchMetrics,
 }
 
@@ -90,7 +92,7 @@ impl Client {
         let mut authorization = HeaderValue::from_str(&format!("Basic {credentials}"))
             .expect("base64 has only characters that headers may have");
         authorization.set_sensitive(true);
-        Self { transport, endpoint, authorization, deadline: access.deadline, metrics }
+        Self { transport, endpoint, authorization, deadline: access.deadline, patience: None, metrics }
     }
 
     /// Where it calls.
@@ -102,6 +104,12 @@ impl Client {
     #[must_use]
     pub fn within(&self, deadline: Duration) -> Self {
         Self { deadline: deadline.min(self.deadline), ..self.clone() }
+    }
+
+    /// The same for a pass, whose calls all together may take no longer than it has patience.
+    #[must_use]
+    pub fn with_patience(&self, patience: &Arc<Patience>) -> Self {
+        Self { patience: Some(Arc::clone(patience)), ..self.clone() }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -145,16 +153,25 @@ impl Client {
         body: Option<&Value>,
         most: usize,
     ) -> Result<(StatusCode, Bytes), ClientError> {
+        let left = self.patience.as_deref().map(Patience::left);
+        let deadline = left.map_or(self.deadline, |left| left.min(self.deadline));
+        if deadline.is_zero() {
+            return self.counted(Err(ClientError::Spent { call: call.0.clone() }));
+        }
+        let begun = Instant::now();
         let exchanged = match self.request(call, method, path, body) {
-            Ok(request) => tokio::time::timeout(self.deadline, self.send(call, request, most)).await,
+            Ok(request) => tokio::time::timeout(deadline, self.send(call, request, most)).await,
             Err(error) => Ok(Err(error)),
         };
-        let late = |_| ClientError::Deadline {
+        let exchanged = exchanged.map_err(|_| ClientError::Deadline {
             call: call.0.clone(),
             endpoint: self.endpoint.to_string(),
-            after: self.deadline,
-        };
-        match exchanged.map_err(late).and_then(|result| result) {
+            after: deadline,
+        });
+        if let Some(patience) = &self.patience {
+            patience.spend(begun.elapsed(), exchanged.as_ref().err().map(ToString::to_string));
+        }
+        match exchanged.and_then(|result| result) {
             Ok(answer) => Ok(answer),
             Err(error) => self.counted(Err(error)),
         }

@@ -41,6 +41,12 @@ pub enum ClientError {
         /// The deadline.
         after: Duration,
     },
+    /// Other calls took all the time that the pass had.
+    #[error("{call} wasn't sent: the calls before it took all the time of the pass")]
+    Spent {
+        /// Method and path.
+        call: String,
+    },
     /// It, or something between, answered with another status than success.
     #[error("{call}: {status}{}{reason}", if reason.is_empty() { "" } else { ": " })]
     Status {
@@ -89,6 +95,7 @@ impl ClientError {
             | Self::Request { .. }
             | Self::Unreachable { .. }
             | Self::Deadline { .. }
+            | Self::Spent { .. }
             | Self::TooLong { .. }
             | Self::Malformed { .. } => None,
         }
@@ -97,7 +104,7 @@ impl ClientError {
     /// Whether the change that was asked for was certainly not made.
     pub fn certainly_not_applied(&self) -> bool {
         match self {
-            Self::Trust(_) | Self::Identifier(_) | Self::Request { .. } => true,
+            Self::Trust(_) | Self::Identifier(_) | Self::Request { .. } | Self::Spent { .. } => true,
             Self::Status { status, .. } => status.is_client_error(),
             Self::Unreachable { .. }
             | Self::Deadline { .. }
@@ -111,7 +118,9 @@ impl ClientError {
     pub(super) fn outcome(&self) -> super::metrics::CallOutcome {
         use super::metrics::CallOutcome;
         match self {
-            Self::Trust(_) | Self::Identifier(_) | Self::Request { .. } => CallOutcome::Unsendable,
+            Self::Trust(_) | Self::Identifier(_) | Self::Request { .. } | Self::Spent { .. } => {
+                CallOutcome::Unsendable
+            }
             Self::Unreachable { .. } | Self::Proxy { .. } => CallOutcome::Unreachable,
             Self::Deadline { .. } => CallOutcome::Deadline,
             Self::Status { .. } => CallOutcome::Refused,

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::metrics::ElasticsearchMetrics;
 use super::read::look;
-use super::{Client, ClientError, Snapshot};
+use super::patience::Pause;
+use super::{Client, ClientError, Patience, Snapshot};
 use crate::ApplicationKey;
 use crate::cluster::Listener;
 
@@ -53,6 +54,7 @@ struct Wish {
     voting_exclusions: Option<bool>,
     /// Whether somebody waits for the first look, whatever it sees.
     first: bool,
+    pause: Pause,
 }
 
 impl Observer {
@@ -66,6 +68,7 @@ impl Observer {
             acted: now,
             voting_exclusions: None,
             first: false,
+            pause: Pause::default(),
         };
         let last = watch::Sender::new(Arc::new(Snapshot::nothing(now)));
         let inner = Inner { key, metrics, last, wish: Mutex::new(wish), wake: Notify::new() };
@@ -99,6 +102,16 @@ impl Observer {
     /// A client of the best endpoint; `None` as long as no pod runs.
     pub fn client(&self) -> Option<Client> {
         self.inner.wish().clients.first().cloned()
+    }
+
+    /// How long passes don't call the cluster, and which call it didn't answer: it let an earlier one wait in vain.
+    pub fn is_let_be(&self) -> Option<(Duration, String)> {
+        self.inner.wish().pause.left().map(|(left, why)| (left, why.to_owned()))
+    }
+
+    /// A pass ends that had this patience. Returns how long no other one calls the cluster, if it was waited for in vain.
+    pub fn let_be(&self, patience: &Patience) -> Option<Duration> {
+        self.inner.wish().pause.after(patience)
     }
 
     /// Whether nodes, shards and records are to be looked at too, and more often. Whoever waits for them is told when they

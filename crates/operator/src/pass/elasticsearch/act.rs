@@ -3,7 +3,6 @@
 //! Elasticsearch is told before Kubernetes is: a call that fails leaves the pod where it is, and the next pass decides again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,20 +10,17 @@ use parapet_api::{Application as _, Elasticsearch, annotations};
 use parapet_orchestrate::{Downscale, Forced, PodDelete, Restart, ShutdownKind};
 use serde_json::json;
 
+use super::observe::Known;
 use crate::ApplicationKey;
 use crate::cluster::Deletion;
-use crate::elasticsearch::{Client, Observer};
 use crate::pass::{Context, PassError};
-
-/// How long a pass waits for one call: a worker is never held up by a cluster that hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who acts, and on what.
 pub(super) struct Acting<'a> {
     pub(super) cx: &'a Context,
     pub(super) key: &'a ApplicationKey,
     pub(super) es: &'a Elasticsearch,
-    pub(super) observer: &'a Observer,
+    pub(super) known: &'a Known,
     pub(super) live: &'a [Arc<StatefulSet>],
     pub(super) pods: &'a [Arc<Pod>],
 }
@@ -47,7 +43,7 @@ impl Acting<'_> {
             || exclude_allocation.is_some()
             || *clear_voting_exclusions
         {
-            let client = self.client()?;
+            let client = self.known.client()?;
             for node in cancel {
                 self.told(client.end_shutdown(&node.node_id).await)?;
             }
@@ -59,16 +55,16 @@ impl Acting<'_> {
                 self.told(client.exclude_from_allocation(names).await)?;
             }
             if *clear_voting_exclusions {
-                self.observer.clear_voting_exclusions(&client).await?;
+                self.known.observer.clear_voting_exclusions(&client).await?;
             }
         }
         for lower in lower {
             if !lower.exclude_from_voting.is_empty() {
-                self.observer.exclude_from_voting(&self.client()?, &lower.exclude_from_voting).await?;
+                self.known.observer.exclude_from_voting(&self.known.client()?, &lower.exclude_from_voting).await?;
             }
             if let Some(set) = self.set(&lower.set) {
                 self.resize(set, lower.to).await?;
-                self.observer.acted();
+                self.known.observer.acted();
             }
         }
         for name in delete_sets {
@@ -84,7 +80,7 @@ impl Acting<'_> {
         let Restart { clear_shutdowns, enable_allocation, shutdown, prepare, .. } = plan;
         let Restart { exclude_from_voting, delete, .. } = plan;
         if !clear_shutdowns.is_empty() || *enable_allocation || !shutdown.is_empty() || prepare.is_some() {
-            let client = self.client()?;
+            let client = self.known.client()?;
             for node_id in clear_shutdowns {
                 self.told(client.end_shutdown(node_id).await)?;
             }
@@ -108,7 +104,7 @@ impl Acting<'_> {
             }
         }
         if !exclude_from_voting.is_empty() {
-            self.observer.exclude_from_voting(&self.client()?, exclude_from_voting).await?;
+            self.known.observer.exclude_from_voting(&self.known.client()?, exclude_from_voting).await?;
         }
         for doomed in delete {
             self.delete(doomed).await?;
@@ -141,7 +137,7 @@ impl Acting<'_> {
         let Some(pod) = self.pods.iter().find(judged) else { return Ok(()) };
         self.cx.cluster.delete::<Pod>(&pod.metadata, Deletion { unchanged: true, orphan: false }).await?;
         self.cx.memory.with(self.key, |expectations| expectations.deleted(&doomed.pod, &doomed.uid));
-        self.observer.acted();
+        self.known.observer.acted();
         tracing::info!(pod = doomed.pod, why = doomed.why, "deleted a pod to be made anew");
         Ok(())
     }
@@ -151,15 +147,10 @@ impl Acting<'_> {
         found.map(|set| &**set)
     }
 
-    fn client(&self) -> Result<Client, PassError> {
-        let client = self.observer.client().ok_or(PassError::NobodyToAsk)?;
-        Ok(client.within(PATIENCE))
-    }
-
     /// What was seen before a change says nothing any more, whether or not its answer arrived.
     fn told(&self, answer: Result<(), crate::elasticsearch::ClientError>) -> Result<(), PassError> {
         if !answer.as_ref().is_err_and(crate::elasticsearch::ClientError::certainly_not_applied) {
-            self.observer.acted();
+            self.known.observer.acted();
         }
         Ok(answer?)
     }

@@ -1,7 +1,6 @@
 //! Tells Elasticsearch which nodes there will be and what they have, once for each change of that.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use kube::Resource as _;
 use parapet_api::{Application as _, Elasticsearch, StackVersion, annotations, labels};
@@ -13,8 +12,6 @@ use super::observe::Known;
 use crate::cluster::Custom;
 use crate::pass::{Context, PassError};
 
-/// As for all calls in a pass.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The hint that says what Elasticsearch was told last.
 const HINT: &str = "desired_nodes";
 
@@ -52,11 +49,10 @@ pub(super) async fn reconcile(
         let label = pod.metadata.labels.as_ref().and_then(|all| all.get(labels::ELASTICSEARCH_VERSION));
         label.and_then(|label| label.parse().ok()).is_some_and(|version| is_possible(&version))
     });
-    let client = known.observer.client().filter(|_| known.last.reachable() && all_take_it);
+    let client = known.client_if_reachable().filter(|_| all_take_it);
     let Some(client) = client else {
         return Ok(nodes.and(Err("Elasticsearch can't be told the resources of its nodes yet".to_owned())));
     };
-    let client = client.within(PATIENCE);
     let history = es.metadata.uid.as_deref().unwrap_or_default();
     match (&nodes, &hash) {
         (Ok(nodes), Some(hash)) => {

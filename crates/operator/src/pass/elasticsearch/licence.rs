@@ -16,8 +16,6 @@ use crate::events::{News, Reason};
 use crate::metrics::{Ended, LICENCE};
 use crate::pass::{Context, PassError, controller};
 
-/// As for all calls in a pass.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The key of the Secret; a licence file's whole content.
 const KEY: &str = "license";
 /// What Elasticsearch says of a licence that it has taken.
@@ -57,11 +55,10 @@ pub(super) async fn reconcile(
     let next = next.map_or(Next::Wait, Next::After);
     let wanted = given.filter(|_| !left.is_some_and(is_over));
     let uid = wanted.as_ref().map(|wanted| wanted.uid.as_str()).unwrap_or_default();
-    let client = known.observer.client().filter(|_| known.last.reachable());
+    let client = known.client_if_reachable();
     let Some(client) = client.filter(|_| cx.memory.licence(key).as_deref() != Some(uid)) else {
         return Ok(Ensured { next, refused: None });
     };
-    let client = client.within(PATIENCE);
     let ended = |done: &Result<_, _>| if done.is_ok() { Ended::Success } else { Ended::Error };
     let verdict = cx.steps.count(LICENCE, ensure(&client, wanted.as_ref()), ended).await?;
     let refused = verdict.map(|verdict| {

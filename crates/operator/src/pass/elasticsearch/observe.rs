@@ -10,7 +10,10 @@ use parapet_api::{Application as _, Elasticsearch, GoDuration, annotations, name
 use parapet_elastic::users;
 
 use crate::ApplicationKey;
-use crate::elasticsearch::{Access, Observer, Pace, Password, Snapshot, Target, endpoints};
+use crate::controller::Next;
+use crate::elasticsearch::{
+    Access, Client, Observer, Pace, Password, Patience, Snapshot, Target, endpoints,
+};
 use crate::pass::{Context, PassError};
 
 /// What is known of a cluster.
@@ -19,12 +22,36 @@ pub(super) struct Known {
     pub(super) observer: Observer,
     /// What was last seen.
     pub(super) last: Arc<Snapshot>,
+    patience: Arc<Patience>,
 }
 
 impl Known {
     /// What was last seen; none if nobody has looked yet since the operator began.
     pub(super) fn looked(&self) -> Option<&Snapshot> {
         Some(&*self.last).filter(|last| last.is_look())
+    }
+
+    /// Who calls the cluster in this pass. All calls of it together take no more than a few seconds of the worker's time, and there
+    /// are none for a while after one that wasn't answered.
+    ///
+    /// # Errors
+    /// Nobody may be asked now.
+    pub(super) fn client(&self) -> Result<Client, PassError> {
+        if let Some((left, why)) = self.observer.is_let_be() {
+            return Err(PassError::LetBe { left, why });
+        }
+        let client = self.observer.client().ok_or(PassError::NobodyToAsk)?;
+        Ok(client.with_patience(&self.patience))
+    }
+
+    /// The same, if the cluster answered when it was last looked at.
+    pub(super) fn client_if_reachable(&self) -> Option<Client> {
+        self.client().ok().filter(|_| self.last.reachable())
+    }
+
+    /// No call is made any more in this pass. Returns when the next one may call again, if one wasn't answered.
+    pub(super) fn end(&self) -> Next {
+        self.observer.let_be(&self.patience).map_or(Next::Wait, Next::After)
     }
 }
 
@@ -69,7 +96,7 @@ pub(super) async fn observe(
         observer.await_first_look();
     }
     let last = observer.last();
-    Ok(Known { observer, last })
+    Ok(Known { observer, last, patience: Arc::new(Patience::of_a_pass()) })
 }
 
 /// Writes down that the cluster was formed, and forgets with which masters it began.

@@ -1,7 +1,6 @@
 //! Whether all nodes of a cluster take tokens of service accounts: found out once, and written down for those who refer to it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use kube::Resource as _;
 use parapet_api::{Application as _, Elasticsearch, StackVersion, annotations, labels};
@@ -10,9 +9,6 @@ use serde_json::{Map, Value, json};
 use super::nodes::Existing;
 use super::observe::Known;
 use crate::pass::{Context, PassError, association};
-
-/// As for all calls in a pass.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A new cluster of such a version takes them from its first node on: nobody needs to be asked. One that was there before takes
 /// them when every node has the version and reports its file of tokens.
@@ -38,11 +34,8 @@ pub(super) async fn reconcile(
     });
     let all_have =
         versions.map(|version| version.as_ref().is_some_and(has_tokens)).reduce(|one, two| one && two);
-    if all_have != Some(true) || !known.last.reachable() {
-        return Ok(());
-    }
-    let Some(client) = known.observer.client() else { return Ok(()) };
-    match client.within(PATIENCE).kibana_tokens().await {
+    let Some(client) = known.client_if_reachable().filter(|_| all_have == Some(true)) else { return Ok(()) };
+    match client.kibana_tokens().await {
         Ok(stores) if stores.reporting == existing.pods.len() && stores.silent == 0 => {
             let hints = es.annotation(annotations::ORCHESTRATION_HINTS);
             let hints = hints.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
