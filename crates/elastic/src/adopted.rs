@@ -73,6 +73,11 @@ pub fn with_config_hash<K: Workload>(
     stamped(kept)
 }
 
+/// Whether a hash on a pod template was made by another operator.
+pub fn is_foreign_hash(hash: &str) -> bool {
+    is_foreign(hash)
+}
+
 /// Whether `live` runs the very pods that `desired` asks for, whatever else about the two differs.
 pub fn runs_the_same<K: Workload>(live: &K, desired: &K) -> bool {
     // What says the same is taken from `live` as it is spelled there.

@@ -14,6 +14,7 @@ mod diff;
 mod kinds;
 mod normal;
 mod older;
+mod scriptless;
 mod service;
 
 use std::collections::BTreeMap;

@@ -46,6 +46,9 @@ pub enum ConfigError {
     /// A text that is not YAML, or not an object.
     #[error("the configuration is not an object in YAML")]
     NotYaml(#[source] serde_saphyr::Error),
+    /// What a policy left is no object in JSON.
+    #[error("the configuration that a policy left is not an object in JSON")]
+    Policy(#[source] serde_json::Error),
     /// A version that isn't one.
     #[error(transparent)]
     Version(#[from] parapet_api::VersionError),

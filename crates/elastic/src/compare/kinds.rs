@@ -7,7 +7,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
 
 use super::normal::{each, prune};
-use super::{Compare, defaults, older, service};
+use super::{Compare, defaults, older, scriptless, service};
 
 impl Compare for StatefulSet {
     const HASHED: bool = true;
@@ -161,6 +161,7 @@ impl Compare for PersistentVolumeClaim {
 /// A template that says the same stays as it is spelled: its spelling is part of the revision that pods are compared with.
 fn keep_template(live: &PodTemplateSpec, wanted: &mut PodTemplateSpec) {
     older::keep(live, wanted);
+    scriptless::keep(live, wanted);
     let normal = |template: &PodTemplateSpec| {
         let template = serde_json::to_value(template).expect("Kubernetes objects are JSON");
         let mut object = json!({ "spec": { "template": template } });

@@ -1,10 +1,11 @@
-//! What goes into a keystore: the aggregate of `spec.secureSettings`.
+//! What goes into a keystore: the aggregate of `spec.secureSettings`, and what another operator put there besides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use parapet_api::{Application, SecretSource, names};
 
+use crate::foreign::{adopted_parts, note_adopted_parts};
 use crate::{data, owned_meta};
 
 /// A source that was left out, and why.
@@ -64,4 +65,41 @@ pub fn secure_settings<K: Application>(
     let made =
         (!entries.is_empty()).then(|| data::secret(owned_meta(owner, secure_settings_name(owner)), entries));
     (made, problems)
+}
+
+/// Entries of a keystore that no `spec.secureSettings` names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ForeignEntries<'a> {
+    /// The Secret that the keystore is made of, as it is.
+    pub live: Option<&'a Secret>,
+    /// `<X>-es-remote-api-keys`, whose entries go into the keystore.
+    pub api_keys: Option<&'a Secret>,
+    /// Whether a policy gives the keystore entries that stand nowhere else here: those of `live` that nobody else names.
+    pub of_policy: bool,
+}
+
+/// `made`, what `spec.secureSettings` gives, with the entries that come from elsewhere; the specification's win.
+pub fn with_foreign_entries<K: Application>(
+    owner: &K,
+    made: Option<Secret>,
+    foreign: &ForeignEntries<'_>,
+) -> Option<Secret> {
+    let live_meta = foreign.live.map(|live| &live.metadata);
+    let entries = |secret: Option<&Secret>| secret.and_then(|secret| secret.data.clone()).unwrap_or_default();
+    let mut all = entries(foreign.api_keys);
+    all.extend(entries(made.as_ref()));
+    let noted = adopted_parts(live_meta);
+    let is_adopted = |name: &String| noted.as_ref().map_or(foreign.of_policy, |noted| noted.contains(name));
+    let mut adopted = entries(foreign.live);
+    adopted.retain(|name, _| !all.contains_key(name) && is_adopted(name));
+    let names: BTreeSet<String> = adopted.keys().cloned().collect();
+    all.extend(adopted);
+    if all.is_empty() {
+        return None;
+    }
+    let mut secret =
+        made.unwrap_or_else(|| data::secret::<Vec<u8>>(owned_meta(owner, secure_settings_name(owner)), []));
+    note_adopted_parts(&mut secret.metadata, live_meta, &names);
+    secret.data = Some(all);
+    Some(secret)
 }

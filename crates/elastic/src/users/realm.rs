@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
-use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, labels, names};
+use parapet_api::{Application as _, Elasticsearch, Kind, StackVersion, annotations, labels, names};
 
 use super::provided::{Proof, comma_list};
 use super::{
     DIAGNOSTICS, ELASTIC, Hasher, INTERNAL, MONITORING, PRE_STOP, PROBE, Provided, Strength, files,
     predefined_roles,
 };
+use crate::config::Yml;
+use crate::foreign::{adopted_parts, note_adopted_parts};
 use crate::random::Random;
 use crate::{data, owned_meta};
 
@@ -43,15 +45,14 @@ pub enum RealmError {
 }
 
 /// The realm's files. Users: the operator's own, then `elastic`, then those of associations, then the owner's, who win; roles:
-/// the predefined ones, then the owner's. Elasticsearch reads them anew without a restart.
+/// the predefined ones, then the owner's, then those that a policy of another operator left ([`roles_of_a_policy`]).
+/// Elasticsearch reads them anew without a restart.
 pub fn file_realm(
     es: &Elasticsearch,
     inputs: &Realm<'_>,
     hasher: &Hasher,
     random: Random<'_>,
 ) -> Result<Secret, RealmError> {
-    /// Which policy of roles applies; none does, as there are no policies here.
-    const ROLES_HASH: &str = "policy.k8s.elastic.co/elasticsearch-roles-hash";
     let version: StackVersion = es.spec.version.parse()?;
     let live = live_hashes(inputs.live);
     let mut accounts = Accounts { hasher, live: &live, hashes: BTreeMap::new(), roles: BTreeMap::new() };
@@ -70,17 +71,45 @@ pub fn file_realm(
     accounts.provide(inputs.provided, random);
 
     let roles = predefined_roles().replaced_by(inputs.provided.roles.clone());
-    let live_roles = inputs.live.and_then(|live| data::text(live, "roles.yml"));
+    let policy = inputs.live.map(|live| roles_of_a_policy(live, &roles)).unwrap_or_default();
+    let policy_names: BTreeSet<String> = policy.settings.keys().cloned().collect();
+    let roles = roles.replaced_by(policy);
+    let live_roles = inputs.live.and_then(|live| data::text(live, ROLES));
     let name = names::generated(Kind::Elasticsearch, es.object_name(), &["xpack-file-realm"]);
     let mut metadata = owned_meta(es, name);
-    metadata.annotations.get_or_insert_default().insert(ROLES_HASH.to_owned(), String::new());
+    let hash = inputs.live.and_then(roles_hash).unwrap_or_default().to_owned();
+    metadata.annotations.get_or_insert_default().insert(annotations::ROLES_HASH.to_owned(), hash);
+    note_adopted_parts(&mut metadata, inputs.live.map(|live| &live.metadata), &policy_names);
     let entries = [
         ("users", files::users(&accounts.hashes)),
         ("users_roles", files::users_roles(&accounts.roles)),
-        ("roles.yml", roles.text_keeping(live_roles.as_deref())),
+        (ROLES, roles.text_keeping(live_roles.as_deref())),
         ("service_tokens", files::service_tokens(&tokens)),
     ];
     Ok(data::secret(metadata, entries.map(|(key, value)| (key.to_owned(), value))))
+}
+
+/// The file with roles.
+const ROLES: &str = "roles.yml";
+
+/// Which policy's roles are in the file, if any are.
+fn roles_hash(live: &Secret) -> Option<&str> {
+    let hash = live.metadata.annotations.as_ref()?.get(annotations::ROLES_HASH)?;
+    Some(hash.as_str()).filter(|hash| !hash.is_empty())
+}
+
+/// The roles in `live` that a policy put there: neither predefined nor the owner's (`ours`), or other than the owner's. None if
+/// the Secret says that no policy applies.
+fn roles_of_a_policy(live: &Secret, ours: &Yml) -> Yml {
+    let text = roles_hash(live).and_then(|_| data::text(live, ROLES));
+    let Some(mut roles) = text.and_then(|text| Yml::parse_plain(&text).ok()) else { return Yml::default() };
+    let predefined = predefined_roles();
+    let noted = adopted_parts(Some(&live.metadata));
+    roles.settings.retain(|name, role| match &noted {
+        Some(noted) => noted.contains(name),
+        None => !predefined.settings.contains_key(name) && ours.settings.get(name) != Some(role),
+    });
+    roles
 }
 
 /// The operator's own users, and what each may do.

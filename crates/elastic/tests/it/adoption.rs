@@ -23,6 +23,7 @@ const CUSTOM_RESOURCES: &str = include_str!("adopted/custom-resources.yaml");
 const ELASTICSEARCH: &str = include_str!("adopted/elasticsearch.yaml");
 const KIBANA: &str = include_str!("adopted/kibana.yaml");
 const OLDER_KIBANA: &str = include_str!("adopted/older-kibana.yaml");
+const KIBANA_BEFORE_2_16: &str = include_str!("adopted/kibana-before-2.16.yaml");
 const APM_SERVER: &str = include_str!("adopted/apm-server.yaml");
 const SECRETS: &str = include_str!("adopted/secrets.yaml");
 
@@ -134,7 +135,7 @@ fn a_configuration_that_says_the_same_is_not_written() {
 fn kibana_and_apm_server_are_taken_over_as_they_are() {
     let settings = Settings::default();
     let kibana: Kibana = find(CUSTOM_RESOURCES, "quickstart");
-    for manifest in [KIBANA, OLDER_KIBANA] {
+    for manifest in [KIBANA, OLDER_KIBANA, KIBANA_BEFORE_2_16] {
         let live: Deployment = find(manifest, "quickstart-kb");
         only_a_note(&live, &wanted_kibana(&kibana, &live));
     }
@@ -145,6 +146,39 @@ fn kibana_and_apm_server_are_taken_over_as_they_are() {
     only_a_note(&live, &wanted_apm_server(&apm, &live));
     let service = services::apm_server(&apm, &settings);
     assert_eq!(differences(&find::<Service>(APM_SERVER, "quickstart-apm-http"), &service), []);
+}
+
+#[test]
+fn the_container_of_old_kibanas_goes_with_their_version() {
+    let mut kibana: Kibana = find(CUSTOM_RESOURCES, "quickstart");
+    let live: Deployment = find(KIBANA_BEFORE_2_16, "quickstart-kb");
+    let pod = |kibana: &Kibana| {
+        let written = changed(&live, &wanted_kibana(kibana, &live)).unwrap();
+        serde_json::to_value(written.spec.unwrap().template.spec).unwrap()
+    };
+    // What the owner changes is changed, and nothing else.
+    kibana.spec.pod_template = serde_json::from_value(serde_json::json!({ "spec": {
+        "priorityClassName": "a", "containers": [{ "name": "kibana", "env": [{ "name": "A", "value": "b" }] }],
+    } }))
+    .unwrap();
+    let mut changed_by_owner = pod(&kibana);
+    assert_eq!(changed_by_owner["priorityClassName"], "a");
+    changed_by_owner["containers"][0].as_object_mut().unwrap().remove("env");
+    changed_by_owner.as_object_mut().unwrap().remove("priorityClassName");
+    kibana.spec.pod_template = Default::default();
+    let volumes = |pod: &Value| -> Vec<Value> {
+        pod["volumes"].as_array().unwrap().iter().map(|volume| volume["name"].clone()).collect()
+    };
+    assert_eq!(changed_by_owner["initContainers"], pod(&kibana)["initContainers"]);
+    assert_eq!(volumes(&changed_by_owner), volumes(&pod(&kibana)));
+    assert_eq!(changed_by_owner["initContainers"][0]["name"], "elastic-internal-init-config");
+    // With a new version all of it goes.
+    kibana.spec.version = "8.16.0".to_owned();
+    let upgraded = pod(&kibana);
+    assert_eq!(upgraded["initContainers"][0]["name"], "elastic-internal-init");
+    assert_eq!(upgraded["initContainers"].as_array().unwrap().len(), 1);
+    assert!(volumes(&upgraded).contains(&"kibana-scripts".into()));
+    assert_eq!(upgraded["securityContext"]["fsGroup"], 1000);
 }
 
 #[test]

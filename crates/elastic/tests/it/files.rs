@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use parapet_elastic::files::{
-    elasticsearch_scripts, file_settings, kibana_scripts, secure_settings, suspended_pods, unicast_hosts,
+    ForeignEntries, elasticsearch_scripts, file_settings, has_settings_of_a_policy, kibana_scripts,
+    secure_settings, suspended_pods, unicast_hosts, with_foreign_entries,
 };
 use serde_json::{Value, json};
 
@@ -53,9 +54,80 @@ fn settings_are_written_once() {
         Some([("policy.k8s.elastic.co/settings-hash".to_owned(), "1234".to_owned())].into());
     let kept = file_settings(&es, &version("8.15.3"), Some(&theirs), later).unwrap();
     assert_eq!(kept.metadata.annotations, theirs.metadata.annotations, "a hash of another making stays");
-    let broken = secret("x-es-file-settings", [("settings.json", "{")]);
-    assert_ne!(file_settings(&es, &version("8.15.3"), Some(&broken), later).unwrap().data, broken.data);
+    // Other releases have other sections: none of them sets anything.
+    let mut other = theirs.clone();
+    let more = r#"{"metadata":{"version":"7","compatibility":"8.6.1"},"state":{"ilm":{},"more":{}}}"#;
+    other.data = secret("", [("settings.json", more)]).data;
+    assert_eq!(file_settings(&es, &version("8.15.3"), Some(&other), later).unwrap().data, other.data);
+    let empty = secret("x-es-file-settings", []);
+    assert_eq!(file_settings(&es, &version("8.15.3"), Some(&empty), later).unwrap().data.unwrap().len(), 1);
     assert_eq!(file_settings(&es, &version("8.6.0"), None, later), None);
+}
+
+/// Elasticsearch takes away what a newer file doesn't name: lifecycles, repositories, role mappings.
+#[test]
+fn settings_of_a_policy_stay_as_they_are() {
+    let (es, version) = (elasticsearch(|_| {}), "8.15.3".parse().unwrap());
+    let now = "2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap();
+    let policys =
+        r#"{"metadata":{"version":"7","compatibility":"8.6.1"},"state":{"ilm":{"hot":{"phases":{}}}}}"#;
+    for file in [policys, "{", r#"{"state":{"cluster_settings":{"a":1}}}"#, r#"{"metadata":{}}"#] {
+        let mut live = secret("x-es-file-settings", [("settings.json", file), ("more", "of the policy's")]);
+        let hash = ("policy.k8s.elastic.co/settings-hash".to_owned(), "1234".to_owned());
+        live.metadata.annotations = Some([hash].into());
+        assert!(has_settings_of_a_policy(&live), "{file}");
+        let kept = file_settings(&es, &version, Some(&live), now).unwrap();
+        let written = parapet_elastic::compare::changed(&live, &kept).expect("it gets its owner");
+        assert_eq!(written.data, live.data, "{file}");
+        assert_eq!(written.metadata.annotations, live.metadata.annotations);
+        assert_eq!(written.metadata.owner_references.unwrap().len(), 1);
+    }
+    assert!(!has_settings_of_a_policy(&file_settings(&es, &version, None, now).unwrap()));
+}
+
+#[test]
+fn entries_of_the_keystore_that_come_from_elsewhere_stay() {
+    let es = elasticsearch(|_| {});
+    let own = |entries| Some(secret("x-es-secure-settings", entries));
+    let entries = |made: &Option<Secret>| -> Vec<String> {
+        made.iter().flat_map(|made| made.data.clone().unwrap_or_default().into_keys()).collect()
+    };
+    let live = secret("x-es-secure-settings", [("mine", "1"), ("of.policy", "2"), ("old.mine", "3")]);
+    // Without a sign of a policy, what the specification doesn't name goes.
+    let none = ForeignEntries { live: Some(&live), ..ForeignEntries::default() };
+    assert_eq!(entries(&with_foreign_entries(&es, own([("mine", "1")]), &none)), ["mine"]);
+    assert_eq!(with_foreign_entries(&es, None, &none), None);
+    // With one it stays, and is noted.
+    let policys = ForeignEntries { of_policy: true, ..none };
+    let first = with_foreign_entries(&es, own([("mine", "changed")]), &policys);
+    assert_eq!(entries(&first), ["mine", "of.policy", "old.mine"]);
+    let first = first.unwrap();
+    assert_eq!([text(&first, "mine"), text(&first, "of.policy")], ["changed", "2"]);
+    let noted = &first.metadata.annotations.as_ref().unwrap()["operator.parapet.dev/adopted-parts"];
+    assert_eq!(noted, r#"["of.policy","old.mine"]"#);
+    // From then on what is noted stays, and what the specification drops goes.
+    let later = ForeignEntries { live: Some(&first), ..policys };
+    assert_eq!(entries(&with_foreign_entries(&es, None, &later)), ["of.policy", "old.mine"]);
+    // What the specification names is its own; what is taken off the list goes.
+    let mut edited = first.clone();
+    edited
+        .metadata
+        .annotations
+        .as_mut()
+        .unwrap()
+        .insert("operator.parapet.dev/adopted-parts".to_owned(), r#"["of.policy"]"#.to_owned());
+    let edited = ForeignEntries { live: Some(&edited), ..policys };
+    let last = with_foreign_entries(&es, own([("of.policy", "mine now")]), &edited).unwrap();
+    assert_eq!(entries(&Some(last.clone())), ["of.policy"]);
+    assert_eq!(last.metadata.annotations.unwrap()["operator.parapet.dev/adopted-parts"], "[]");
+    // Keys of remote clusters are read where they are.
+    let keys = secret("x-es-remote-api-keys", [("cluster.remote.to.credentials", "key")]);
+    let keys = ForeignEntries { api_keys: Some(&keys), ..ForeignEntries::default() };
+    assert_eq!(entries(&with_foreign_entries(&es, None, &keys)), ["cluster.remote.to.credentials"]);
+    assert_eq!(
+        with_foreign_entries(&es, None, &keys).unwrap().metadata.name.as_deref(),
+        Some("x-es-secure-settings")
+    );
 }
 
 #[test]

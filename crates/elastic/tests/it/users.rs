@@ -254,3 +254,43 @@ fn a_disabled_elastic_user_leaves_no_line() {
     assert!(!text(&realm, "users").contains("elastic:"));
     assert!(text(&realm, "users_roles").ends_with("superuser:elastic-internal\n"));
 }
+
+#[test]
+fn roles_of_a_policy_stay_until_they_are_taken_off_the_list() {
+    let world = World::new(|_| {});
+    let provided = |text: &str| {
+        let es = elasticsearch(|es| es["spec"]["auth"] = json!({ "roles": [{ "secretName": "r" }] }));
+        read_provided(&es, &|_| Some(secret("r", [("roles.yml", text)]))).0
+    };
+    let roles =
+        |realm: &Secret| -> serde_json::Value { serde_saphyr::from_str(&text(realm, "roles.yml")).unwrap() };
+    let annotation = |realm: &Secret, name: &str| realm.metadata.annotations.as_ref()?.get(name).cloned();
+    const HASH: &str = "policy.k8s.elastic.co/elasticsearch-roles-hash";
+    const PARTS: &str = "operator.parapet.dev/adopted-parts";
+    let mine = provided("mine: {cluster: [monitor]}\nboth: {cluster: [monitor]}\n");
+    let mut left = world.realm(&[], &mine, None);
+    let written = text(&left, "roles.yml") + "of_policy:\n    cluster:\n        - manage\n";
+    let written =
+        written.replace("both:\n    cluster:\n        - monitor", "both:\n    cluster:\n        - all");
+    left.data.as_mut().unwrap().insert("roles.yml".to_owned(), k8s_openapi::ByteString(written.into_bytes()));
+    // Without a policy they are leftovers of the owner's.
+    let plain = world.realm(&[], &mine, Some(&left));
+    assert_eq!(roles(&plain).get("of_policy"), None);
+    assert_eq!(annotation(&plain, PARTS), None);
+
+    left.metadata.annotations.as_mut().unwrap().insert(HASH.to_owned(), "42".to_owned());
+    let taken = world.realm(&[], &mine, Some(&left));
+    assert_eq!(taken.data, left.data, "nothing changes at the takeover");
+    assert_eq!(annotation(&taken, HASH).unwrap(), "42");
+    assert_eq!(annotation(&taken, PARTS).unwrap(), r#"["both","of_policy"]"#);
+    // The owner's go when the owner drops them, the policy's stay.
+    let after = world.realm(&[], &Provided::default(), Some(&taken));
+    assert_eq!(roles(&after).get("mine"), None);
+    assert_eq!(roles(&after)["of_policy"], json!({ "cluster": ["manage"] }));
+    assert_eq!(roles(&after)["both"], json!({ "cluster": ["all"] }));
+    let mut edited = after.clone();
+    edited.metadata.annotations.as_mut().unwrap().insert(PARTS.to_owned(), r#"["both"]"#.to_owned());
+    let edited = world.realm(&[], &Provided::default(), Some(&edited));
+    assert_eq!(roles(&edited).get("of_policy"), None);
+    assert_eq!(annotation(&edited, PARTS).unwrap(), r#"["both"]"#);
+}
