@@ -258,7 +258,7 @@ async fn a_reference_that_breaks_again_is_told_again() -> Result<()> {
 
 /// Waits until the API server knows that an account may get Elasticsearches: it learns of rights a moment after they are made,
 /// and nothing tells when.
-async fn until_allowed(world: &World, account: &str, namespace: &str) -> Result<()> {
+pub(crate) async fn until_allowed(world: &World, account: &str, namespace: &str) -> Result<()> {
     let review: SubjectAccessReview = serde_json::from_value(json!({
         "spec": {
             "user": account,
