@@ -38,6 +38,17 @@ impl Existing {
         Self { sets, pods }
     }
 
+    /// Whether nothing of the cluster ran before. That there is no StatefulSet isn't enough: of one whose only StatefulSet is being
+    /// made anew around its pods there is none for a moment, and one whose pods were all lost has its clients still.
+    pub(super) fn is_new(&self, es: &Elasticsearch) -> bool {
+        let annotations = es.metadata.annotations.iter().flatten();
+        let is_made_anew = |name: &String| name.starts_with(annotations::RECREATE_PREFIX);
+        self.sets.is_empty()
+            && self.pods.is_empty()
+            && es.annotation(annotations::CLUSTER_UUID).is_none()
+            && !annotations.into_iter().any(|(name, _)| is_made_anew(name))
+    }
+
     pub(super) fn set(&self, name: &str) -> Option<&Arc<StatefulSet>> {
         self.sets.iter().find(|set| set.metadata.name.as_deref() == Some(name))
     }

@@ -22,7 +22,7 @@ pub(super) async fn reconcile(
     if !has_tokens(version) || association::hints_service_accounts(es) {
         return Ok(());
     }
-    if existing.sets.is_empty() {
+    if existing.is_new(es) {
         return match es.annotation(annotations::ORCHESTRATION_HINTS) {
             None => write(cx, es, &json!({ "no_transient_settings": false })).await,
             Some(_) => Ok(()),
