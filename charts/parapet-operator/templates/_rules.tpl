@@ -73,6 +73,14 @@
 - apiGroups: [security.istio.io]
   resources: [peerauthentications]
   verbs: [list]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [istio, istio-sidecar-injector]
+  verbs: [get]
+- apiGroups: [apps]
+  resources: [daemonsets]
+  resourceNames: [istio-cni-node]
+  verbs: [get]
 {{- end }}
 {{- if and .Values.webhook.enabled .Values.webhook.manageCerts }}
 - apiGroups: [admissionregistration.k8s.io]

@@ -9,6 +9,7 @@ mod answers;
 mod application;
 #[cfg(test)]
 mod examples;
+mod installed;
 mod istio;
 mod mtls;
 mod names;
@@ -21,7 +22,8 @@ mod tests;
 use std::fmt;
 
 pub use answers::{Answer, hint};
-pub use seen::{Istio, Seen};
+pub use installed::{CNI, CONFIGURATION, Facts, FactsError, INJECTOR, MESH, VALUES};
+pub use seen::{INJECTION, Istio, REVISION, Seen};
 
 /// One of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,7 @@
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use parapet_api::Kind;
 
+use crate::mesh;
 use crate::settings::{MetricsSecurity, NetworkPolicies, Settings};
 
 /// What is enabled that needs rights of its own.
@@ -51,6 +52,8 @@ const EVERYTHING: &[&str] = &["create", "delete", "get", "list", "patch", "updat
 const READ: &[&str] = &["get", "list", "watch"];
 /// To look at something now and then.
 const LIST: &[&str] = &["list"];
+/// To look at one thing now and then.
+const GET: &[&str] = &["get"];
 
 /// Where applications are: in all namespaces, or in each that is looked after.
 pub fn applications(enabled: &Enabled) -> Vec<PolicyRule> {
@@ -98,6 +101,9 @@ pub fn cluster(enabled: &Enabled) -> Vec<PolicyRule> {
     if enabled.mesh_checks {
         rules.push(rule("networking.istio.io", &["destinationrules"], LIST));
         rules.push(rule("security.istio.io", &["peerauthentications"], LIST));
+        // How the mesh is set up. A namespace that may not be there can't be given a Role.
+        rules.push(named("", &["configmaps"], &[mesh::CONFIGURATION, mesh::INJECTOR], GET));
+        rules.push(named("apps", &["daemonsets"], &[mesh::CNI], GET));
     }
     if let Some((configuration, _)) = &enabled.webhook {
         let resource = &["validatingwebhookconfigurations"];

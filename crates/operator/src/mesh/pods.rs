@@ -1,6 +1,6 @@
 //! Checks of pods and their templates: C1, C4, C9, C10, C13.
 
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use parapet_api::Kind;
 use parapet_elastic::services::TRANSPORT_PORT;
 
@@ -69,11 +69,20 @@ fn proxy_present(seen: &Seen<'_>, seat: &Seat<'_>, found: &mut Vec<Finding>) {
 }
 
 /// Whether a pod has its proxy, as a container or as a native sidecar.
-pub(super) fn has_proxy(pod: &k8s_openapi::api::core::v1::Pod) -> bool {
-    let Some(spec) = pod.spec.as_ref() else { return false };
+pub(super) fn has_proxy(pod: &Pod) -> bool {
+    native_proxy(pod).is_some()
+}
+
+/// Whether a pod's proxy is a native sidecar; nothing if it has none.
+pub(super) fn native_proxy(pod: &Pod) -> Option<bool> {
+    let spec = pod.spec.as_ref()?;
     let native =
         spec.init_containers.iter().flatten().filter(|one| one.restart_policy.as_deref() == Some("Always"));
-    spec.containers.iter().chain(native).any(|container| container.name == PROXY)
+    let (ordinary, mut native) = (&spec.containers, native);
+    match native.any(|container| container.name == PROXY) {
+        true => Some(true),
+        false => ordinary.iter().any(|container| container.name == PROXY).then_some(false),
+    }
 }
 
 fn init_containers_online(

@@ -78,9 +78,9 @@ impl Default for Istio {
 }
 
 /// The label that asks for proxies in a namespace.
-const INJECTION: &str = "istio-injection";
+pub const INJECTION: &str = "istio-injection";
 /// The label that asks for proxies of one revision of the mesh.
-const REVISION: &str = "istio.io/rev";
+pub const REVISION: &str = "istio.io/rev";
 /// A namespace with this label is left out by the injector.
 const CONTROL_PLANE: &str = "control-plane";
 
