@@ -4,6 +4,8 @@ use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use parapet_api::Application;
 
+use super::listeners::is_public;
+
 /// On a custom resource: who may use its HTTP port, as the `from` of a NetworkPolicy in JSON or YAML. An empty list: nobody but those who
 /// are known anyway.
 pub const CLIENTS: &str = "network.parapet.dev/clients";
@@ -38,8 +40,7 @@ impl Clients {
     /// type LoadBalancer or NodePort.
     pub fn of<K: Application>(application: &K) -> Result<Self, ClientsError> {
         let Some(text) = application.annotation(CLIENTS) else {
-            let service = &application.http().service.spec;
-            let is_public = is_public(service.type_.as_deref());
+            let is_public = is_public(&application.http().service.spec);
             return Ok(if is_public { Self::Anybody } else { Self::Peers(vec![namespace()]) });
         };
         let peers: Vec<NetworkPolicyPeer> = serde_saphyr::from_str(text).map_err(ClientsError::NotPeers)?;
@@ -48,11 +49,6 @@ impl Clients {
             None => Ok(Self::Peers(peers)),
         }
     }
-}
-
-/// Whether a Service of this type is reached from outside.
-pub(super) fn is_public(service_type: Option<&str>) -> bool {
-    matches!(service_type, Some("LoadBalancer" | "NodePort"))
 }
 
 /// Every pod of the policy's own namespace.

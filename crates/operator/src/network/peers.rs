@@ -2,23 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use parapet_api::{ApmServer, Application, Elasticsearch, Kibana, Kind, MonitoringTarget, ObjectSelector};
-use parapet_elastic::selector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use parapet_api::{Application, Kind, labels};
+use parapet_elastic::services::{REMOTE_CLUSTER_PORT, TRANSPORT_PORT};
 
-use crate::ApplicationKey;
-
-/// Every managed application, as far as it was read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Applications<'a> {
-    /// All Elasticsearch clusters.
-    pub elasticsearches: &'a [Elasticsearch],
-    /// All Kibanas.
-    pub kibanas: &'a [Kibana],
-    /// All APM Servers.
-    pub apm_servers: &'a [ApmServer],
-}
+use super::referrers::Referrer;
+use crate::{ApplicationKey, ObjectKey};
 
 /// The operator's own pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +28,13 @@ pub(super) struct Pods {
 }
 
 impl Pods {
-    fn of<K: Application>(application: &K) -> Self {
-        Self { namespace: application.object_namespace().to_owned(), labels: selector(application) }
+    /// Those of an application, whether it can be read or not.
+    pub(super) fn of(kind: Kind, object: &ObjectKey) -> Self {
+        let labels = [
+            (labels::TYPE.to_owned(), kind.type_label().to_owned()),
+            (kind.name_label().to_owned(), object.name.to_string()),
+        ];
+        Self { namespace: object.namespace.to_string(), labels: labels.into() }
     }
 
     /// As a policy in `namespace` names them.
@@ -68,118 +64,46 @@ pub(super) struct Peers {
     pub(super) remote: Vec<NetworkPolicyPeer>,
 }
 
-/// Who is known to use `target`: its own pods where they talk to each other, the operator, and whoever refers to it.
-pub(super) fn peers_of<K: Application>(target: &K, all: &Applications<'_>, operator: &OperatorPods) -> Peers {
+/// Who is known to use `target`: its own pods where they talk to each other, the operator, and whoever refers to it. `live`: its
+/// policy as it is, which goes on letting in those of whom nobody can say any more whether they refer to it.
+pub(super) fn peers_of<K: Application>(
+    target: &K,
+    referrers: &[Referrer],
+    operator: &OperatorPods,
+    live: Option<&NetworkPolicy>,
+) -> Peers {
+    let key = ApplicationKey::new(K::KIND, target.object_namespace(), target.object_name());
     let namespace = target.object_namespace();
-    let own = Pods::of(target);
-    let mut http = referrers(target, all);
-    if K::KIND == Kind::Elasticsearch {
-        // Pods announce their end through the internal Service, which leads to any of them; the operator asks and orders.
-        http.insert(own.clone());
-        http.insert(Pods { namespace: operator.namespace.clone(), labels: operator.labels.clone() });
-    }
-    let remote = remote_clusters(target, all);
-    let transport = if K::KIND == Kind::Elasticsearch {
-        remote.iter().cloned().chain([own]).collect()
-    } else {
-        BTreeSet::new()
+    let unread = |port: u16| {
+        let doubtful = referrers.iter().filter(|referrer| !referrer.is_read);
+        doubtful.filter(move |one| live.is_some_and(|live| lets_in(live, &one.pods, namespace, port)))
     };
-    let peers = |pods: BTreeSet<Pods>| pods.into_iter().map(|pods| pods.peer(namespace)).collect();
+    let uses_http = referrers.iter().filter(|referrer| referrer.http.contains(&key));
+    let mut http: BTreeSet<&Pods> =
+        uses_http.chain(unread(K::KIND.http_port())).map(|referrer| &referrer.pods).collect();
+    let of_clusters = |port: u16| {
+        let clusters = referrers.iter().filter(|referrer| referrer.clusters.contains(&key));
+        clusters.chain(unread(port)).map(|referrer| &referrer.pods).collect::<BTreeSet<&Pods>>()
+    };
+    let peers = |pods: BTreeSet<&Pods>| pods.into_iter().map(|pods| pods.clone().peer(namespace)).collect();
+    if K::KIND != Kind::Elasticsearch {
+        return Peers { http: peers(http), ..Peers::default() };
+    }
+    let own = Pods::of(K::KIND, &key.object);
+    let operator = Pods { namespace: operator.namespace.clone(), labels: operator.labels.clone() };
+    // Pods announce their end through the internal Service, which leads to any of them; the operator asks and orders.
+    http.extend([&own, &operator]);
+    let (mut transport, remote) = (of_clusters(TRANSPORT_PORT), of_clusters(REMOTE_CLUSTER_PORT));
+    transport.insert(&own);
     Peers { http: peers(http), transport: peers(transport), remote: peers(remote) }
 }
 
-/// The pods of every application that refers to `target`, also those whose sidecars send it metrics and logs.
-fn referrers<K: Application>(target: &K, all: &Applications<'_>) -> BTreeSet<Pods> {
-    let mut found = BTreeSet::new();
-    for es in all.elasticsearches {
-        let monitored = es.spec.monitoring.iter().flat_map(|all| [&all.metrics, &all.logs]);
-        if K::KIND == Kind::Elasticsearch && monitored.into_iter().any(|sent| sends_to(sent, es, target)) {
-            found.insert(Pods::of(es));
-        }
-    }
-    for kibana in all.kibanas {
-        let monitored = kibana.spec.monitoring.iter().flat_map(|all| [&all.metrics, &all.logs]);
-        let is_referrer = K::KIND == Kind::Elasticsearch
-            && (refers(&kibana.spec.elasticsearch_ref.target, kibana, target)
-                || monitored.into_iter().any(|sent| sends_to(sent, kibana, target)));
-        if is_referrer {
-            found.insert(Pods::of(kibana));
-        }
-    }
-    for apm in all.apm_servers {
-        let reference = match K::KIND {
-            Kind::Elasticsearch => &apm.spec.elasticsearch_ref.target,
-            Kind::Kibana => &apm.spec.kibana_ref,
-            Kind::ApmServer => continue,
-        };
-        if refers(reference, apm, target) {
-            found.insert(Pods::of(apm));
-        }
-    }
-    found
-}
-
-/// The pods of managed clusters that `target` is a remote cluster of.
-fn remote_clusters<K: Application>(target: &K, all: &Applications<'_>) -> BTreeSet<Pods> {
-    if K::KIND != Kind::Elasticsearch {
-        return BTreeSet::new();
-    }
-    let asks = |es: &&Elasticsearch| {
-        es.spec.remote_clusters.iter().flatten().any(|remote| {
-            let to = &remote.elasticsearch_ref;
-            is(to.namespace.as_deref(), to.name.as_deref(), es.object_namespace(), target)
-        })
-    };
-    all.elasticsearches.iter().filter(asks).map(Pods::of).collect()
-}
-
-/// The clusters that a cluster names: their policies let its pods in.
-pub fn targets_of_elasticsearch(es: &Elasticsearch) -> BTreeSet<ApplicationKey> {
-    let own = es.object_namespace();
-    let remote = es.spec.remote_clusters.iter().flatten().map(|remote| &remote.elasticsearch_ref);
-    let remote =
-        remote.filter_map(|to| named(Kind::Elasticsearch, to.namespace.as_deref(), to.name.as_deref(), own));
-    let monitored = es.spec.monitoring.iter().flat_map(|all| [&all.metrics, &all.logs]);
-    remote.chain(monitored.flat_map(|sent| sent_to(sent, own))).collect()
-}
-
-/// The clusters that a Kibana names.
-pub fn targets_of_kibana(kibana: &Kibana) -> BTreeSet<ApplicationKey> {
-    let own = kibana.object_namespace();
-    let monitored = kibana.spec.monitoring.iter().flat_map(|all| [&all.metrics, &all.logs]);
-    let target = selected(Kind::Elasticsearch, &kibana.spec.elasticsearch_ref.target, own);
-    target.into_iter().chain(monitored.flat_map(|sent| sent_to(sent, own))).collect()
-}
-
-/// The applications that an APM Server names.
-pub fn targets_of_apm_server(apm: &ApmServer) -> BTreeSet<ApplicationKey> {
-    let own = apm.object_namespace();
-    let elasticsearch = selected(Kind::Elasticsearch, &apm.spec.elasticsearch_ref.target, own);
-    elasticsearch.into_iter().chain(selected(Kind::Kibana, &apm.spec.kibana_ref, own)).collect()
-}
-
-fn sent_to<'a>(sent: &'a MonitoringTarget, own: &'a str) -> impl Iterator<Item = ApplicationKey> + 'a {
-    sent.elasticsearch_refs.iter().filter_map(move |to| selected(Kind::Elasticsearch, to, own))
-}
-
-fn selected(kind: Kind, to: &ObjectSelector, own: &str) -> Option<ApplicationKey> {
-    named(kind, to.namespace.as_deref(), to.name.as_deref(), own)
-}
-
-fn named(kind: Kind, namespace: Option<&str>, name: Option<&str>, own: &str) -> Option<ApplicationKey> {
-    let namespace = namespace.filter(|text| !text.is_empty()).unwrap_or(own);
-    name.filter(|text| !text.is_empty()).map(|name| ApplicationKey::new(kind, namespace, name))
-}
-
-fn sends_to<K: Application, R: Application>(sent: &MonitoringTarget, referrer: &R, target: &K) -> bool {
-    sent.elasticsearch_refs.iter().any(|reference| refers(reference, referrer, target))
-}
-
-fn refers<K: Application, R: Application>(reference: &ObjectSelector, referrer: &R, target: &K) -> bool {
-    is(reference.namespace.as_deref(), reference.name.as_deref(), referrer.object_namespace(), target)
-}
-
-fn is<K: Application>(namespace: Option<&str>, name: Option<&str>, own: &str, target: &K) -> bool {
-    let namespace = namespace.filter(|text| !text.is_empty()).unwrap_or(own);
-    name == Some(target.object_name()) && namespace == target.object_namespace()
+/// Whether a policy names these pods as peers of a port.
+fn lets_in(policy: &NetworkPolicy, pods: &Pods, namespace: &str, port: u16) -> bool {
+    let peer = pods.clone().peer(namespace);
+    let is_it = |one: &NetworkPolicyPort| one.port == Some(IntOrString::Int(i32::from(port)));
+    let rules = policy.spec.iter().flat_map(|spec| spec.ingress.iter().flatten());
+    rules.into_iter().any(|rule| {
+        rule.ports.iter().flatten().any(is_it) && rule.from.iter().flatten().any(|from| *from == peer)
+    })
 }

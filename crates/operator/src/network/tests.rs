@@ -15,6 +15,7 @@ struct Given {
     kibanas: Vec<Kibana>,
     apm_servers: Vec<ApmServer>,
     is_ambient: bool,
+    has_proxies: bool,
 }
 
 fn object<T: serde::de::DeserializeOwned>(kind: &str, name: &str, namespace: &str, spec: Value) -> T {
@@ -46,6 +47,7 @@ fn given() -> Given {
             json!({ "elasticsearchRef": reference, "kibanaRef": { "name": "k" } }),
         )],
         is_ambient: false,
+        has_proxies: false,
     }
 }
 
@@ -53,12 +55,17 @@ impl Given {
     fn policies(&self) -> Result<Vec<Value>, ClientsError> {
         let labels = [("control-plane".to_owned(), "elastic-operator".to_owned())].into();
         let operator = OperatorPods { namespace: "elastic-system".to_owned(), labels };
-        let all = Applications {
-            elasticsearches: &self.elasticsearches,
-            kibanas: &self.kibanas,
-            apm_servers: &self.apm_servers,
+        let mut referrers: Vec<Referrer> =
+            self.elasticsearches.iter().filter_map(Referrer::elasticsearch).collect();
+        referrers.extend(self.kibanas.iter().filter_map(Referrer::kibana));
+        referrers.extend(self.apm_servers.iter().filter_map(Referrer::apm_server));
+        let world = World {
+            referrers: &referrers,
+            operator: &operator,
+            is_ambient: self.is_ambient,
+            has_proxies: self.has_proxies,
+            live: None,
         };
-        let world = World { all, operator: &operator, is_ambient: self.is_ambient };
         let mut policies = Vec::new();
         for es in &self.elasticsearches {
             policies.push(elasticsearch(es, &world)?);
@@ -153,6 +160,57 @@ fn a_public_service_is_open_to_all() {
 }
 
 #[test]
+fn a_transport_service_for_others_is_open_to_all() {
+    const ALL: &str = "apm kibana neighbour operator other-0 shop stranger x-1";
+    for transport in [
+        json!({ "service": { "spec": { "type": "LoadBalancer" } } }),
+        json!({ "service": { "spec": { "type": "NodePort" } } }),
+        json!({ "service": { "spec": { "externalIPs": ["192.0.2.1"] } } }),
+        json!({ "tls": { "certificateAuthorities": { "configMapName": "others" } } }),
+    ] {
+        let mut given = given();
+        given.elasticsearches[0].spec.transport = serde_json::from_value(transport.clone()).unwrap();
+        assert_eq!(given.who("x-0", 9300), ALL, "{transport}");
+        assert_eq!(given.who("other-0", 9300), "", "another cluster's is its own");
+    }
+}
+
+#[test]
+fn what_the_users_own_containers_declare_is_open_to_all() {
+    const ALL: &str = "apm kibana neighbour operator other-0 shop stranger x-1";
+    let container = json!([
+        { "name": "elasticsearch", "ports": [{ "containerPort": 9200 }, { "containerPort": 9300 }] },
+        { "name": "exporter", "ports": [{ "containerPort": 9114 }, { "containerPort": 9115, "protocol": "UDP" }] },
+    ]);
+    let sidecar = json!([
+        { "name": "proxy", "restartPolicy": "Always", "ports": [{ "containerPort": 9400 }] },
+        { "name": "gone", "ports": [{ "containerPort": 9500 }] },
+    ]);
+    let mut given = given();
+    given.elasticsearches[0].spec.node_sets[0].pod_template =
+        serde_json::from_value(json!({ "spec": { "containers": container, "initContainers": sidecar } }))
+            .unwrap();
+    given.elasticsearches[0].spec.http.service.spec.ports = Some(
+        serde_json::from_value(json!([
+            { "name": "https", "port": 443, "targetPort": 9200 }, { "name": "extra", "port": 9600 },
+            { "name": "named", "port": 9700, "targetPort": "exporter" },
+        ]))
+        .unwrap(),
+    );
+    for open in [9114, 9400, 9600] {
+        assert_eq!(given.who("x-0", open), ALL, "{open}");
+    }
+    for closed in [9115, 9500, 443, 9700, 22] {
+        assert_eq!(given.who("x-0", closed), "", "{closed}");
+    }
+    assert_eq!(given.who("x-0", 9200), "apm kibana neighbour operator other-0 x-1", "that it is declared says nothing");
+    assert_eq!(given.who("x-0", 9300), "x-1");
+    given.has_proxies = true;
+    assert_eq!(given.who("kibana", 15020), "apm neighbour operator other-0 shop stranger x-0 x-1");
+    assert_eq!(given.who("kibana", 15021), "");
+}
+
+#[test]
 fn monitoring_and_remote_clusters_are_peers() {
     let mut given = given();
     for es in &mut given.elasticsearches {
@@ -171,6 +229,21 @@ fn monitoring_and_remote_clusters_are_peers() {
     given.elasticsearches[1].spec.remote_cluster_server =
         Some(serde_json::from_value(json!({ "enabled": true })).unwrap());
     assert_eq!(given.who("other-0", 9443), "x-0 x-1");
+}
+
+#[test]
+fn whoever_was_given_the_url_is_a_peer_until_it_is_given_another() {
+    let mut given = given();
+    given.elasticsearches[1] = annotated(given.elasticsearches[1].clone(), "[]");
+    given.kibanas[0].spec.elasticsearch_ref.target =
+        serde_json::from_value(json!({ "secretName": "described" })).unwrap();
+    assert_eq!(given.who("other-0", 9200), "operator");
+    let conf = json!({ "url": "https://other-es-http.data.svc:9200" }).to_string();
+    given.kibanas[0].metadata.annotations =
+        Some([("association.k8s.elastic.co/es-conf".to_owned(), conf)].into());
+    assert_eq!(given.who("other-0", 9200), "kibana operator");
+    let targets = targets_of_kibana(&given.kibanas[0]);
+    assert_eq!(targets, [crate::ApplicationKey::new(parapet_api::Kind::Elasticsearch, "data", "other")].into());
 }
 
 #[test]

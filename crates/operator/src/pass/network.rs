@@ -1,14 +1,12 @@
 //! The NetworkPolicy of an application.
 
-use std::sync::Arc;
-
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use parapet_api::{ApmServer, Application, Elasticsearch, Kibana, ObjectSelector};
+use parapet_api::{ApmServer, Application, Elasticsearch, Kibana};
 
 use super::{Context, PassError, controller};
 use crate::cluster::{Custom, Managed};
 use crate::events::{News, Reason};
-use crate::network::{Applications, ClientsError, World, is_wanted, name};
+use crate::network::{ClientsError, Referrer, World, is_wanted, name};
 
 /// Makes, changes or removes it. `is_new`: nothing of the application ran before this pass.
 pub(super) async fn reconcile<K: Application>(
@@ -21,25 +19,20 @@ pub(super) async fn reconcile<K: Application>(
         return Ok(());
     }
     let (namespace, name) = (owner.object_namespace(), name(owner));
-    let exists = cx.cluster.get::<NetworkPolicy>(namespace, &name).is_some();
-    if !is_wanted(cx.options.network_policies, is_new, exists) {
+    let live = cx.cluster.get::<NetworkPolicy>(namespace, &name);
+    if !is_wanted(cx.options.network_policies, is_new, live.is_some()) {
         return Ok(());
     }
     let around = cx.surroundings.look(&cx.cluster, &cx.options.operator).await;
-    // Most clusters are nobody's referrers: they needn't be copied.
-    let own = owner.object_name();
-    let names = |selector: &ObjectSelector| selector.name.as_deref() == Some(own);
-    let elasticsearches =
-        all::<Elasticsearch>(cx, |es| es.spec.remote_clusters.is_some() || es.spec.monitoring.is_some());
-    let kibanas = all::<Kibana>(cx, |kibana| {
-        names(&kibana.spec.elasticsearch_ref.target) || kibana.spec.monitoring.is_some()
-    });
-    let apm_servers =
-        all::<ApmServer>(cx, |apm| names(&apm.spec.elasticsearch_ref.target) || names(&apm.spec.kibana_ref));
+    let mut referrers = all::<Elasticsearch>(cx, Referrer::elasticsearch);
+    referrers.extend(all::<Kibana>(cx, Referrer::kibana));
+    referrers.extend(all::<ApmServer>(cx, Referrer::apm_server));
     let world = World {
-        all: Applications { elasticsearches: &elasticsearches, kibanas: &kibanas, apm_servers: &apm_servers },
+        referrers: &referrers,
         operator: &cx.options.operator,
         is_ambient: around.may_be_ambient(namespace),
+        has_proxies: around.gives_proxies(namespace),
+        live: live.as_deref(),
     };
     match build(owner, &world) {
         Ok(policy) => {
@@ -54,11 +47,11 @@ pub(super) async fn reconcile<K: Application>(
     Ok(())
 }
 
-fn all<K: Managed>(cx: &Context, wanted: impl Fn(&K) -> bool) -> Vec<K> {
-    let all: Vec<Arc<Custom<K>>> = cx.cluster.applications::<K>();
-    let valid = all.iter().filter_map(|one| match &**one {
-        Custom::Valid(object) if wanted(object) => Some((**object).clone()),
-        _ => None,
-    });
-    valid.collect()
+/// The applications of a kind that connect to others, and those of which nobody can say.
+fn all<K: Managed>(cx: &Context, referrer: fn(&K) -> Option<Referrer>) -> Vec<Referrer> {
+    let of = |one: &Custom<K>| match one {
+        Custom::Valid(object) => referrer(object),
+        Custom::Unreadable(unreadable) => Some(Referrer::unread(K::KIND, &unreadable.metadata)),
+    };
+    cx.cluster.applications::<K>().iter().filter_map(|one| of(one)).collect()
 }
