@@ -82,7 +82,7 @@ pub async fn load(client: &Client, limits: &ClusterLimits) -> Result<Loaded, Clu
             Ok(Err(stopped)) => stopped,
             Err(_) => Stopped::Deadline(limits.deadline),
         };
-        let severity = if kind.is_secret() { Severity::Warning } else { Severity::Error };
+        let severity = if kind.is_spare() { Severity::Warning } else { Severity::Error };
         let place = format!("{FILE}:{}", kind.kind).into();
         loaded.problems.push(Problem::new(&place, Span::START, severity, stopped.message(kind)));
     }

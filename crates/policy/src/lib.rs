@@ -5,7 +5,8 @@
 //! 2. [`Needs::resolve`] turns flows into connections between workloads and blocks of addresses.
 //! 3. [`Plan::generate`] writes the policies: default-deny both ways, and the least rules over it.
 //! 4. [`Proof::of`] computes with `reach` that they allow the needs, nothing else, and have no rule to spare.
-//! 5. [`render`] puts them into words: NetworkPolicy, ClusterNetworkPolicy, Istio's AuthorizationPolicy.
+//! 5. [`render`] puts them into words: NetworkPolicy, ClusterNetworkPolicy, Istio's AuthorizationPolicy; [`Twin`] reads the
+//!    latter two back and tells what they allow besides.
 //!
 //! # Minimal
 //! A set of policies is minimal iff **(a)** every declared connection is allowed, **(b)** every allowed connection is
@@ -26,6 +27,7 @@ mod proof;
 pub mod render;
 mod rollout;
 mod select;
+mod twin;
 mod units;
 
 pub use cidr::Cidr;
@@ -34,4 +36,5 @@ pub use needs::{End, Need, Needs, Note};
 pub use plan::{DEFAULT_DENY, Plan};
 pub use proof::{Excess, ExcessReason, Proof, Tuple};
 pub use rollout::{Cut, Outside, Rollout};
+pub use twin::{Twin, Wider, WiderReason};
 pub use units::{Unit, UnitId, Units};

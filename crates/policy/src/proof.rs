@@ -162,7 +162,7 @@ impl<'a> Allowed<'a> {
         self.reach.edit(Change::Put(policy.clone()));
     }
 
-    fn missing(&self) -> Vec<Tuple> {
+    pub(crate) fn missing(&self) -> Vec<Tuple> {
         let lacking = self.needs.all.iter().filter_map(|need| {
             let ports = self.lacking(need);
             (!ports.is_empty()).then(|| Tuple {
@@ -196,6 +196,14 @@ impl<'a> Allowed<'a> {
                 ranges.iter().flat_map(|range| addresses_in(block, range)).map(Endpoint::Address).collect()
             }
         }
+    }
+
+    pub(crate) fn external_ranges(&self, direction: Direction) -> Vec<AddressRange> {
+        self.reach.external_ranges(direction)
+    }
+
+    pub(crate) fn half(&self, direction: Direction, subject: Endpoint, peer: Endpoint) -> &PortSet {
+        self.reach.half(direction, subject, peer)
     }
 
     /// Everything allowed that nobody declared, and how many pairs were looked at.
@@ -262,7 +270,8 @@ impl<'a> Allowed<'a> {
         proof.pairs = pairs;
     }
 
-    fn allowed(&self, from: UnitId, to: UnitId) -> PortSet {
+    /// What some pod of one workload may use at some of another.
+    pub(crate) fn allowed(&self, from: UnitId, to: UnitId) -> PortSet {
         let mut all = PortSet::none();
         for source in &self.examples[from.0] {
             for destination in &self.examples[to.0] {
@@ -274,7 +283,7 @@ impl<'a> Allowed<'a> {
         all
     }
 
-    fn declared_at(&self, unit: UnitId, address: IpAddr, direction: Direction) -> PortSet {
+    pub(crate) fn declared_at(&self, unit: UnitId, address: IpAddr, direction: Direction) -> PortSet {
         let mine = End::Unit(unit);
         let all = self.needs.all.iter().filter_map(|need| {
             let (here, there) = match direction {
@@ -288,7 +297,7 @@ impl<'a> Allowed<'a> {
     }
 
     /// For each workload those whose labels select it, too, itself among them: it gets what they get.
-    fn selected_with(&self) -> Vec<Vec<UnitId>> {
+    pub(crate) fn selected_with(&self) -> Vec<Vec<UnitId>> {
         let mut alike: Vec<Vec<UnitId>> = self.units.iter().map(|(id, _)| vec![id]).collect();
         for (id, _) in self.units.iter().filter(|(_, unit)| !unit.host_network) {
             for also in Choice::of(id, self.units).also {

@@ -244,7 +244,11 @@ impl Reader<'_> {
         }
         note_unserved(object, api_version, kind);
         if name.is_empty() {
-            object.at(&["metadata", "name"]).error("the object has no name");
+            let field = object.at(&["metadata", "name"]);
+            // A name such as `n` or `1` is no text to YAML, and says so itself.
+            if !field.is_present() || field.text().is_some() {
+                field.error("the object has no name");
+            }
             return;
         }
         if !selector::is_dns_subdomain(&name) && kind != "Pod" {

@@ -16,6 +16,7 @@ pub const WANTED: &[(&str, &[&str])] = &[
             SECRET,
         ],
     ),
+    ("discovery.k8s.io", &[ENDPOINT_SLICE]),
     ("apps", &["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"]),
     ("batch", &["CronJob", "Job"]),
     ("networking.k8s.io", &["NetworkPolicy", "Ingress"]),
@@ -49,6 +50,9 @@ pub const WANTED: &[(&str, &[&str])] = &[
 /// The kind of which only metadata are asked for.
 pub(super) const SECRET: &str = "Secret";
 
+/// The kind of which only the API server's own are asked for: those of the Service `kubernetes` in `default`.
+const ENDPOINT_SLICE: &str = "EndpointSlice";
+
 /// A kind as the server serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
@@ -67,7 +71,22 @@ impl Kind {
     /// Where the server lists it.
     pub(super) fn path(&self) -> String {
         let root = if self.group.is_empty() { "api" } else { "apis" };
-        format!("/{root}/{}/{}", self.api_version(), self.plural)
+        let place = if self.is_endpoint_slice() { "namespaces/default/" } else { "" };
+        format!("/{root}/{}/{place}{}", self.api_version(), self.plural)
+    }
+
+    /// Which of its objects are asked for: all, if none is said.
+    pub(super) fn labels(&self) -> Option<&'static str> {
+        self.is_endpoint_slice().then_some("kubernetes.io/service-name=kubernetes")
+    }
+
+    /// Whether what is known without it is complete for every question but its own.
+    pub(super) fn is_spare(&self) -> bool {
+        self.is_secret() || self.is_endpoint_slice()
+    }
+
+    pub(super) fn is_endpoint_slice(&self) -> bool {
+        self.group == "discovery.k8s.io" && self.kind == ENDPOINT_SLICE
     }
 
     pub(super) fn is_secret(&self) -> bool {

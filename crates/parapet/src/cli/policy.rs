@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
 use parapet_policy::flows::{Party, PresetUse};
-use parapet_policy::{Cidr, Plan, Proof, Rollout, presets, render};
+use parapet_policy::{Cidr, Plan, Proof, Rollout, Twin, presets, render};
 use serde_json::json;
 
 use crate::exit::{Failure, OrExit as _, Reason};
@@ -204,37 +204,45 @@ impl GenerateArguments {
         let cluster = &world.manifests.cluster;
         let plan = Plan::generate(cluster, &world.units, &needs);
         let proof = Proof::of(cluster, &world.units, &needs, &plan.policies);
-        let rollout = Rollout::of(cluster, &world.units, &needs, &plan.policies, world.known().as_ref());
-        let mut limits = Vec::new();
+        let mut rollout = Rollout::of(cluster, &world.units, &needs, &plan.policies, world.known().as_ref());
+        let (mut limits, mut twin) = (Vec::new(), None);
         let documents = match self.output {
             Output::NetworkPolicy => render::network_policies(&plan, &needs.flows),
             Output::ClusterNetworkPolicy => {
                 limits.push("clients outside of the cluster are left to NetworkPolicies".to_owned());
-                render::cluster_network_policies(&plan, &needs.flows).or_exit(Reason::Failed)?
+                let documents =
+                    render::cluster_network_policies(&plan, &needs.flows).or_exit(Reason::Failed)?;
+                twin = Some(Twin::of_cluster_network_policies(cluster, &world.units, &needs, &documents));
+                documents
             }
             Output::Istio => {
                 let (documents, more) = render::authorization_policies(cluster, &world.units, &needs, &plan);
                 limits = more;
+                twin = Some(Twin::of_authorization_policies(cluster, &world.units, &needs, &documents));
                 documents
             }
         };
+        rollout.order = documents.iter().map(report::name_of).collect();
         if self.json {
             let notes: Vec<String> = needs.notes.iter().map(ToString::to_string).collect();
             let all = json!({
                 "documents": documents, "proved": proof.holds(), "proof": proof, "rollout": rollout,
-                "notes": notes, "limits": limits,
+                "notes": notes, "limits": limits, "twin": twin,
             });
             let text = serde_json::to_string_pretty(&all).or_exit(Reason::Failed)?;
             writeln!(io::stdout().lock(), "{text}").or_exit(Reason::Failed)?;
         } else {
             report::documents(&documents)?;
             report::findings(&needs, &proof, Some(&rollout)).or_exit(Reason::Failed)?;
+            if let Some(twin) = &twin {
+                report::twin(twin).or_exit(Reason::Failed)?;
+            }
             let mut stderr = io::stderr().lock();
             for limit in limits {
                 writeln!(stderr, "limit: {limit}").or_exit(Reason::Failed)?;
             }
         }
-        if proof.holds() {
+        if proof.holds() && twin.is_none_or(|twin| twin.holds()) {
             return Ok(());
         }
         Err(anyhow!("the policies could not be proved; please report this with the manifests and flows")

@@ -76,6 +76,16 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: posture-
 subjects: [{kind: ServiceAccount, name: reader, namespace: posture-live}]
 ";
 
+/// As the API server itself keeps it.
+const API_SERVER: &str = "\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kubernetes, namespace: default, labels: {kubernetes.io/service-name: kubernetes}}
+addressType: IPv4
+endpoints: [{addresses: [192.0.2.7], conditions: {ready: true}}]
+ports: [{name: https, port: 6443, protocol: TCP}]
+";
+
 /// Rule, kind and name of everything found in the namespace, and whether something was not read.
 fn findings(said: &Said) -> (BTreeSet<(String, String, String)>, bool) {
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
@@ -155,6 +165,25 @@ async fn a_live_cluster_is_read_as_its_manifests_are_and_what_may_not_be_listed_
     assert_eq!(strict.code, 2, "{}", strict.err);
     let audited = folder.parapet(&[&words[..], &[&reader]].concat());
     assert!(findings(&audited).1, "{}", audited.err);
+
+    // Where the API server is, the cluster says itself, to those who may ask. This one listens on loopback alone, which is no
+    // address that an API server writes down.
+    cluster.apply(API_SERVER, "default").await.unwrap();
+    folder.write(
+        "flows.yaml",
+        "flows: [{from: {workload: {namespace: posture-live, name: otel}}, to: apiServer}]\n",
+    );
+    let words = ["policy", "generate", "--flows", "flows.yaml", "--kubeconfig"];
+    let made = folder.parapet(&[&words[..], &[&admin]].concat());
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.contains("192.0.2.7") && made.out.contains("cidr: 192.0.2.7/32"), "{}", made.err);
+    let refused = folder.parapet(&[&words[..], &[&reader]].concat());
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    for expected in
+        ["cluster:EndpointSlice:1:1: warning: the API server's EndpointSlices", "with --api-server"]
+    {
+        assert!(refused.err.contains(expected), "{expected}: {}", refused.err);
+    }
 
     let unknown = folder.parapet(&["reach", "list", "--kubeconfig", &admin, "--context", "no-such-context"]);
     assert_eq!(unknown.code, 2);

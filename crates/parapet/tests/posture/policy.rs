@@ -75,6 +75,84 @@ fn what_is_known_to_be_used_and_would_be_cut_is_told_before() {
 }
 
 #[test]
+fn other_kinds_are_read_back_and_checked() {
+    let folder = Folder::of(&[("shop.yaml", SHOP)]);
+    for (output, order) in [
+        ("cluster-network-policy", "apply in this order: shop-allow-api, shop-allow-web, shop-default-deny"),
+        ("istio", "apply in this order: shop/allow-api, shop/default-deny"),
+    ] {
+        let made = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--infer", "-o", output]);
+        assert_eq!(made.code, 0, "{output}: {}", made.err);
+        assert!(made.err.contains("checked, read back as they are printed: 0 missing; "), "{}", made.err);
+        assert!(made.err.contains(order), "{}", made.err);
+    }
+    // Both have the namespace's default account, so that the mesh can't tell web from the server itself.
+    let mesh = folder.parapet(&["policy", "generate", "-f", "shop.yaml", "--infer", "-o", "istio", "--json"]);
+    let mesh: serde_json::Value = serde_json::from_str(&mesh.out).unwrap();
+    assert_eq!(mesh["twin"]["missing"], serde_json::json!([]));
+}
+
+#[test]
+fn addresses_that_the_input_tells_need_not_be_given() {
+    let cluster = "\
+{apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default}, spec: {clusterIP: 10.96.0.1, ports: [{port: 443}]}}
+---
+{apiVersion: v1, kind: Endpoints, metadata: {name: kubernetes, namespace: default}, subsets: [{addresses: [{ip: 192.0.2.7}], ports: [{port: 6443}]}]}
+---
+{apiVersion: v1, kind: Node, metadata: {name: node-1}, spec: {podCIDRs: [10.244.0.0/24]}, status: {addresses: [{type: InternalIP, address: 192.0.2.9}]}}
+";
+    let folder = Folder::of(&[("shop.yaml", SHOP), ("cluster.yaml", cluster)]);
+    folder.write(
+        "flows.yaml",
+        "flows:\n- {from: {workload: {namespace: shop, name: api}}, to: apiServer}\n\
+         - {from: nodes, to: {workload: {namespace: shop, name: web}}, ports: [http]}\n\
+         - {from: {workload: {namespace: shop, name: web}}, to: world, ports: [443]}\n",
+    );
+    let words = ["policy", "generate", "--flows", "flows.yaml", "shop.yaml"];
+    let alone = folder.parapet(&words);
+    assert_eq!(alone.code, 2, "{}", alone.err);
+    assert!(alone.err.contains("needs the addresses of the Kubernetes API"), "{}", alone.err);
+    let made = folder.parapet(&[&words[..], &["cluster.yaml"]].concat());
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.contains("note: the Kubernetes API is at 10.96.0.1, 192.0.2.7"), "{}", made.err);
+    for expected in ["cidr: 192.0.2.7/32", "cidr: 10.96.0.1/32", "cidr: 192.0.2.9/32", "- 10.244.0.0/24"] {
+        assert!(made.out.contains(expected), "{expected}: {}", made.out);
+    }
+    assert!(!made.err.contains("blocks of addresses cover pods"), "{}", made.err);
+    // A record names nodes and the API server, too.
+    folder.write(
+        "seen.jsonl",
+        r#"{"flow":{"verdict":"FORWARDED","IP":{"destination":"192.0.2.5"},"l4":{"TCP":{"destination_port":6443}},"source":{"namespace":"shop","workloads":[{"name":"api","kind":"Deployment"}]},"destination":{"labels":["reserved:kube-apiserver"]}}}"#,
+    );
+    let record = ["shop.yaml", "--observed", "seen.jsonl", "--observed-format", "hubble"];
+    let seen = folder.parapet(&[&["policy", "generate"][..], &record].concat());
+    assert_eq!(seen.code, 0, "{}", seen.err);
+    assert!(seen.out.contains("cidr: 192.0.2.5/32"), "{}", seen.out);
+    let flows = folder.parapet(&[&["policy", "flows"][..], &record].concat());
+    assert!(flows.out.contains("to: apiServer") && flows.out.contains("- 192.0.2.5/32"), "{}", flows.out);
+}
+
+#[test]
+fn an_ingress_is_served_by_whom_the_labels_or_the_user_name() {
+    let entry = "\
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: api, namespace: shop}
+spec: {defaultBackend: {service: {name: api, port: {number: 80}}}}
+";
+    let folder = Folder::of(&[("shop.yaml", &format!("{SHOP}{entry}"))]);
+    let unknown = folder.parapet(&["policy", "flows", "shop.yaml"]);
+    assert!(unknown.out.contains("from: world"), "{}", unknown.out);
+    assert!(unknown.err.contains("name the workload with --ingress-controller"), "{}", unknown.err);
+    let named = folder.parapet(&["policy", "flows", "shop.yaml", "--ingress-controller", "shop/web"]);
+    assert!(!named.out.contains("from: world") && named.err.is_empty(), "{}{}", named.out, named.err);
+    let nobody = folder.parapet(&["policy", "flows", "shop.yaml", "--ingress-controller", "edge/nginx"]);
+    assert_eq!(nobody.code, 2);
+    assert!(nobody.err.contains("no workload \"edge/nginx\""), "{}", nobody.err);
+}
+
+#[test]
 fn each_kind_of_policy_can_be_written() {
     let folder = Folder::of(&[("shop.yaml", SHOP)]);
     for (output, kind) in [

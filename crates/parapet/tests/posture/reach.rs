@@ -146,6 +146,65 @@ fn diff_tells_what_changed_and_by_its_exit_code_whether() {
 }
 
 #[test]
+fn flags_of_netpol_analyzer_that_change_nothing_are_taken() {
+    let folder = shop();
+    let plain = folder.parapet(&["reach", "list", "--dirpath", "locked", "-q"]);
+    let words = ["reach", "list", "--dirpath", "locked", "--include-json", "--multiple-networks=false", "-v"];
+    let same = folder.parapet(&words);
+    assert_eq!((same.code, same.out.as_str()), (0, plain.out.as_str()), "{}", same.err);
+    let words =
+        ["reach", "diff", "--dir1", "open", "--dir2", "locked", "--include-json", "--multiple-networks"];
+    assert_eq!(folder.parapet(&words).code, 1);
+    let cluster = folder.parapet(&["reach", "list", "-k", "no-such-file", "-c", "prod"]);
+    assert_eq!(cluster.code, 2);
+    assert!(cluster.err.contains("can't use the kubeconfig"), "{}", cluster.err);
+}
+
+#[test]
+fn a_list_explains_itself_and_says_what_would_change_it() {
+    let folder = shop();
+    let said = folder.parapet(&["reach", "list", "-R", "locked", "--explain", "--focus", "db"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for expected in [
+        "Connections between 0.0.0.0-255.255.255.255[External] => shop/db[Deployment]:\n",
+        "Connections between shop/web[Deployment] => shop/db[Deployment]:\n",
+        "what would change it: add this port to rule 1 of shop/db, which has this peer already\n",
+    ] {
+        assert!(said.out.contains(expected), "{expected:?}: {}", said.out);
+    }
+    let inside = folder.parapet(&["reach", "list", "-R", "locked", "--explain", "--external", "no"]);
+    assert!(!inside.out.contains("[External]") && inside.out.contains("shop/db"), "{}", inside.out);
+    let denied = folder.parapet(&["reach", "list", "-R", "locked", "--explain", "--explain-only", "deny"]);
+    assert!(denied.out.contains("Denied connections") && !denied.out.contains("Allowed"), "{}", denied.out);
+    let form = folder.parapet(&["reach", "list", "locked", "--explain", "-o", "json"]);
+    assert_eq!((form.code, form.out.as_str()), (2, ""), "{}", form.err);
+    let nobody = folder.parapet(&["reach", "list", "locked", "--focus", "dbb"]);
+    assert!(nobody.out.contains("# note: no workload \"dbb\""), "{}", nobody.out);
+}
+
+#[test]
+fn what_entry_points_open_is_a_difference() {
+    let folder = shop();
+    let entry = "\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+";
+    folder.write("entered.yaml", &format!("{SHOP}{entry}"));
+    let said = folder.parapet(&["reach", "diff", "open", "entered.yaml"]);
+    let line = "diff-type: added, source: {ingress-controller}, destination: shop/web[Deployment], \
+                before: No Connections, after: TCP 8080";
+    assert_eq!((said.code, said.out.lines().last()), (1, Some(line)), "{}{}", said.out, said.err);
+}
+
+#[test]
 fn evaluate_explain_and_queries_answer() {
     let folder = shop();
     let words = ["-s", "web", "-n", "shop", "-d", "db", "--destination-namespace", "shop"];

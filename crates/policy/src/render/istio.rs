@@ -69,7 +69,8 @@ pub fn authorization_policies(
                 from.push(json!({"source": {"principals": principals}}));
             }
             for (holes, blocks) in blocks {
-                let mut source = json!({"ipBlocks": blocks});
+                // The cluster's own pods have addresses, too; those of the mesh have identities, and nobody outside has.
+                let mut source = json!({"ipBlocks": blocks, "notPrincipals": ["*"]});
                 if !holes.is_empty() {
                     source["notIpBlocks"] = json!(holes);
                 }

@@ -1,7 +1,7 @@
 //! What is rendered, read back by `reach`, is what was planned; the twins do the same.
 
 use parapet_policy::flows::{Flow, FlowFile, FlowPort, Party, WorkloadName};
-use parapet_policy::{Cidr, Needs, Plan, Units, infer, render};
+use parapet_policy::{Cidr, Needs, Plan, Twin, Units, WiderReason, infer, render};
 use parapet_reach::model::Cluster;
 use parapet_reach::{DecodeOptions, Options, PodId, Protocol, Reachability};
 use serde_json::{Value, json};
@@ -42,6 +42,8 @@ fn shop() -> (Cluster, Units, Needs) {
         deployment("shop", "api", 9090),
         deployment("data", "db", 5432),
         deployment("data", "spare", 1),
+        // Nobody locks it down, so that what others may open towards it shows.
+        deployment("other", "open", 443),
     ]);
     let workload = |namespace: &str, name: &str| {
         Party::Workload(WorkloadName { namespace: namespace.into(), name: name.into(), kind: None })
@@ -117,6 +119,88 @@ fn cluster_network_policies_allow_the_same_inside_and_towards_the_outside() {
             );
         }
     }
+}
+
+#[test]
+fn twins_are_read_back_and_what_their_kinds_leave_open_is_told() {
+    let (mut cluster, units, needs) = shop();
+    for (pod, number) in cluster.pods.iter_mut().zip(1..) {
+        pod.addresses = vec![format!("10.0.0.{number}").parse().unwrap()];
+    }
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let admin = render::cluster_network_policies(&plan, &needs.flows).unwrap();
+    let twin = Twin::of_cluster_network_policies(&cluster, &units, &needs, &admin);
+    assert!(twin.holds() && twin.wider.is_empty() && twin.pairs > 16, "{twin:#?}");
+    // Without what a workload may, something is missing; without what keeps networks from covering pods it is wider.
+    for document in 0..3 {
+        let mut less = admin.clone();
+        for key in ["ingress", "egress"] {
+            if let Some(rules) = less[document]["spec"][key].as_array_mut() {
+                rules.clear();
+            }
+        }
+        let twin = Twin::of_cluster_network_policies(&cluster, &units, &needs, &less);
+        assert!(!twin.holds() && !twin.missing.is_empty(), "{document}: {twin:#?}");
+    }
+    let mut open = admin.clone();
+    for document in &mut open {
+        if let Some(rules) = document["spec"]["egress"].as_array_mut() {
+            rules.retain(|rule| rule["name"] != "no-other-pods");
+        }
+    }
+    let twin = Twin::of_cluster_network_policies(&cluster, &units, &needs, &open);
+    assert!(twin.wider.iter().any(|wider| wider.why == WiderReason::Unexplained), "{twin:#?}");
+
+    let (mesh, _) = render::authorization_policies(&cluster, &units, &needs, &plan);
+    let twin = Twin::of_authorization_policies(&cluster, &units, &needs, &mesh);
+    assert!(twin.holds(), "{twin:#?}");
+    let told: Vec<(String, WiderReason)> =
+        twin.wider.iter().map(|wider| (wider.tuple.to_string(), wider.why)).collect();
+    let ranges = "TCP 1-8999,9101-15019,15021-15089,15091-65535";
+    assert_eq!(
+        told,
+        [(format!("shop/web[Deployment] => shop/api[Deployment] : {ranges}"), WiderReason::ManyPorts)]
+    );
+    let without_db: Vec<Value> =
+        mesh.iter().filter(|document| document["metadata"]["name"] != "allow-db").cloned().collect();
+    let twin = Twin::of_authorization_policies(&cluster, &units, &needs, &without_db);
+    let missing: Vec<String> = twin.missing.iter().map(ToString::to_string).collect();
+    assert_eq!(missing, ["shop/api[Deployment] => data/db[Deployment] : TCP 5432"]);
+    let without_deny: Vec<Value> =
+        mesh.iter().filter(|document| document["metadata"]["name"] != "default-deny").cloned().collect();
+    let twin = Twin::of_authorization_policies(&cluster, &units, &needs, &without_deny);
+    assert!(!twin.holds() && twin.wider.iter().any(|wider| wider.tuple.to.contains("spare")), "{twin:#?}");
+}
+
+#[test]
+fn clients_that_share_an_account_are_told_by_the_meshs_twin() {
+    let mut objects =
+        vec![deployment("shop", "web", 8080), deployment("shop", "job", 1), deployment("data", "db", 5432)];
+    for object in &mut objects[..2] {
+        object["spec"]["template"]["spec"]["serviceAccountName"] = "default".into();
+    }
+    let cluster = read(objects);
+    let units = Units::of(&cluster);
+    let workload = |namespace: &str, name: &str| {
+        Party::Workload(WorkloadName { namespace: namespace.into(), name: name.into(), kind: None })
+    };
+    let flow = Flow {
+        from: workload("shop", "web"),
+        to: workload("data", "db"),
+        ports: vec![FlowPort::Number(5432)],
+        reason: String::new(),
+        pipeline: None,
+    };
+    let needs =
+        Needs::resolve(&FlowFile { flows: vec![flow], ..FlowFile::default() }, &cluster, &units).unwrap();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let (documents, _) = render::authorization_policies(&cluster, &units, &needs, &plan);
+    let twin = Twin::of_authorization_policies(&cluster, &units, &needs, &documents);
+    let told: Vec<(String, WiderReason)> =
+        twin.wider.iter().map(|wider| (wider.tuple.to_string(), wider.why)).collect();
+    let tuple = "shop/job[Deployment] => data/db[Deployment] : TCP 5432".to_owned();
+    assert_eq!(told, [(tuple, WiderReason::SameAccount)]);
+    assert!(twin.holds());
 }
 
 #[test]

@@ -185,6 +185,20 @@ fn an_element_that_is_refused_opens_nothing() {
 }
 
 #[test]
+fn a_name_that_is_no_text_is_told_from_none() {
+    let pod = |metadata: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {}});
+    for (metadata, words) in [
+        (json!({"name": false}), "put it in quotes: \"false\""),
+        (json!({"name": ""}), "the object has no name"),
+        (json!({}), "the object has no name"),
+    ] {
+        let (cluster, problems) = decode([pod(metadata.clone())]);
+        assert!(cluster.pods.is_empty() && cluster.incomplete);
+        assert!(problems.len() == 1 && problems[0].1.contains(words), "{metadata}: {problems:?}");
+    }
+}
+
+#[test]
 fn host_bits_are_masked_with_a_warning() {
     let (cluster, problems) =
         decode([policy(json!({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.5/8"}}]}]}))]);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use parapet_policy::{ExcessReason, Needs, Proof, Rollout};
+use parapet_policy::{ExcessReason, Needs, Proof, Rollout, Twin};
 use parapet_reach::model::Direction;
 use serde_json::Value;
 
@@ -70,6 +70,30 @@ pub(super) fn findings(needs: &Needs, proof: &Proof, rollout: Option<&Rollout>) 
         }),
     )?;
     writeln!(out, "apply in this order: {}", rollout.order.join(", "))
+}
+
+/// What documents of another kind allow, on standard error.
+pub(super) fn twin(twin: &Twin) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    let word = if twin.holds() { "checked" } else { "NOT as declared" };
+    writeln!(
+        out,
+        "{word}, read back as they are printed: {} missing; {} pairs computed, {} allow more than declared",
+        twin.missing.len(),
+        twin.pairs,
+        twin.wider.len()
+    )?;
+    list(&mut out, twin.missing.iter().map(|tuple| format!("missing: {tuple}")))?;
+    list(&mut out, twin.wider.iter().map(|wider| format!("allowed: {} ({})", wider.tuple, wider.why.words())))
+}
+
+/// `namespace/name` of a document, or its name alone.
+pub(super) fn name_of(document: &Value) -> String {
+    let text = |key: &str| document["metadata"][key].as_str();
+    match (text("namespace"), text("name").unwrap_or_default()) {
+        (Some(namespace), name) => format!("{namespace}/{name}"),
+        (None, name) => name.to_owned(),
+    }
 }
 
 /// The first few lines, and how many more there are.
