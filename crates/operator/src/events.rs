@@ -1,6 +1,8 @@
 //! Events on applications: one per transition, never one per pass, and no pass waits until it is written.
 
-use std::collections::HashMap;
+mod news;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,92 +17,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
+use news::api_version;
+pub use news::{News, Reason, Related};
+
 /// How many events may wait to be written (the reference's buffers have the same size).
 const WAITING: usize = 1024;
 /// How long an event may take to be written: others wait behind it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The API server takes notes of that many bytes.
 const NOTE_BYTES: usize = 1024;
-
-/// What happened. The names are what users filter by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// A reference could not be resolved.
-    AssociationError,
-    /// A reference is in another state.
-    AssociationStatusChange,
-    /// Something waits for something else.
-    Delayed,
-    /// A field or version will be gone.
-    Deprecated,
-    /// The licence doesn't have it.
-    InvalidLicense,
-    /// The service mesh doesn't fit (ours; the reference has none).
-    Mesh,
-    /// Changes of nodes are held.
-    Paused,
-    /// A pass failed.
-    ReconciliationError,
-    /// Changes of nodes go on.
-    Resumed,
-    /// A node can't hand over its data.
-    Stalled,
-    /// What should not be.
-    Unexpected,
-    /// Health is worse than it was.
-    Unhealthy,
-    /// A node or a cluster has another version.
-    Upgraded,
-    /// The specification is refused, or is odd.
-    Validation,
-}
-
-impl Reason {
-    /// As events have it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AssociationError => "AssociationError",
-            Self::AssociationStatusChange => "AssociationStatusChange",
-            Self::Delayed => "Delayed",
-            Self::Deprecated => "Deprecated",
-            Self::InvalidLicense => "InvalidLicense",
-            Self::Mesh => "Mesh",
-            Self::Paused => "Paused",
-            Self::ReconciliationError => "ReconciliationError",
-            Self::Resumed => "Resumed",
-            Self::Stalled => "Stalled",
-            Self::Unexpected => "Unexpected",
-            Self::Unhealthy => "Unhealthy",
-            Self::Upgraded => "Upgraded",
-            Self::Validation => "Validation",
-        }
-    }
-}
-
-/// One event, before it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// Whether somebody should look.
-    pub warning: bool,
-    /// What happened.
-    pub reason: Reason,
-    /// What was being done: `Validation`, `Reconciliation`, `StatusUpdate`, `Upscale` …
-    pub action: &'static str,
-    /// What, in a sentence.
-    pub note: String,
-}
-
-impl News {
-    /// Somebody should look.
-    pub fn warning(reason: Reason, action: &'static str, note: impl Into<String>) -> Self {
-        Self { warning: true, reason, action, note: note.into() }
-    }
-
-    /// Nobody needs to.
-    pub fn normal(reason: Reason, action: &'static str, note: impl Into<String>) -> Self {
-        Self { warning: false, reason, action, note: note.into() }
-    }
-}
 
 /// How events fare.
 #[derive(Clone, Debug, Default)]
@@ -130,19 +55,21 @@ impl EventMetrics {
     }
 }
 
-/// The last sentence of one object's events, by reason and action.
-type Told = HashMap<(Reason, &'static str), String>;
+/// What tells events of one object apart.
+type Subject = (Reason, &'static str, Option<Related>);
+
+/// The last sentence of one object's events, by what tells them apart.
+type Told = HashMap<Subject, String>;
 
 /// An event that waits to be written.
 struct Waiting {
     controller: &'static str,
     event: Event,
     regarding: ObjectReference,
-    reason: Reason,
-    action: &'static str,
+    subject: Subject,
 }
 
-/// What was told last, by UID, reason and action. Clones are the same.
+/// What was told last, by UID and by what tells events apart. Clones are the same.
 #[derive(Clone, Debug, Default)]
 struct Memory(Arc<Mutex<HashMap<String, Told>>>);
 
@@ -155,9 +82,8 @@ impl Memory {
     fn lost(&self, waiting: &Waiting) {
         let mut told = self.lock();
         let Some(last) = waiting.regarding.uid.as_ref().and_then(|uid| told.get_mut(uid)) else { return };
-        let at = (waiting.reason, waiting.action);
-        if last.get(&at) == waiting.event.note.as_ref() {
-            last.remove(&at);
+        if last.get(&waiting.subject) == waiting.event.note.as_ref() {
+            last.remove(&waiting.subject);
         }
     }
 }
@@ -183,33 +109,52 @@ impl Recorder {
         (recorder, write(client, host.to_owned(), taken, told, metrics))
     }
 
-    /// Tells of it, if the same wasn't told last for this reason and action. `controller`: whose pass it is.
+    /// Tells of it, if the same wasn't told last for this reason and action, and about the same. `controller`: whose pass it is.
     pub fn tell<K: Application>(&self, controller: &'static str, about: &K, news: News) {
         self.tell_of(controller, K::KIND, about.meta(), news);
     }
 
+    /// Warns of each of these, and of each once: until it is gone from a later call, it isn't told again. Those that are gone are
+    /// over.
+    pub fn tell_each<K: Application>(
+        &self,
+        controller: &'static str,
+        about: &K,
+        (reason, action): (Reason, &'static str),
+        problems: BTreeMap<Related, String>,
+    ) {
+        self.forget_told(about, |(told, at, related)| {
+            (*told, *at) == (reason, action)
+                && related.as_ref().is_none_or(|related| !problems.contains_key(related))
+        });
+        for (related, note) in problems {
+            self.tell(controller, about, News::warning(reason, action, note).about(related));
+        }
+    }
+
     /// The same about an application of which only the metadata could be read.
     pub fn tell_of(&self, controller: &'static str, kind: Kind, metadata: &ObjectMeta, news: News) {
-        let News { warning, reason, action, mut note } = news;
+        let News { warning, reason, action, mut note, related } = news;
         truncate(&mut note);
         let uid = metadata.uid.clone().unwrap_or_default();
+        let subject = (reason, action, related);
         {
             let mut told = self.told.lock();
             let last = told.entry(uid).or_default();
-            if last.get(&(reason, action)) == Some(&note) {
+            if last.get(&subject) == Some(&note) {
                 return;
             }
-            last.insert((reason, action), note.clone());
+            last.insert(subject.clone(), note.clone());
         }
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.as_str().to_owned(),
             note: Some(note),
             action: action.to_owned(),
-            secondary: None,
+            secondary: subject.2.clone().map(Related::reference),
         };
         let regarding = ObjectReference {
-            api_version: Some(format!("{}/v1", kind.group())),
+            api_version: Some(api_version(kind)),
             kind: Some(kind.name().to_owned()),
             name: metadata.name.clone(),
             namespace: metadata.namespace.clone(),
@@ -217,7 +162,7 @@ impl Recorder {
             resource_version: metadata.resource_version.clone(),
             field_path: None,
         };
-        let waiting = Waiting { controller, event, regarding, reason, action };
+        let waiting = Waiting { controller, event, regarding, subject };
         if let Err(unsent) = self.waiting.try_send(waiting) {
             self.metrics.lost("full");
             self.told.lost(&unsent.into_inner());
@@ -226,17 +171,31 @@ impl Recorder {
 
     /// It no longer is so: the next time it is told again.
     pub fn over<K: Application>(&self, about: &K, reason: Reason) {
-        let mut told = self.told.lock();
-        if let Some(last) = about.meta().uid.as_ref().and_then(|uid| told.get_mut(uid)) {
-            last.retain(|(told, _), _| *told != reason);
-        }
+        self.forget_told(about, |(told, ..)| *told == reason);
     }
 
     /// The same for one action of the reason only.
     pub fn over_at<K: Application>(&self, about: &K, reason: Reason, action: &'static str) {
+        self.forget_told(about, |(told, at, _)| (*told, *at) == (reason, action));
+    }
+
+    /// The same for what it said about one other object.
+    pub fn over_about<K: Application>(
+        &self,
+        about: &K,
+        reason: Reason,
+        action: &'static str,
+        related: &Related,
+    ) {
+        self.forget_told(about, |(told, at, of)| {
+            (*told, *at) == (reason, action) && of.as_ref() == Some(related)
+        });
+    }
+
+    fn forget_told<K: Application>(&self, about: &K, is_over: impl Fn(&Subject) -> bool) {
         let mut told = self.told.lock();
         if let Some(last) = about.meta().uid.as_ref().and_then(|uid| told.get_mut(uid)) {
-            last.remove(&(reason, action));
+            last.retain(|subject, _| !is_over(subject));
         }
     }
 
@@ -284,6 +243,8 @@ fn truncate(note: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use parapet_api::Elasticsearch;
+
     use super::*;
 
     /// An API server that answers events as the shared verdict says: 201, another status, or not at all.
@@ -333,6 +294,35 @@ mod tests {
             writing.await.unwrap();
             assert_eq!(questions.recv().await, None, "once is enough");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_problem_is_told_once_until_it_is_over() {
+        let application: Elasticsearch = serde_json::from_value(serde_json::json!({
+            "metadata": { "namespace": "ns", "name": "a", "uid": "1" },
+            "spec": { "version": "8.15.3", "nodeSets": [] },
+        }))
+        .unwrap();
+        let (asked, mut questions) = mpsc::unbounded_channel();
+        let client = api_server(Arc::new(Mutex::new(201)), asked);
+        let (recorder, writing) = Recorder::new(client, "test", EventMetrics::default());
+        let writing = tokio::spawn(writing);
+        let tell = |names: &[&str]| {
+            let each = names.iter().map(|name| (Related::core("Secret", "ns", name), format!("no {name}")));
+            recorder.tell_each("test", &application, (Reason::Unexpected, "Test"), each.collect());
+        };
+        for (pass, told) in
+            [(&["a", "b"][..], 2), (&["a", "b"], 0), (&["b"], 0), (&["a", "b"], 1), (&[], 0), (&["b"], 1)]
+        {
+            tell(pass);
+            for _ in 0..told {
+                assert_eq!(questions.recv().await, Some(201), "{pass:?}");
+            }
+            tokio::time::sleep(PATIENCE).await;
+            assert!(questions.try_recv().is_err(), "{pass:?}: nothing besides");
+        }
+        drop(recorder);
+        writing.await.unwrap();
     }
 
     #[test]
