@@ -119,7 +119,8 @@ impl<'w> Findings<'w> {
     pub(crate) fn finish(self) -> Vec<Finding> {
         let repairs = self.rule.repairs();
         let findings = self.found.into_iter().map(|Draft { mut finding, .. }| {
-            finding.patch.iter_mut().for_each(|patch| patch.repairs = repairs);
+            finding.patch.iter_mut().for_each(|patch| patch.finish(repairs));
+            finding.patch.take_if(|patch| patch.is_empty());
             finding
         });
         findings.collect()
@@ -180,6 +181,11 @@ impl Draft<'_> {
         self
     }
 
+    /// Where it is in the object.
+    pub(crate) fn path(&self) -> &str {
+        &self.finding.path
+    }
+
     /// Another place that has a part in it.
     pub(crate) fn related(&mut self, document: &Document, pointer: &str, message: &str) -> &mut Self {
         let place = Place { file: document.file.clone(), span: document.place(pointer) };
@@ -209,10 +215,24 @@ impl Draft<'_> {
         self
     }
 
-    /// The patch sets `pointer` (of the document) to `value`.
+    /// The part of the patch that changes `document`.
+    fn part(&mut self, document: &Document) -> &mut Patch {
+        self.finding.patch.get_or_insert_with(|| Patch::of(document)).part(document)
+    }
+
+    /// The patch sets `pointer` (of the finding's document) to `value`.
     pub(crate) fn set(&mut self, pointer: impl AsRef<str>, value: Value) -> &mut Self {
-        let patch = self.finding.patch.get_or_insert_with(|| Patch::of(self.document));
-        patch.set(self.document, pointer.as_ref(), value);
+        self.set_in(self.document, pointer, value)
+    }
+
+    /// The patch sets `pointer` of `document` to `value`.
+    pub(crate) fn set_in(
+        &mut self,
+        document: &Document,
+        pointer: impl AsRef<str>,
+        value: Value,
+    ) -> &mut Self {
+        self.part(document).set(document, pointer.as_ref(), value);
         self
     }
 
@@ -222,24 +242,68 @@ impl Draft<'_> {
         self.set(pointer, value)
     }
 
+    /// The patch sets `inner` of what the text of `field` holds to `value`.
+    pub(crate) fn set_in_text(
+        &mut self,
+        document: &Document,
+        field: &str,
+        inner: impl AsRef<str>,
+        value: Value,
+    ) -> &mut Self {
+        let set = |part: &mut Patch, text: &Document| part.set(text, inner.as_ref(), value);
+        self.part(document).edit_text(document, field, set);
+        self
+    }
+
+    /// The patch takes bytes out of the text at the place of the finding.
+    pub(crate) fn cut(&mut self, start: usize, end: usize) -> &mut Self {
+        let (document, pointer) = (self.document, self.finding.path.clone());
+        self.part(document).cut_text(document, &pointer, start, end);
+        self
+    }
+
     /// The patch takes `pointer` out.
     pub(crate) fn remove(&mut self, pointer: impl AsRef<str>) -> &mut Self {
-        let patch = self.finding.patch.get_or_insert_with(|| Patch::of(self.document));
-        patch.remove(self.document, pointer.as_ref());
+        self.remove_in(self.document, pointer)
+    }
+
+    /// The patch takes `pointer` of `document` out.
+    pub(crate) fn remove_in(&mut self, document: &Document, pointer: impl AsRef<str>) -> &mut Self {
+        self.part(document).remove(document, pointer.as_ref());
+        self
+    }
+
+    /// The patch takes the whole object out.
+    pub(crate) fn delete(&mut self) -> &mut Self {
+        let document = self.document;
+        self.part(document).delete(document);
         self
     }
 
     /// The patch adds `value` to the list at `pointer`.
     pub(crate) fn push(&mut self, pointer: impl AsRef<str>, value: Value) -> &mut Self {
-        let patch = self.finding.patch.get_or_insert_with(|| Patch::of(self.document));
-        patch.push(self.document, pointer.as_ref(), value);
+        self.push_in(self.document, pointer, value)
+    }
+
+    /// The patch adds `value` to the list at `pointer` of `document`.
+    pub(crate) fn push_in(
+        &mut self,
+        document: &Document,
+        pointer: impl AsRef<str>,
+        value: Value,
+    ) -> &mut Self {
+        self.part(document).push(document, pointer.as_ref(), value);
         self
     }
 
-    /// The patch adds an object after the document.
+    /// The patch adds an object after the finding's document.
     pub(crate) fn new_object(&mut self, object: &Value) -> &mut Self {
-        let patch = self.finding.patch.get_or_insert_with(|| Patch::of(self.document));
-        patch.create(self.document, object);
+        self.new_object_after(self.document, object)
+    }
+
+    /// The patch adds an object after `document`.
+    pub(crate) fn new_object_after(&mut self, document: &Document, object: &Value) -> &mut Self {
+        self.part(document).create(document, object);
         self
     }
 }

@@ -45,8 +45,10 @@ pub fn fix(
         let mut by_file: BTreeMap<Arc<str>, Vec<&Patch>> = BTreeMap::new();
         for finding in findings.filter(|finding| finding.suppressed.is_none()) {
             let wanted = finding.patch.as_ref().filter(|patch| repairs || !patch.repairs);
-            if let Some(patch) = wanted.filter(|patch| !matches!(&*patch.file, "-" | "cluster")) {
-                by_file.entry(patch.file.clone()).or_default().push(patch);
+            let is_written =
+                |patch: &&Patch| patch.parts().all(|part| !matches!(&*part.file, "-" | "cluster"));
+            for part in wanted.filter(is_written).into_iter().flat_map(Patch::parts) {
+                by_file.entry(part.file.clone()).or_default().push(part);
             }
         }
         let default_denies = default_denies(by_file.values().flatten().copied());

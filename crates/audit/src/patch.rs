@@ -1,32 +1,51 @@
 //! A change of one document: as a JSON Patch (RFC 6902), and as edits of its text that keep everything else.
 
+mod apply;
+mod shared;
+mod text;
 mod yaml;
 
 use std::sync::Arc;
 
-use parapet_manifest::{Document, Node, Value as Kind};
+use parapet_manifest::{Document, Entry, Node, Value as Kind};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// A change of one document.
+pub use apply::apply;
+use shared::{Shared, append, is_merged, put, shared, take_out};
+pub use text::Within;
+
+/// A change of one document, or of several that belong together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Patch {
     /// The file.
     pub file: Arc<str>,
     /// Which document of it, from 0.
     pub document: usize,
+    /// Which item of the document's `List`, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<usize>,
     /// It lets through what is declared and cut: to be asked for.
     pub repairs: bool,
     /// Operations of a JSON Patch of the object.
     pub operations: Vec<Value>,
     /// Objects to add.
     pub create: Vec<Value>,
+    /// The whole object goes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub delete: bool,
+    /// What changes in other documents for the same end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Patch>,
     /// The same as edits of the file's text.
     #[serde(skip)]
     pub edits: Vec<Edit>,
     /// What is added to which mapping so far, with the number of the edit that does it.
     #[serde(skip)]
     additions: Vec<(String, Map<String, Value>, usize)>,
+    /// What no longer is what an anchor shares, with its new value and the number of the edit.
+    #[serde(skip)]
+    apart: Vec<(String, Value, usize)>,
 }
 
 /// Bytes of a file that are replaced.
@@ -36,6 +55,8 @@ pub struct Edit {
     pub start: usize,
     /// The byte after the last; `start` for an insertion.
     pub end: usize,
+    /// The bytes are those of a field's text, not of the file.
+    pub within: Option<Arc<Within>>,
     /// What is done there.
     pub change: Change,
 }
@@ -64,16 +85,57 @@ impl Patch {
         Self {
             file: document.file.clone(),
             document: document.index,
+            item: document.item,
             repairs: false,
             operations: Vec::new(),
             create: Vec::new(),
+            delete: false,
+            also: Vec::new(),
             edits: Vec::new(),
             additions: Vec::new(),
+            apart: Vec::new(),
         }
+    }
+
+    /// Whether it changes nothing: what was to be changed isn't there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.operations.is_empty() && self.create.is_empty() && !self.delete && self.also.is_empty()
+    }
+
+    /// This part and those for other documents.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.also)
+    }
+
+    /// Says of all parts whether they let something through that is cut.
+    pub(crate) fn finish(&mut self, repairs: bool) {
+        self.repairs = repairs;
+        self.also.retain(|part| !part.is_empty());
+        self.also.iter_mut().for_each(|part| part.repairs = repairs);
+    }
+
+    /// The part that changes `document`.
+    pub(crate) fn part(&mut self, document: &Document) -> &mut Self {
+        let is_of = |part: &Self| {
+            (&part.file, part.document, part.item) == (&document.file, document.index, document.item)
+        };
+        if is_of(self) {
+            return self;
+        }
+        let known = self.also.iter().position(is_of);
+        let index = known.unwrap_or_else(|| {
+            self.also.push(Self::of(document));
+            self.also.len() - 1
+        });
+        &mut self.also[index]
     }
 
     /// Sets `pointer` to `value`, making the mappings on the way that are not there.
     pub(crate) fn set(&mut self, document: &Document, pointer: &str, value: Value) {
+        let is_field = |shared: &Shared| shared.pointer != pointer;
+        if let Some(shared) = shared(&document.root, pointer).filter(is_field) {
+            return self.change_apart(document, shared, |own, at| put(own, &pointer[at.len()..], value));
+        }
         let segments: Vec<&str> = pointer.split('/').skip(1).collect();
         let mut node = &document.root;
         let mut path = String::new();
@@ -92,8 +154,7 @@ impl Patch {
                     path.push_str(&here);
                 }
                 None => {
-                    let name = segment.replace("~1", "/").replace("~0", "~");
-                    self.add(node, &path, name, nest(&segments[depth + 1..], value));
+                    self.add(node, &path, unescaped(segment), nest(&segments[depth + 1..], value));
                     return;
                 }
             }
@@ -122,8 +183,39 @@ impl Patch {
         }
     }
 
+    /// Changes what an anchor shares with others: here it becomes a value of its own, elsewhere nothing changes.
+    fn change_apart(&mut self, document: &Document, shared: Shared, change: impl FnOnce(&mut Value, &str)) {
+        let Some(node) = document.at(&shared.pointer) else { return };
+        let known = self.apart.iter().position(|(pointer, ..)| *pointer == shared.pointer);
+        let index = known.unwrap_or_else(|| {
+            self.apart.push((shared.pointer.clone(), node.to_json(), self.edits.len()));
+            self.edits.push(replace_text(node, ""));
+            self.apart.len() - 1
+        });
+        let (pointer, own, edit) = &mut self.apart[index];
+        change(own, pointer);
+        let operation = json!({"op": "replace", "path": pointer, "value": own});
+        let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+        let changed = match document.at(parent).filter(|_| shared.merged) {
+            // A field of its own counts more than a merged one.
+            Some(parent) => add_entries(parent, &Map::from_iter([(unescaped(name), own.clone())])),
+            None => Some(replace_text(node, &yaml::inline(own))),
+        };
+        if let (Some(changed), Some(edit)) = (changed, self.edits.get_mut(*edit)) {
+            *edit = changed;
+        }
+        match self.operations.iter_mut().find(|known| known["path"] == operation["path"]) {
+            Some(known) => *known = operation,
+            None => self.operations.push(operation),
+        }
+    }
+
     /// Takes the field or item at `pointer` out.
     pub(crate) fn remove(&mut self, document: &Document, pointer: &str) {
+        let is_outside = |shared: &Shared| shared.pointer != pointer;
+        if let Some(shared) = shared(&document.root, pointer).filter(is_outside) {
+            return self.change_apart(document, shared, |own, at| take_out(own, &pointer[at.len()..]));
+        }
         let Some((parent, last)) = pointer.rsplit_once('/') else { return };
         let Some(parent) = document.at(parent) else { return };
         let extents: Vec<(u32, u32)> = match &parent.value {
@@ -133,14 +225,14 @@ impl Patch {
             Kind::List(items) => items.iter().map(|item| (item.bytes.start, item.bytes.end)).collect(),
             _ => return,
         };
-        let name = last.replace("~1", "/").replace("~0", "~");
+        let name = unescaped(last);
         let index = parent.entries().iter().position(|e| *e.key.name == *name).or_else(|| name.parse().ok());
         let Some((index, (start, end))) = index.and_then(|index| Some((index, *extents.get(index)?))) else {
             return;
         };
         self.operations.push(json!({"op": "remove", "path": pointer}));
         let dash = matches!(parent.value, Kind::List(_));
-        let edit = |start: u32, end: u32, change| Edit { start: start as usize, end: end as usize, change };
+        let edit = |start: u32, end: u32, change| edit(start as usize, end as usize, change);
         let nothing = Change::Replace(String::new());
         self.edits.push(match (extents.len(), index) {
             // The last one leaves an empty collection behind, not nothing.
@@ -153,19 +245,19 @@ impl Patch {
 
     /// Adds `value` to the list at `pointer`.
     pub(crate) fn push(&mut self, document: &Document, pointer: &str, value: Value) {
+        if let Some(shared) = shared(&document.root, pointer) {
+            return self.change_apart(document, shared, |own, at| append(own, &pointer[at.len()..], value));
+        }
         let Some(list) = document.at(pointer).filter(|list| matches!(list.value, Kind::List(_))) else {
             return self.set(document, pointer, json!([value]));
         };
         self.operations.push(json!({"op": "add", "path": format!("{pointer}/-"), "value": value}));
         let change = match list.items().last() {
-            Some(last) if !yaml::is_flow(list) => Edit {
-                start: last.bytes.end as usize,
-                end: last.bytes.end as usize,
-                change: Change::InsertLines {
-                    indent: (list.span.column as usize).saturating_sub(1),
-                    text: yaml::block(&json!([value])),
-                },
-            },
+            Some(last) if !yaml::is_flow(list) => {
+                let at = last.bytes.end as usize;
+                let indent = (list.span.column as usize).saturating_sub(1);
+                edit(at, at, Change::InsertLines { indent, text: yaml::block(&json!([value])) })
+            }
             _ => {
                 let mut items: Vec<Value> = list.items().iter().map(Node::to_json).collect();
                 items.push(value);
@@ -180,90 +272,55 @@ impl Patch {
         self.create.push(object.clone());
         let end = document.root.bytes.end as usize;
         let text = format!("---\n{}", yaml::block(object));
-        self.edits.push(Edit { start: end, end, change: Change::InsertLines { indent: 0, text } });
+        self.edits.push(edit(end, end, Change::InsertLines { indent: 0, text }));
+    }
+
+    /// Takes the whole object out; of a `List` its item.
+    pub(crate) fn delete(&mut self, document: &Document) {
+        self.delete = true;
+        let (start, end) = (document.root.bytes.start as usize, document.root.bytes.end as usize);
+        self.edits.push(edit(start, end, Change::RemoveLines { dash: document.item.is_some() }));
+    }
+
+    /// Takes bytes out of a field's text, whatever it holds.
+    pub(crate) fn cut_text(&mut self, document: &Document, field: &str, start: usize, end: usize) {
+        let Some(node) = document.at(field) else { return };
+        let Some(text) = node.as_str() else { return };
+        let (Some(before), Some(after)) = (text.get(..start), text.get(end..)) else { return };
+        let value = Value::String(format!("{before}{after}"));
+        self.operations.push(json!({"op": "replace", "path": field, "value": value}));
+        if text.contains('\n') {
+            let within = Some(Arc::new(text::within(node, text)));
+            self.edits.push(Edit { start, end, within, change: Change::Replace(String::new()) });
+        } else {
+            self.edits.push(replace(node, &value));
+        }
+    }
+
+    /// Changes what a field's text holds, such as a configuration in a ConfigMap, by a patch of that. Nothing happens if the
+    /// text is no YAML.
+    pub(crate) fn edit_text(
+        &mut self,
+        document: &Document,
+        field: &str,
+        change: impl FnOnce(&mut Self, &Document),
+    ) {
+        let Some((within, inner)) = document.at(field).and_then(|node| text::document(document, node)) else {
+            return;
+        };
+        let mut part = Self::of(&inner);
+        change(&mut part, &inner);
+        let (changed, skipped) = apply(within.text().as_bytes(), &[&part]);
+        let Some(changed) = String::from_utf8(changed).ok().filter(|_| skipped == 0) else { return };
+        self.operations.push(json!({"op": "replace", "path": field, "value": changed}));
+        let within = Arc::new(within);
+        self.edits.extend(part.edits.into_iter().map(|edit| Edit { within: Some(within.clone()), ..edit }));
     }
 
     /// The new object's text, if the patch adds one.
     pub fn created_text(&self) -> Option<String> {
         (!self.create.is_empty())
             .then(|| self.create.iter().map(yaml::block).collect::<Vec<_>>().join("---\n"))
-    }
-}
-
-/// An edit with what it comes to in a file.
-#[derive(Clone, PartialEq, Eq)]
-struct Resolved {
-    start: usize,
-    end: usize,
-    indent: usize,
-    text: String,
-}
-
-impl Resolved {
-    /// Whether both can't be done: they overlap, or add one key in one place.
-    fn clashes(&self, other: &Self) -> bool {
-        let key = |text: &str| text.trim_start().split(':').next().unwrap_or("").to_owned();
-        let insertions = self.start == self.end && other.start == other.end && self.start == other.start;
-        let one_key = insertions && self.indent == other.indent && key(&self.text) == key(&other.text);
-        let is_object = self.text.trim_start().starts_with("---");
-        (self.start < other.end && other.start < self.end) || (one_key && !is_object)
-    }
-}
-
-/// `bytes` of a file with all of `patches` applied; those that touch what another has changed are left out and counted.
-/// What several ask for is done once.
-pub fn apply(bytes: &[u8], patches: &[&Patch]) -> (Vec<u8>, usize) {
-    let mut accepted: Vec<Resolved> = Vec::new();
-    let mut skipped = 0;
-    for patch in patches {
-        let edits: Vec<Resolved> = patch.edits.iter().map(|edit| resolve(bytes, edit)).collect();
-        if edits.iter().all(|edit| accepted.contains(edit)) {
-            continue;
-        }
-        if edits.iter().any(|edit| accepted.iter().any(|other| edit.clashes(other))) {
-            skipped += 1;
-            continue;
-        }
-        accepted.extend(edits);
-    }
-    // From the end; of insertions in one place the deeper ones come first in the text: they continue what is there.
-    accepted.sort_by(|a, b| b.start.cmp(&a.start).then(b.end.cmp(&a.end)).then(a.indent.cmp(&b.indent)));
-    let mut result = bytes.to_vec();
-    for Resolved { start, end, text, .. } in accepted {
-        result.splice(start..end, text.into_bytes());
-    }
-    (result, skipped)
-}
-
-fn resolve(bytes: &[u8], edit: &Edit) -> Resolved {
-    let end_of_line = |from: usize| {
-        bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| from + newline + 1)
-    };
-    let (start, end) = (edit.start.min(bytes.len()), edit.end.min(bytes.len()));
-    match &edit.change {
-        Change::Replace(text) => Resolved { start, end, indent: 0, text: text.clone() },
-        Change::InsertLines { indent, text } => {
-            // A block scalar's text ends with its line: what follows starts right there.
-            let at = if start > 0 && bytes[start - 1] == b'\n' { start } else { end_of_line(start) };
-            let mut lines = String::new();
-            if at > 0 && bytes[at - 1] != b'\n' {
-                lines.push('\n');
-            }
-            for line in text.lines() {
-                lines.push_str(&" ".repeat(*indent));
-                lines.push_str(line);
-                lines.push('\n');
-            }
-            Resolved { start: at, end: at, indent: *indent, text: lines }
-        }
-        Change::RemoveLines { dash } => {
-            let first =
-                bytes[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-            let whole = bytes[first..start].iter().all(|byte| *byte == b' ' || (*dash && *byte == b'-'));
-            let last = if end > start && bytes[end - 1] == b'\n' { end } else { end_of_line(end) };
-            let (start, end) = if whole { (first, last) } else { (start, end) };
-            Resolved { start, end, indent: 0, text: String::new() }
-        }
     }
 }
 
@@ -282,47 +339,53 @@ fn merge(into: &mut Value, value: Value) {
 
 fn nest(segments: &[&str], value: Value) -> Value {
     segments.iter().rev().fold(value, |inner, segment| {
-        if *segment == "-" || *segment == "0" {
-            json!([inner])
-        } else {
-            json!({segment.replace("~1", "/").replace("~0", "~"): inner})
-        }
+        if *segment == "-" || *segment == "0" { json!([inner]) } else { json!({unescaped(segment): inner}) }
     })
+}
+
+fn unescaped(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
+}
+
+fn edit(start: usize, end: usize, change: Change) -> Edit {
+    Edit { start, end, within: None, change }
 }
 
 fn replace(node: &Node, value: &Value) -> Edit {
     let text = yaml::inline(value);
+    // Nothing is there: a key without a value.
     if node.bytes.start == node.bytes.end {
-        return Edit {
-            start: node.bytes.start as usize,
-            end: node.bytes.end as usize,
-            change: Change::Replace(format!(" {text}")),
-        };
+        replace_text(node, &format!(" {text}"))
+    } else {
+        replace_text(node, &text)
     }
-    replace_text(node, &text)
 }
 
 fn replace_text(node: &Node, text: &str) -> Edit {
-    Edit {
-        start: node.bytes.start as usize,
-        end: node.bytes.end as usize,
-        change: Change::Replace(text.to_owned()),
-    }
+    edit(node.bytes.start as usize, node.bytes.end as usize, Change::Replace(text.to_owned()))
 }
 
 fn add_entries(map: &Node, values: &Map<String, Value>) -> Option<Edit> {
     let Kind::Map(entries) = &map.value else { return None };
     let whole = Value::Object(values.clone());
-    let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+    let end_of = |entry: &Entry| match is_merged(entry.key.bytes.start, entry.key.bytes.end) {
+        true => entry.key.bytes.start,
+        false => entry.value.bytes.end.max(entry.key.bytes.end),
+    };
+    let (Some(first), Some(last)) = (entries.first(), entries.iter().map(end_of).max()) else {
         return Some(replace_text(map, &yaml::inline(&whole)));
     };
-    let at = last.value.bytes.end.max(last.key.bytes.end) as usize;
+    let mut at = last as usize;
     let change = if yaml::is_flow(map) {
+        // In front of the bracket, where what stands last is a merge key.
+        if entries.iter().all(|entry| is_merged(entry.key.bytes.start, entry.key.bytes.end)) {
+            at = (map.bytes.end as usize).saturating_sub(1);
+        }
         let text = yaml::inline(&whole);
         Change::Replace(format!(", {}", text.get(1..text.len() - 1).unwrap_or_default()))
     } else {
         let indent = (first.key.span.column as usize).saturating_sub(1);
         Change::InsertLines { indent, text: yaml::block(&whole) }
     };
-    Some(Edit { start: at, end: at, change })
+    Some(edit(at, at, change))
 }

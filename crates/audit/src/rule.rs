@@ -153,8 +153,24 @@ pub struct Rule {
 }
 
 /// Rules whose finding is that something declared is cut: a policy in the wrong namespace, peers of another one, a Service's
-/// port, the wrong protocol, an operator outside of the mesh. Putting that right lets it through.
-const REPAIRS: [&str; 5] = ["OBS-NP-08", "OBS-NP-09", "OBS-NP-13", "OBS-RX-04", "OBS-MESH-09"];
+/// port, the wrong protocol, a flow that one side allows and the other doesn't. Putting that right lets it through.
+const REPAIRS: [&str; 15] = [
+    "OBS-NP-08",
+    "OBS-NP-09",
+    "OBS-NP-13",
+    "OBS-NP-14",
+    "OBS-NP-15",
+    "OBS-EG-04",
+    "OBS-EG-06",
+    "OBS-EG-07",
+    "OBS-EG-08",
+    "OBS-RX-03",
+    "OBS-RX-04",
+    "OBS-RX-11",
+    "OBS-RX-16",
+    "OBS-MET-20",
+    "OBS-MESH-09",
+];
 
 impl Rule {
     /// Whether its patches let through what was closed. No others do, but the way to the name servers (OBS-NP-10) and to

@@ -13,7 +13,14 @@ mod pods;
 mod policies;
 mod posture;
 mod receivers;
+mod repair;
 mod secrets;
+
+pub(crate) use isolation::ingress_backends;
+pub(crate) use listening::is_its_client;
+pub(crate) use mesh::same_cluster;
+pub(crate) use metrics::monitors::{scrapes, targets};
+pub(crate) use policies::target_port;
 
 use crate::finding::{Finding, Findings};
 use crate::rule::Rule;

@@ -9,6 +9,7 @@ mod policy;
 mod role;
 mod workload;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use parapet_manifest::{Document, Node};
@@ -22,6 +23,7 @@ pub(crate) use role::Role;
 pub use workload::Workload;
 
 use crate::finding::ObjectRef;
+use crate::least::Shown;
 use crate::options::Options;
 use crate::reach::{End, Protocol, Reach};
 
@@ -36,6 +38,8 @@ pub struct World<'a> {
     pub(crate) collectors: Vec<Collector<'a>>,
     pub(crate) options: &'a Options,
     pub(crate) reach: Option<&'a dyn Reach>,
+    /// Looked for when the first patch asks.
+    shown: OnceCell<Shown>,
 }
 
 /// The sources that reach a port, in words.
@@ -51,7 +55,16 @@ impl<'a> World<'a> {
         let policies = policy::all(documents, &workloads, options);
         let settings = config::all(documents, &workloads, options);
         let collectors = listener::collectors(documents, &workloads, options);
-        Self { documents, workloads, policies, settings, collectors, options, reach: None }
+        Self {
+            documents,
+            workloads,
+            policies,
+            settings,
+            collectors,
+            options,
+            reach: None,
+            shown: OnceCell::new(),
+        }
     }
 
     /// The same with answers about reachability.
@@ -136,6 +149,11 @@ impl<'a> World<'a> {
     ) -> impl Iterator<Item = &Policy<'a>> {
         let number = workload.number;
         self.policies.iter().filter(move |policy| policy.has(direction) && policy.selects.contains(&number))
+    }
+
+    /// Who opens connections to whom, as far as the input shows it.
+    pub(crate) fn shown(&self) -> &Shown {
+        self.shown.get_or_init(|| Shown::of(self))
     }
 
     /// Whether a connection is let through. Without reachability every connection is.

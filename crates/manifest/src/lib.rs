@@ -20,7 +20,7 @@ mod source;
 mod split;
 
 pub use document::Document;
-pub use load::{Loaded, embedded, load, load_text};
+pub use load::{Loaded, embedded, load, load_text, load_value};
 pub use node::{ByteRange, Entry, Key, Node, Value, escape_pointer, pointer};
 pub use position::Span;
 pub use problem::{Problem, Severity};

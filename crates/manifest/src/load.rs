@@ -56,6 +56,12 @@ pub fn embedded(field: &Node, limits: &Limits) -> Option<Node> {
     matches!(root.value, Value::Map(_) | Value::List(_)).then(|| root.within(field.bytes))
 }
 
+/// The YAML or JSON of a text by itself: places and byte ranges are the text's own. Nothing if it isn't a mapping or a list.
+pub fn load_value(text: &str, limits: &Limits) -> Option<Node> {
+    let root = parse(text, 1, 0, limits, &mut Vec::new()).ok()??;
+    matches!(root.value, Value::Map(_) | Value::List(_)).then_some(root)
+}
+
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 fn take(text: &Text, limits: &Limits, documents: &mut Vec<Document>, problems: &mut Vec<Problem>) {

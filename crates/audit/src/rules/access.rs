@@ -105,11 +105,25 @@ fn needless_token<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
 fn shared_account<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for workload in world.obs().filter(|workload| !workload.managed && asks_api(world, workload)) {
         if workload.service_account() == "default" && mounts_token(world, workload) {
-            found.add_pod(
+            let draft = found.add_pod(
                 workload,
                 "/spec",
                 format!("{workload} asks the API server as the namespace's default account"),
             );
+            // What the shared account may do, its own may: the rights stay, the others' go when people take them away.
+            let account = json!({
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": workload.name, "namespace": workload.namespace},
+            });
+            draft
+                .set(workload.pointer("/spec/serviceAccountName"), json!(workload.name))
+                .new_object(&account);
+            let subject =
+                json!({"kind": "ServiceAccount", "name": workload.name, "namespace": workload.namespace});
+            for binding in world.bindings_of(workload.namespace, "default") {
+                draft.push_in(binding.document, "/subjects", subject.clone());
+            }
         }
     }
 }

@@ -147,14 +147,33 @@ fn hidden_bundle<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     .and_then(Node::as_str)
                     .is_some_and(|at| TRUST_STORES.contains(&at.trim_end_matches('/')));
             if whole && volume.get("secret").is_some() {
-                found.add_pod(
+                let draft = found.add_pod(
                     workload,
                     format!("{pointer}/mountPath"),
                     "only the Secret's certificates are trusted: the public CAs are hidden",
                 );
+                let at = mount.get("mountPath").and_then(Node::as_str).unwrap_or("").trim_end_matches('/');
+                if let Some(key) = only_key(world, workload, volume) {
+                    draft
+                        .becomes(json!(format!("{at}/{key}")))
+                        .set(workload.pointer(&format!("{pointer}/subPath")), json!(key));
+                }
             }
         }
     }
+}
+
+/// The only file of a Secret's volume.
+fn only_key<'w>(world: &'w World<'w>, workload: &Workload<'_>, volume: &'w Node) -> Option<&'w str> {
+    if let Some(items) = volume.at("/secret/items") {
+        let [item] = items.items() else { return None };
+        return item.get("path")?.as_str();
+    }
+    let secret = world.find("Secret", workload.namespace, volume.at("/secret/secretName")?.as_str()?)?;
+    let parts = ["data", "stringData"].into_iter().filter_map(|part| secret.root.get(part));
+    let mut keys = parts.flat_map(Node::entries);
+    let one = keys.next()?;
+    keys.next().is_none().then_some(&*one.key.name)
 }
 
 fn some_only<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -165,13 +184,26 @@ fn some_only<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         collectors.iter().filter(|workload| workload.namespace == with.namespace && !workload.managed)
     {
         if trust_mounts(workload).is_empty() && !workload.has_role(Role::CollectorAgent) {
-            found
+            let draft = found
                 .add(
                     workload.document,
                     "/metadata/name",
                     format!("{workload} doesn't mount the custom CA that {with} does"),
                 )
                 .related(with.document, "/metadata/name", "the one that does");
+            // A bundle that an init container builds takes that container, too.
+            for (_, mount, volume) in trust_mounts(with) {
+                if volume.get("secret").is_none() && volume.get("configMap").is_none() {
+                    continue;
+                }
+                draft.push(workload.pointer("/spec/volumes"), volume.to_json());
+                for container in workload.main_containers() {
+                    draft.push(
+                        workload.pointer(&format!("{}/volumeMounts", container.pointer)),
+                        mount.to_json(),
+                    );
+                }
+            }
         }
     }
 }
@@ -232,7 +264,13 @@ fn wrong_material<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 } else {
                     continue;
                 };
-                found.add(secret, parapet_manifest::pointer([part, &*entry.key.name]), message);
+                let is_key = text.contains("PRIVATE KEY-----");
+                let at = parapet_manifest::pointer([part, &*entry.key.name]);
+                let draft = found.add(secret, &at, message);
+                // A certificate beside it in the same text would go with it.
+                if is_key && !text.contains("CERTIFICATE-----") {
+                    draft.remove(at);
+                }
             }
         }
     }

@@ -5,9 +5,11 @@ mod blocked;
 use std::net::{IpAddr, Ipv4Addr};
 
 use parapet_manifest::Node;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::finding::Findings;
+use super::policies::allows_dns;
+use crate::finding::{Draft, Findings};
+use crate::least;
 use crate::reach::{End, Protocol};
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{High, Info, Medium};
@@ -140,12 +142,78 @@ fn anywhere<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         } else {
             workloads.join(", ")
         };
-        found.add(
+        let draft = found.add(
             policy.document,
             rule.pointer.clone(),
             format!("{who} may send to every pod and every address"),
         );
+        let mut rules = what_is_used(world, policy).into_iter();
+        if let Some(first) = rules.next() {
+            draft.becomes(first);
+            rules.for_each(|rule| {
+                draft.push("/spec/egress", rule);
+            });
+        }
     }
+}
+
+/// Rules for all that the workloads of a policy send to; none if something of it can't be told.
+fn what_is_used(world: &World<'_>, policy: &Policy<'_>) -> Vec<Value> {
+    let mut rules: Vec<Value> = Vec::new();
+    let mut add = |rule: Value| {
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    };
+    for number in &policy.selects {
+        let Some(workload) = world.workloads.get(*number) else { continue };
+        let known = least::egress(world, workload);
+        known["spec"]["egress"].as_array().into_iter().flatten().cloned().for_each(&mut add);
+        for collector in world.collectors.iter().filter(|collector| collector.workloads.contains(number)) {
+            for exporter in &collector.exporters {
+                if least::service_of(world, &exporter.host, workload.namespace).is_some() {
+                    continue;
+                }
+                match exporter.host.parse::<IpAddr>() {
+                    Ok(address) => add(outside(&ipnet::IpNet::from(address), &[], exporter.port)),
+                    // No policy can name a host: its port is what can be told.
+                    Err(_) if exporter.host.contains('.') && !exporter.host.contains('$') => {
+                        add(outside(&everywhere(), &[ipnet::IpNet::from(METADATA_SERVICE)], exporter.port));
+                        add(least::dns());
+                    }
+                    Err(_) => return Vec::new(),
+                }
+            }
+        }
+        if uses_kubernetes(world, workload) {
+            if world.options.api_server.is_empty() {
+                return Vec::new();
+            }
+            add(api_server(world));
+        }
+    }
+    rules
+}
+
+fn everywhere() -> ipnet::IpNet {
+    ipnet::IpNet::V4(ipnet::Ipv4Net::default())
+}
+
+/// A rule for a port of addresses.
+fn outside(block: &ipnet::IpNet, except: &[ipnet::IpNet], port: u16) -> Value {
+    let mut to = json!({"ipBlock": {"cidr": block.to_string()}});
+    if !except.is_empty() {
+        to["ipBlock"]["except"] = except.iter().map(ToString::to_string).collect();
+    }
+    json!({"to": [to], "ports": [least::port((Protocol::Tcp, port))]})
+}
+
+/// The rule for the API server's addresses.
+fn api_server(world: &World<'_>) -> Value {
+    let address = |address: &IpAddr| json!({"ipBlock": {"cidr": ipnet::IpNet::from(*address).to_string()}});
+    let to: Vec<Value> = world.options.api_server.iter().map(address).collect();
+    let ports = [443, 6443].map(|port| least::port((Protocol::Tcp, port)));
+    json!({"to": to, "ports": ports})
 }
 
 fn port_to_anybody<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -157,11 +225,24 @@ fn port_to_anybody<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             .collect();
         let only_dns = !ports.is_empty() && ports.iter().all(|port| port == "53");
         if rule.is_for_anybody() && !rule.ports().is_empty() && !only_dns {
-            found.add(
+            let draft = found.add(
                 policy.document,
                 rule.pointer.clone(),
                 format!("port {} is open to every pod and every address", ports.join(", ")),
             );
+            let mut to: Vec<Value> = Vec::new();
+            for workload in &world.workloads {
+                let listens = workload.ports().iter().any(|own| rule.covers(own.protocol, own.number));
+                to.extend(
+                    listens
+                        .then(|| least::peer(workload, policy.namespace))
+                        .flatten()
+                        .filter(|one| !to.contains(one)),
+                );
+            }
+            if !to.is_empty() {
+                draft.set(format!("{}/to", rule.pointer), Value::Array(to));
+            }
         }
     }
 }
@@ -198,11 +279,45 @@ fn agent_reaches_more<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         }
         let policy = world.isolating(agent, Direction::Egress).next();
         if let Some(policy) = policy.filter(|_| !more.is_empty()) {
-            found
+            let draft = found
                 .add(policy.document, "/spec/egress", format!("{agent} reaches {}", more.join(", ")))
                 .evidence(more);
+            if let Some(rules) = to_its_gateway(world, agent) {
+                draft.set("/spec/egress", rules);
+            }
         }
     }
+}
+
+/// Rules for the gateways that an agent sends to, where it is let through to them today and one policy says all.
+fn to_its_gateway(world: &World<'_>, agent: &Workload<'_>) -> Option<Value> {
+    let policies: Vec<&Policy<'_>> = world.isolating(agent, Direction::Egress).collect();
+    let [policy] = policies.as_slice() else { return None };
+    let gateways: Vec<usize> = world
+        .shown()
+        .servers(agent.number)
+        .filter(|(number, ports)| {
+            ports.iter().all(|(protocol, port)| {
+                world.allows(End::Workload(agent.number), End::Workload(*number), *protocol, *port)
+            })
+        })
+        .map(|(number, _)| number)
+        .collect();
+    let is_gateway = |number: &usize| {
+        world.workloads[*number]
+            .role
+            .is_some_and(|role| role.is_collector() || matches!(role, Role::Logstash | Role::Elasticsearch))
+    };
+    let servers = world.shown().servers(agent.number).count();
+    let all = !gateways.is_empty() && gateways.len() == servers && gateways.iter().all(is_gateway);
+    if !all || policy.selects != [agent.number] {
+        return None;
+    }
+    let mut rules = least::egress(world, agent)["spec"]["egress"].take();
+    if !allows_dns(policy) {
+        rules.as_array_mut()?.retain(|rule| *rule != least::dns());
+    }
+    Some(rules)
 }
 
 fn uses_kubernetes(world: &World<'_>, workload: &Workload<'_>) -> bool {
@@ -230,11 +345,14 @@ fn no_api_server<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let known: Vec<End> = world.options.api_server.iter().map(|address| End::Address(*address)).collect();
         let fine = if known.is_empty() { reached(End::Somewhere) } else { known.into_iter().all(reached) };
         if let Some(policy) = world.isolating(workload, Direction::Egress).next().filter(|_| !fine) {
-            found.add(
+            let draft = found.add(
                 policy.document,
                 "/spec/egress",
                 format!("{workload} can't reach the API server: metadata is missing"),
             );
+            if !world.options.api_server.is_empty() {
+                draft.push("/spec/egress", api_server(world));
+            }
         }
     }
 }
@@ -300,12 +418,35 @@ fn other_ports<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             open.into_iter().filter(|port| !declared(*port)).map(|port| port.to_string()).collect();
         if let Some(policy) = world.isolating(workload, Direction::Egress).next().filter(|_| !more.is_empty())
         {
-            found.add(
+            let draft = found.add(
                 policy.document,
                 "/spec/egress",
                 format!("{workload} reaches the outside on {} as well as on 443", more.join(", ")),
             );
+            let wanted = |port: i64| port == 443 || u16::try_from(port).is_ok_and(declared);
+            for rule in policy.rules(Direction::Egress) {
+                restrict_outwards(draft, &rule, wanted);
+            }
         }
+    }
+}
+
+/// The patch leaves of a rule for addresses only the ports that are wanted. Rules for everybody are OBS-EG-01's and OBS-EG-02's.
+fn restrict_outwards(draft: &mut Draft<'_>, rule: &PolicyRule<'_>, wanted: impl Fn(i64) -> bool) {
+    let peers = rule.peers();
+    if peers.is_empty() || !peers.iter().all(|(_, peer)| peer.get("ipBlock").is_some()) {
+        return;
+    }
+    let ports = rule.ports();
+    let number =
+        |port: &Node| port.get("port").and_then(Node::as_i64).filter(|_| port.get("endPort").is_none());
+    if ports.is_empty() {
+        draft.set(format!("{}/ports", rule.pointer), json!([least::port((Protocol::Tcp, 443))]));
+    } else if ports.iter().all(|(_, port)| number(port).is_some_and(|port| !wanted(port))) {
+        draft.remove(&rule.pointer);
+    } else if ports.iter().all(|(_, port)| number(port).is_some()) {
+        let kept = ports.iter().filter(|(_, port)| number(port).is_some_and(&wanted));
+        draft.set(format!("{}/ports", rule.pointer), kept.map(|(_, port)| port.to_json()).collect());
     }
 }
 
@@ -325,6 +466,7 @@ fn leftovers<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         for policy in
             world.policies.iter().filter(|policy| policy.selects.is_empty() && of(&policy.document.name))
         {
+            // Without it whoever gets these labels is isolated no more: that is for people to decide.
             found.add(
                 policy.document,
                 "/metadata/name",

@@ -205,12 +205,23 @@ impl<'w> Component<'w> {
 
 /// The patch sets a setting to `value`, where the document has it as a field.
 fn turned(draft: &mut Draft<'_>, (settings, setting): (&Settings<'_>, &Setting), value: &str) {
-    let Some(node) = settings.document.at(&setting.leaf) else { return };
-    let value = match value.parse::<bool>() {
-        Ok(value) if node.as_bool().is_some() => json!(value),
-        _ => json!(value),
-    };
-    draft.set(&setting.leaf, value);
+    if let Some(node) = settings.document.at(&setting.leaf) {
+        let value = match value.parse::<bool>() {
+            Ok(value) if node.as_bool().is_some() => json!(value),
+            _ => json!(value),
+        };
+        draft.set_in(settings.document, &setting.leaf, value);
+    } else if let Some(inner) = setting.leaf.strip_prefix(&settings.pointer) {
+        let value = value.parse::<bool>().map_or_else(|_| json!(value), |value| json!(value));
+        draft.set_in_text(settings.document, &settings.pointer, inner, value);
+    }
+}
+
+/// Whether the component has a certificate for one of its ports: TLS there has only to be switched on.
+fn has_certificate(component: &Component<'_>, port: &str) -> bool {
+    ["keystore.path", "certificate"]
+        .iter()
+        .any(|file| component.get(&format!("xpack.security.{port}.ssl.{file}")).is_some())
 }
 
 /// The components that have settings of a kind: each workload with all of its own, and files that no workload uses.
@@ -252,23 +263,24 @@ fn transport_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             && !component.is("xpack.security.transport.ssl.enabled", "true")
             && !component.is("discovery.type", "single-node")
         {
-            component.say(
+            let draft = component.say(
                 found,
                 at,
                 "traffic between nodes is in clear: xpack.security.transport.ssl.enabled isn't true",
             );
+            if let Some(at) = at.filter(|_| has_certificate(&component, "transport")) {
+                turned(draft, at, "true");
+            }
         }
     }
 }
 
 fn security_off<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for component in components(world, Config::Elasticsearch) {
-        if component.is("xpack.security.enabled", "false") {
-            component.say(
-                found,
-                component.get("xpack.security.enabled"),
-                "authentication is switched off: every request has all rights",
-            );
+        let off = component.get("xpack.security.enabled").filter(|(_, setting)| setting.value == "false");
+        if let Some(at) = off {
+            let message = "authentication is switched off: every request has all rights";
+            turned(component.say(found, Some(at), message), at, "true");
         }
     }
 }
@@ -298,11 +310,14 @@ fn http_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let strict = component.workload.is_some_and(|workload| is_strict(world, workload, 9200));
         if !strict && !component.is("xpack.security.http.ssl.enabled", "true") {
             let at = component.get("xpack.security.http.ssl.enabled");
-            component.say(
+            let draft = component.say(
                 found,
                 at,
                 "the HTTP port 9200 is in clear: xpack.security.http.ssl.enabled isn't true",
             );
+            if let Some(at) = at.filter(|_| has_certificate(&component, "http")) {
+                turned(draft, at, "true");
+            }
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use parapet_manifest::Node;
 
-use super::pods::chart_values;
-use crate::finding::Findings;
+use serde_json::json;
+
+use super::pods::{chart_values, set_value};
+use crate::finding::{Draft, Findings};
 use crate::rule::Needs::{Manifests, Option as Opt};
 use crate::rule::Severity::{High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
@@ -167,6 +169,14 @@ fn is_fips(image: &str) -> bool {
     parts(image).1.is_some_and(|tag| tag.ends_with("-fips"))
 }
 
+/// The patch takes the FIPS build of the same release, where its publisher has one.
+fn as_fips(draft: &mut Draft<'_>, image: &str) {
+    let has_tag = parts(image).1.is_some() && !image.contains('@');
+    if has_tag && parts(image).0.ends_with("sumologic-otel-collector") {
+        draft.becomes(json!(format!("{image}-fips")));
+    }
+}
+
 fn not_fips<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     if !world.options.fips {
         return;
@@ -174,11 +184,8 @@ fn not_fips<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (workload, container, image) in
         images(world).filter(|(_, _, image)| is_collector_image(image) && !is_fips(image))
     {
-        found.add_pod(
-            workload,
-            format!("{}/image", container.pointer),
-            format!("{image} is not a FIPS build"),
-        );
+        let message = format!("{image} is not a FIPS build");
+        as_fips(found.add_pod(workload, format!("{}/image", container.pointer), message), image);
     }
 }
 
@@ -198,7 +205,11 @@ fn suffix<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             _ if image.get("digest").is_some() => ("digest", "a digest can't take a suffix"),
             _ => continue,
         };
-        found.add_at(document, pointer, image.place(&format!("/{key}")), why);
+        let is_twice = why.ends_with("-fips-fips");
+        let draft = found.add_at(document, pointer.clone(), image.place(&format!("/{key}")), why);
+        if is_twice {
+            set_value(draft, document, &pointer, "/sumologic/otelcolImage/addFipsSuffix", json!(false));
+        }
     }
 }
 
@@ -209,11 +220,8 @@ fn mixed<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (workload, container, image) in
         images(world).filter(|(_, _, image)| is_collector_image(image) && !is_fips(image))
     {
-        found.add_pod(
-            workload,
-            format!("{}/image", container.pointer),
-            format!("other collectors are FIPS builds, {image} isn't"),
-        );
+        let message = format!("other collectors are FIPS builds, {image} isn't");
+        as_fips(found.add_pod(workload, format!("{}/image", container.pointer), message), image);
     }
 }
 

@@ -4,11 +4,12 @@ use parapet_manifest::Node;
 use serde_json::{Value, json};
 
 use crate::finding::Findings;
+use crate::least;
 use crate::reach::{End, Protocol};
-use crate::rule::Needs::{Manifests, Option, Reach};
+use crate::rule::Needs::{Manifests, Option as Opt, Reach};
 use crate::rule::Severity::{High, Info, Low, Medium};
 use crate::rule::{Group, Rule};
-use crate::world::{Direction, Workload, World};
+use crate::world::{Direction, Role, Workload, World};
 
 const GROUP: Group = Group::Isolation;
 
@@ -47,7 +48,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "OBS-NP-04",
         severity: High,
         group: GROUP,
-        needs: Option,
+        needs: Opt,
         title: "Tenants can talk to each other",
         why: "Namespaces that carry different values of the tenant label are meant to be apart; a connection between them lets one tenant read or poison another's telemetry.",
         fix: "Restrict peers by namespaceSelector on the tenant label, or add a ClusterNetworkPolicy in the Admin tier.",
@@ -77,7 +78,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "OBS-NP-20",
         severity: Info,
         group: GROUP,
-        needs: Option,
+        needs: Opt,
         title: "It isn't known that the network plugin enforces policies",
         why: "NetworkPolicies are data until a plugin enforces them. Manifests don't tell which one runs; with plain flannel or kubenet every policy here is without effect.",
         fix: "Name the plugin with `--cni`, and verify it once with a probe.",
@@ -105,14 +106,24 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// A policy for one workload that denies a direction.
-pub(super) fn deny(workload: &Workload<'_>, types: &[&str], suffix: &str) -> Value {
-    json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": format!("{}-{suffix}", workload.name), "namespace": workload.namespace},
-        "spec": {"podSelector": {"matchLabels": workload.labels}, "policyTypes": types},
-    })
+/// The policy that isolates what comes into a workload and lets in only whom the input shows and `is_meant` takes; none
+/// where the input shows others, where policies isolate it already (one more would let in more), and where nothing tells
+/// its pods from others.
+pub(super) fn closing(
+    world: &World<'_>,
+    workload: &Workload<'_>,
+    port: (Protocol, u16),
+    is_meant: impl Fn(&Workload<'_>) -> bool,
+) -> Option<Value> {
+    let is_isolated = world.isolating(workload, Direction::Ingress).next().is_some();
+    if is_isolated || workload.labels.is_empty() || workload.flag("hostNetwork") {
+        return None;
+    }
+    let shown = world.shown();
+    let mut clients = shown.clients(workload.number).filter(|(_, ports)| ports.contains(&port));
+    let only_meant = clients
+        .all(|(client, _)| client == workload.number || world.workloads.get(client).is_some_and(&is_meant));
+    (only_meant && !shown.is_led_to(workload.number, port)).then(|| least::ingress(world, workload))
 }
 
 /// Whether something outside of the cluster is led to the workload by a Service or a port of the node.
@@ -150,7 +161,7 @@ fn open_ingress<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             .evidence(sources.evidence())
             .raised_if(sources.outside && is_exposed(world, workload))
             .lowered_if(!sources.outside)
-            .new_object(&deny(workload, &["Ingress"], "ingress"));
+            .new_object(&least::ingress(world, workload));
     }
 }
 
@@ -160,11 +171,9 @@ fn open_egress<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         if open && world.isolating(workload, Direction::Egress).next().is_none() {
             let message =
                 format!("{workload} may connect to every pod and to every address outside of the cluster");
-            found.add(workload.document, "/metadata/name", message).new_object(&deny(
-                workload,
-                &["Egress"],
-                "egress",
-            ));
+            found
+                .add(workload.document, "/metadata/name", message)
+                .new_object(&least::egress(world, workload));
         }
     }
 }
@@ -223,7 +232,7 @@ fn tenants<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             let Some(place) = world.namespace_object(to.namespace) else { continue };
             said.push(pair);
             let pointer = parapet_manifest::pointer(["metadata", "labels", label.as_str()]);
-            found.add(
+            let draft = found.add(
                 place,
                 pointer,
                 format!(
@@ -231,6 +240,18 @@ fn tenants<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     port.number
                 ),
             );
+            // Where policies let in less already, one more would let in more.
+            let is_isolated =
+                world.policies.iter().any(|policy| policy.namespace == to.namespace && policy.ingress);
+            if !is_isolated {
+                let own = json!({"namespaceSelector": {"matchLabels": {label.as_str(): owner}}});
+                draft.new_object(&json!({
+                    "apiVersion": "networking.k8s.io/v1",
+                    "kind": "NetworkPolicy",
+                    "metadata": {"name": "same-tenant", "namespace": to.namespace},
+                    "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [own]}]},
+                }));
+            }
         }
     }
 }
@@ -251,7 +272,8 @@ fn host_network<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             .map(|number| &world.workloads[*number])
             .find(|workload| workload.flag("hostNetwork"));
         if let Some(workload) = on_host {
-            found
+            let at = workload.pointer("/spec/hostNetwork");
+            let draft = found
                 .add(
                     policy.document,
                     "/spec/podSelector",
@@ -259,11 +281,11 @@ fn host_network<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                         "the policy has no dependable effect on {workload}, which is on the host's network"
                     ),
                 )
-                .related(
-                    workload.document,
-                    &workload.pointer("/spec/hostNetwork"),
-                    "the pod on the host's network",
-                );
+                .related(workload.document, &at, "the pod on the host's network");
+            // It tells of the host, and has to be on its network for that.
+            if !workload.has_role(Role::NodeExporter) {
+                draft.set_in(workload.document, at, json!(false));
+            }
         }
     }
 }
@@ -319,7 +341,7 @@ fn false_claim<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
 }
 
 /// The Services that an Ingress leads to, with their pointers.
-pub(super) fn ingress_backends(ingress: &parapet_manifest::Document) -> Vec<(String, &str)> {
+pub(crate) fn ingress_backends(ingress: &parapet_manifest::Document) -> Vec<(String, &str)> {
     let mut services = Vec::new();
     if let Some(name) = ingress.at("/spec/defaultBackend/service/name").and_then(Node::as_str) {
         services.push(("/spec/defaultBackend/service/name".to_owned(), name));
@@ -352,7 +374,8 @@ fn ingress_without_policy<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                         pointer,
                         format!("it leads to {workload}, which everybody else reaches directly as well"),
                     )
-                    .related(workload.document, "/metadata/name", "the workload that no policy isolates");
+                    .related(workload.document, "/metadata/name", "the workload that no policy isolates")
+                    .new_object_after(workload.document, &least::ingress(world, workload));
             }
         }
     }

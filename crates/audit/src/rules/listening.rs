@@ -1,19 +1,17 @@
 //! Who reaches the stack's own ports: OBS-RX-12 to 16.
 
-use std::collections::BTreeMap;
-
-use parapet_manifest::Node;
-use serde_json::{Value, json};
-
-use super::isolation::{deny, is_exposed};
+use super::isolation::{closing, is_exposed};
 use super::mesh::is_strict;
 use super::mesh::same_cluster;
+use super::repair::connect;
 use crate::finding::Findings;
+use crate::least::translated;
 use crate::reach::{End, Protocol};
 use crate::rule::Needs::Reach;
 use crate::rule::Severity::{Critical, High, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
-use crate::world::{Config, Direction, Role, Workload, World};
+use crate::world::{Config, Role, Workload, World};
+use parapet_manifest::Node;
 
 const fn rule(
     id: &'static str,
@@ -90,9 +88,12 @@ fn from_outside<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         }
         if world.allows(End::Outside, End::Workload(workload.number), Protocol::Tcp, port) {
             let exposed = is_exposed(world, workload);
-            found
+            let draft = found
                 .add(workload.document, "/metadata/name", format!("port {port} of {workload} is reached from any address outside of the cluster, with no proxy in front"))
                 .raised_if(exposed);
+            if let Some(policy) = closing(world, workload, (Protocol::Tcp, port), |_| true) {
+                draft.new_object(&policy);
+            }
         }
     }
 }
@@ -104,51 +105,16 @@ fn transport<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             let message = format!("port 9300 of {workload} is reached by {}", sources.words());
             let draft = found.add(workload.document, "/metadata/name", message);
             draft.evidence(sources.evidence()).lowered_if(!sources.outside && sources.workloads.len() == 1);
-            if let Some(policy) = its_own_and_clients(world, workload) {
+            let own = |from: &Workload<'_>| same_cluster(from, workload);
+            if let Some(policy) = closing(world, workload, (Protocol::Tcp, 9300), own) {
                 draft.new_object(&policy);
             }
         }
     }
 }
 
-/// A policy that lets an Elasticsearch's own nodes to its transport, and known clients to its HTTP port; none where
-/// policies isolate it already: another one would let in more.
-fn its_own_and_clients(world: &World<'_>, workload: &Workload<'_>) -> Option<Value> {
-    let is_isolated = world.isolating(workload, Direction::Ingress).next().is_some();
-    if is_isolated || workload.labels.is_empty() || workload.flag("hostNetwork") {
-        return None;
-    }
-    let peers = |is_one: &dyn Fn(&Workload<'_>) -> bool| -> Vec<Value> {
-        let mut peers: Vec<Value> = Vec::new();
-        for other in world.workloads.iter().filter(|other| !other.labels.is_empty() && is_one(other)) {
-            let mut peer = json!({"podSelector": {"matchLabels": identity(other)}});
-            if other.namespace != workload.namespace {
-                peer["namespaceSelector"] =
-                    json!({"matchLabels": {"kubernetes.io/metadata.name": other.namespace}});
-            }
-            if !peers.contains(&peer) {
-                peers.push(peer);
-            }
-        }
-        peers
-    };
-    let rule = |from: Vec<Value>, port: u16| {
-        let ports = json!([{"protocol": "TCP", "port": port}]);
-        (!from.is_empty()).then(|| json!({"from": from, "ports": ports}))
-    };
-    let own = peers(&|other| other.number == workload.number || same_cluster(other, workload));
-    let clients = peers(&|other| is_its_client(world, other, workload));
-    let rules: Vec<Value> = [rule(own, 9300), rule(clients, 9200)].into_iter().flatten().collect();
-    Some(json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": format!("{}-clients", workload.name), "namespace": workload.namespace},
-        "spec": {"podSelector": {"matchLabels": identity(workload)}, "policyTypes": ["Ingress"], "ingress": rules},
-    }))
-}
-
 /// Whether somebody is taken for a client of this Elasticsearch: with one in its own namespace it is that one's.
-fn is_its_client(world: &World<'_>, other: &Workload<'_>, workload: &Workload<'_>) -> bool {
+pub(crate) fn is_its_client(world: &World<'_>, other: &Workload<'_>, workload: &Workload<'_>) -> bool {
     let near = other.namespace == workload.namespace
         || !world.of(&[Role::Elasticsearch]).any(|another| another.namespace == other.namespace);
     match other.role {
@@ -157,12 +123,6 @@ fn is_its_client(world: &World<'_>, other: &Workload<'_>, workload: &Workload<'_
         Some(role) => is_client(role) && near,
         None => false,
     }
-}
-
-/// A workload's labels but for those that tell its nodes' roles, which change.
-fn identity<'l>(workload: &'l Workload<'_>) -> BTreeMap<&'l str, &'l str> {
-    let labels = workload.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    labels.filter(|(key, _)| !key.starts_with("elasticsearch.k8s.elastic.co/node-")).collect()
 }
 
 /// Roles that are Elasticsearch's clients.
@@ -182,12 +142,18 @@ fn is_client(role: Role) -> bool {
 
 fn http<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for workload in world.of(&[Role::Elasticsearch]) {
-        let sources = world.sources(workload, Protocol::Tcp, 9200, |from| from.role.is_some_and(is_client));
+        // Whoever names it is a client, too.
+        let names_it = |from: &Workload<'_>| {
+            let mut known = world.shown().clients(workload.number);
+            known.any(|(client, ports)| client == from.number && ports.contains(&(Protocol::Tcp, 9200)))
+        };
+        let is_meant = |from: &Workload<'_>| from.role.is_some_and(is_client) || names_it(from);
+        let sources = world.sources(workload, Protocol::Tcp, 9200, is_meant);
         if !sources.is_empty() {
             let message = format!("port 9200 of {workload} is reached by {}", sources.words());
             let draft = found.add(workload.document, "/metadata/name", message);
             draft.evidence(sources.evidence()).lowered_if(!sources.outside);
-            if let Some(policy) = its_own_and_clients(world, workload) {
+            if let Some(policy) = closing(world, workload, (Protocol::Tcp, 9200), is_meant) {
                 draft.new_object(&policy);
             }
         }
@@ -208,9 +174,9 @@ fn agent<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 format!("{workload} runs on every node and is reached by {} on port {port}", sources.words());
             let draft = found.add(workload.document, "/metadata/name", message);
             draft.evidence(sources.evidence()).lowered_if(!sources.outside);
-            if world.isolating(workload, Direction::Ingress).next().is_none() {
-                // The very policy that OBS-NP-01 adds, so that it is added once.
-                draft.new_object(&deny(workload, &["Ingress"], "ingress"));
+            let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
+            if let Some(policy) = closing(world, workload, (protocol, port), scraper) {
+                draft.new_object(&policy);
             }
         }
     }
@@ -245,15 +211,20 @@ fn remote_write<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let own = world.namespace(document);
         let service = world.find("Service", namespace.unwrap_or(own), name);
         let writer = world.of(&[Role::Prometheus]).find(|workload| workload.namespace == own);
-        let blocked = service.zip(writer).is_some_and(|(service, writer)| {
-            let backends = world.backends(service);
-            !backends.is_empty()
-                && !backends.iter().any(|to| {
-                    world.allows(End::Workload(writer.number), End::Workload(to.number), Protocol::Tcp, port)
-                })
+        let cut = service.zip(writer).and_then(|(service, writer)| {
+            let ends: Vec<(&Workload<'_>, u16)> =
+                world.backends(service).into_iter().map(|to| (to, translated(service, port, to))).collect();
+            let open = ends.iter().any(|(to, port)| {
+                world.allows(End::Workload(writer.number), End::Workload(to.number), Protocol::Tcp, *port)
+            });
+            (!ends.is_empty() && !open).then_some((writer, ends))
         });
-        if blocked {
-            found.add_at(document, pointer, span, format!("{url} is blocked by a policy: samples are lost"));
+        if let Some((writer, ends)) = cut {
+            let message = format!("{url} is blocked by a policy: samples are lost");
+            let draft = found.add_at(document, pointer, span, message);
+            for (to, port) in ends {
+                connect(world, draft, writer, to, &[(Protocol::Tcp, port)]);
+            }
         } else if scheme == "http" && namespace.is_some_and(|namespace| namespace != own) {
             found.add_at(
                 document,

@@ -5,7 +5,7 @@ mod peers;
 mod sidecar;
 
 pub(super) use peers::is_strict;
-pub(super) use sidecar::same_cluster;
+pub(crate) use sidecar::same_cluster;
 
 use authorization::{no_authorization, rule_cannot_match};
 use peers::{

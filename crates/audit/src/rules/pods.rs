@@ -12,8 +12,8 @@ use crate::rule::Severity::{Critical, High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
 use crate::world::{Container, Role, Workload, World};
 use hosts::{broad_mount, host_namespaces, reachable_root, root_agent, writable_mount};
-pub(super) use values::chart_values;
 use values::values;
+pub(super) use values::{chart_values, set_value};
 
 const fn rule(
     id: &'static str,
@@ -288,6 +288,10 @@ fn capabilities<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         if !drops {
             draft.set(workload.pointer(&field(container, "capabilities/drop")), json!(["ALL"]));
         }
+        if !added.is_empty() {
+            let kept: Vec<&str> = list("add").into_iter().filter(|name| !added.contains(name)).collect();
+            draft.set(workload.pointer(&field(container, "capabilities/add")), json!(kept));
+        }
     }
 }
 
@@ -387,14 +391,16 @@ fn undone<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         if let (Some(group), Some(fs_group)) = (group, fs_group)
             && group != fs_group
         {
-            found.add_pod(
-                workload,
-                field(container, "runAsGroup"),
-                format!(
-                    "the container {} runs as group {group}, its volumes belong to {fs_group}",
-                    container.name
-                ),
-            );
+            found
+                .add_pod(
+                    workload,
+                    field(container, "runAsGroup"),
+                    format!(
+                        "the container {} runs as group {group}, its volumes belong to {fs_group}",
+                        container.name
+                    ),
+                )
+                .becomes(json!(fs_group));
         }
     }
 }

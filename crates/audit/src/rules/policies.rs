@@ -14,6 +14,7 @@ use crate::rule::{Group, Rule};
 use crate::world::{Direction, Policy, PolicyRule, Workload, World, selector_matches};
 pub(super) use names::allows_dns;
 use names::no_dns;
+pub(crate) use ports::target_port;
 use ports::{one_sided, service_port, unknown_port_name};
 use selectors::{invalid_selector, no_namespace, other_namespace, peer_matches_nothing, selects_nothing};
 
@@ -303,7 +304,7 @@ fn redundant<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let Some((direction, index)) = implied.rule else {
             let message =
                 format!("the policy {} changes nothing: {by} {say} all that it does", implied.policy);
-            found.add(policy.document, "/metadata/name", message);
+            found.add(policy.document, "/metadata/name", message).delete();
             continue;
         };
         let direction = match direction {
@@ -363,16 +364,25 @@ fn cluster_block<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 .iter()
                 .filter_map(|node| node.as_str()?.parse().ok())
                 .collect();
-            let covered = inside.iter().find(|network| {
-                let overlaps = block.contains(*network) || network.contains(&block);
-                overlaps && !except.iter().any(|except| except.contains(*network))
-            });
-            if let Some(network) = covered {
-                found.add(
-                    policy.document,
-                    format!("{pointer}/ipBlock/cidr"),
-                    format!("{block} covers {network}, which is inside of the cluster: whether it matches depends on the network plugin"),
-                );
+            let mut covered: Vec<&ipnet::IpNet> = inside
+                .iter()
+                .filter(|network| {
+                    let overlaps = block.contains(*network) || network.contains(&block);
+                    overlaps && !except.iter().any(|except| except.contains(*network))
+                })
+                .collect();
+            covered.dedup();
+            let Some(network) = covered.first() else { continue };
+            let draft = found.add(
+                policy.document,
+                format!("{pointer}/ipBlock/cidr"),
+                format!("{block} covers {network}, which is inside of the cluster: whether it matches depends on the network plugin"),
+            );
+            // A block inside of the cluster is nothing but that: only whoever wrote it knows which pods it was for.
+            if covered.iter().all(|network| block.contains(*network) && **network != block) {
+                for network in covered {
+                    draft.push(format!("{pointer}/ipBlock/except"), json!(network.to_string()));
+                }
             }
         }
     }

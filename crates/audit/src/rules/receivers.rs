@@ -3,15 +3,17 @@
 mod listeners;
 
 use parapet_manifest::Node;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::finding::Findings;
+use super::repair::connect;
+use crate::finding::{Draft, Findings};
+use crate::least;
 use crate::reach::{End, Protocol};
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
-use crate::world::{Collector, Direction, Listener, Policy, PolicyRule, Role, World, address};
-use listeners::{debug_endpoint, own_metrics, shared_port, unauthenticated};
+use crate::world::{Collector, Direction, Listener, Policy, PolicyRule, Role, Workload, World, address};
+use listeners::{debug_endpoint, is_prometheus, own_metrics, shared_port, unauthenticated};
 
 const fn rule(
     id: &'static str,
@@ -158,13 +160,34 @@ fn from_anybody<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             ports.iter().filter(|port| RECEIVER_PORTS.contains(port)).map(i64::to_string).collect();
         if !receiving.is_empty() || (ports.is_empty() && collectors) {
             let what = if receiving.is_empty() { "every port".to_owned() } else { receiving.join(", ") };
-            found.add(
+            let draft = found.add(
                 policy.document,
                 rule.pointer.clone(),
                 format!("every pod, node and address may push telemetry to {what}"),
             );
+            let senders = senders(world, policy, |port| rule.covers(port.0, port.1));
+            if !senders.is_empty() {
+                draft.set(format!("{}/from", rule.pointer), Value::Array(senders));
+            }
         }
     }
+}
+
+/// Those that the input shows to send to a policy's workloads, as peers of it.
+fn senders(
+    world: &World<'_>,
+    policy: &Policy<'_>,
+    is_asked_for: impl Fn((Protocol, u16)) -> bool,
+) -> Vec<Value> {
+    let mut senders: Vec<Value> = Vec::new();
+    for number in &policy.selects {
+        for (client, ports) in world.shown().clients(*number) {
+            let sends = ports.iter().any(|port| is_asked_for(*port));
+            let one = world.workloads.get(client).and_then(|one| least::peer(one, policy.namespace));
+            senders.extend(one.filter(|one| sends && !senders.contains(one)));
+        }
+    }
+    senders
 }
 
 /// The configuration that a workload runs, if it is in the input.
@@ -238,7 +261,7 @@ fn unreachable_receiver<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                             .any(|rule| rule.covers(listener.protocol, listener.port))
                     });
                 if !reached {
-                    found.add_at(
+                    let draft = found.add_at(
                         collector.document,
                         collector.pointer.clone(),
                         listener.span,
@@ -247,8 +270,33 @@ fn unreachable_receiver<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                             listener.name, listener.protocol, listener.port
                         ),
                     );
+                    open_receiver(world, draft, to, listener);
                 }
             }
+        }
+    }
+}
+
+/// The patch opens a receiver's port to those that may send to another one, or to those that are shown to send to it.
+fn open_receiver(world: &World<'_>, draft: &mut Draft<'_>, to: &Workload<'_>, listener: &Listener) {
+    let port = (listener.protocol, listener.port);
+    for policy in world.isolating(to, Direction::Ingress).filter(|policy| policy.selects == [to.number]) {
+        let is_for_senders = |rule: &PolicyRule<'_>| {
+            let ports = rule.ports();
+            !rule.is_for_anybody()
+                && !is_prometheus(rule)
+                && ports
+                    .iter()
+                    .any(|(_, port)| number(port).is_some_and(|port| RECEIVER_PORTS.contains(&port)))
+        };
+        if let Some(rule) = policy.rules(Direction::Ingress).iter().find(|rule| is_for_senders(rule)) {
+            draft.push_in(policy.document, format!("{}/ports", rule.pointer), least::port(port));
+            return;
+        }
+    }
+    for (client, ports) in world.shown().clients(to.number) {
+        if let Some(from) = world.workloads.get(client).filter(|_| ports.contains(&port)) {
+            connect(world, draft, from, to, &[port]);
         }
     }
 }
@@ -357,16 +405,23 @@ fn spans_dropped<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             let (service, namespace) =
                 (parts.next().unwrap_or(""), parts.next().unwrap_or(workload.namespace));
             let Some(service) = world.find("Service", namespace, service) else { continue };
-            let backends = world.backends(service);
-            let open = backends.iter().any(|to| {
-                world.allows(End::Workload(workload.number), End::Workload(to.number), Protocol::Tcp, port)
+            let ends: Vec<(&Workload<'_>, u16)> = world
+                .backends(service)
+                .into_iter()
+                .map(|to| (to, least::translated(service, port, to)))
+                .collect();
+            let open = ends.iter().any(|(to, port)| {
+                world.allows(End::Workload(workload.number), End::Workload(to.number), Protocol::Tcp, *port)
             });
-            if !backends.is_empty() && !open {
-                found.add_pod(
+            if !ends.is_empty() && !open {
+                let draft = found.add_pod(
                     workload,
                     variable.pointer.clone(),
                     format!("{workload} can't connect to {host}:{port}: its traces are dropped"),
                 );
+                for (to, port) in ends {
+                    connect(world, draft, workload, to, &[(Protocol::Tcp, port)]);
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use parapet_manifest::{Document, Node, Span, Value, pointer};
 
 use super::{Role, Workload, embedded, namespace_of};
+use crate::finding::Draft;
 use crate::options::Options;
 
 /// Whose settings they are.
@@ -51,6 +52,13 @@ impl<'a> Settings<'a> {
     /// Whether the setting is there and says so.
     pub(crate) fn is(&self, key: &str, value: &str) -> bool {
         self.get(key).is_some_and(|setting| setting.value.eq_ignore_ascii_case(value))
+    }
+
+    /// The patch sets a top-level key of the file that they came in.
+    pub(crate) fn set(&self, draft: &mut Draft<'_>, key: &str, value: serde_json::Value) {
+        if self.root.is_some() {
+            draft.set_in_text(self.document, &self.pointer, pointer([key]), value);
+        }
     }
 
     /// Settings whose key ends so.

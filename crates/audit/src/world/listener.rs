@@ -3,6 +3,7 @@
 use parapet_manifest::{Document, Node, Span, pointer};
 
 use super::{Workload, embedded, namespace_of};
+use crate::finding::Draft;
 use crate::options::Options;
 use crate::reach::Protocol;
 
@@ -70,6 +71,16 @@ const DEFAULTS: &[(&str, &str, Protocol, u16)] = &[
 ];
 
 impl Collector<'_> {
+    /// The patch sets a field of the configuration, in a text or as a part of the object.
+    pub(crate) fn set(&self, draft: &mut Draft<'_>, pointer: &str, value: serde_json::Value) {
+        let is_text = self.document.at(&self.pointer).is_some_and(|node| node.as_str().is_some());
+        if is_text {
+            draft.set_in_text(self.document, &self.pointer, pointer, value);
+        } else {
+            draft.set_in(self.document, format!("{}{pointer}", self.pointer), value);
+        }
+    }
+
     /// The receivers.
     pub(crate) fn receivers(&self) -> impl Iterator<Item = &Listener> {
         self.listeners.iter().filter(|listener| listener.purpose == Purpose::Receiver)

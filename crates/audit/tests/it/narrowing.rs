@@ -5,13 +5,14 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use parapet_audit::{Patch, apply, rules};
+use parapet_audit::{apply, rules};
 use parapet_manifest::{Limits, load_text};
 use parapet_reach::model::{Cluster, Direction};
 use parapet_reach::{DecodeOptions, Endpoint, Options, PodId, Reachability};
 use serde_json::{Value, json};
 
 use crate::fixtures::look_at;
+use crate::patches::parts;
 
 /// Their patches add the way to the name servers and to istiod, which a default deny that another patch adds would
 /// otherwise cut; and nothing else.
@@ -138,7 +139,7 @@ fn no_patch_widens_what_can_be_reached_but_those_that_repair_what_is_cut() {
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{}/fail.yaml", rule.id));
         let before = fs::read_to_string(path).unwrap();
         let findings = look_at(&before, rule.id);
-        let patches: Vec<&Patch> = findings.iter().filter_map(|finding| finding.patch.as_ref()).collect();
+        let patches = parts(&findings);
         if patches.is_empty() {
             continue;
         }
@@ -175,7 +176,7 @@ fn closing_the_last_port_of_a_rule_closes_the_rule() {
     assert_ne!(one, two);
     for before in [one, two] {
         let findings = look_at(&before, "OBS-RX-05");
-        let patches: Vec<&Patch> = findings.iter().filter_map(|finding| finding.patch.as_ref()).collect();
+        let patches = parts(&findings);
         let after = String::from_utf8(apply(before.as_bytes(), &patches).0).unwrap();
         let (wider, fewer) = widened(&before, &after);
         assert_eq!(wider, [""; 0], "{after}");

@@ -1,10 +1,14 @@
 //! What the pipeline must reach and may not: OBS-EG-06 to 08.
 
+use std::net::IpAddr;
+
 use parapet_manifest::Node;
 
 use crate::finding::Findings;
+use crate::least::translated;
 use crate::reach::{End, Protocol};
 use crate::rules::metrics::monitors::{scrapes, targets};
+use crate::rules::repair::connect;
 use crate::world::{Direction, Role, Workload, World};
 
 pub(super) fn targets_closed<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -21,7 +25,7 @@ pub(super) fn targets_closed<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
     for collector in collectors {
         let all: Vec<(&Workload<'_>, u16)> =
             scrapes(world).iter().flat_map(|scrape| targets(world, scrape)).collect();
-        let closed: Vec<String> = all
+        let cut: Vec<&(&Workload<'_>, u16)> = all
             .iter()
             .filter(|(target, port)| {
                 target.number != collector.number
@@ -32,18 +36,21 @@ pub(super) fn targets_closed<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
                         *port,
                     )
             })
-            .map(|(target, port)| format!("{target}:{port}"))
             .collect();
+        let closed: Vec<String> = cut.iter().map(|(target, port)| format!("{target}:{port}")).collect();
         if let Some(policy) =
             world.isolating(collector, Direction::Egress).next().filter(|_| !closed.is_empty())
         {
-            found
+            let draft = found
                 .add(
                     policy.document,
                     "/spec/egress",
                     format!("{collector} can't reach {} of {} targets", closed.len(), all.len()),
                 )
                 .evidence(closed);
+            for (target, port) in cut {
+                connect(world, draft, collector, target, &[(Protocol::Tcp, *port)]);
+            }
         }
     }
 }
@@ -66,15 +73,17 @@ pub(super) fn no_allocator<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 });
                 if !reached {
                     let span = collector.root.place("/receivers/prometheus/target_allocator");
-                    found.add_at(
+                    let own = &world.workloads[*number];
+                    let draft = found.add_at(
                         collector.document,
                         collector.pointer.clone(),
                         span,
                         format!(
-                            "{} can't reach its target allocator {allocator}: it gets nothing to scrape",
-                            world.workloads[*number]
+                            "{own} can't reach its target allocator {allocator}: it gets nothing to scrape"
                         ),
                     );
+                    let port = allocator.ports().first().map_or(8080, |port| port.number);
+                    connect(world, draft, own, allocator, &[(Protocol::Tcp, port)]);
                 }
             }
         }
@@ -132,15 +141,35 @@ pub(super) fn exporter_blocked<'w>(world: &'w World<'w>, found: &mut Findings<'w
                         }
                     },
                 };
-                if !open {
-                    found.add_at(
-                        collector.document,
-                        collector.pointer.clone(),
-                        exporter.span,
-                        format!(
-                            "the exporter {} can't send: {own} → {}:{} is blocked",
-                            exporter.name, exporter.host, exporter.port
-                        ),
+                if open {
+                    continue;
+                }
+                let draft = found.add_at(
+                    collector.document,
+                    collector.pointer.clone(),
+                    exporter.span,
+                    format!(
+                        "the exporter {} can't send: {own} → {}:{} is blocked",
+                        exporter.name, exporter.host, exporter.port
+                    ),
+                );
+                if let Some(service) = service {
+                    for to in world.backends(service) {
+                        connect(
+                            world,
+                            draft,
+                            own,
+                            to,
+                            &[(Protocol::Tcp, translated(service, exporter.port, to))],
+                        );
+                    }
+                } else if let (Ok(address), Some(policy)) =
+                    (exporter.host.parse::<IpAddr>(), world.isolating(own, Direction::Egress).next())
+                {
+                    draft.push_in(
+                        policy.document,
+                        "/spec/egress",
+                        super::outside(&ipnet::IpNet::from(address), &[], exporter.port),
                     );
                 }
             }

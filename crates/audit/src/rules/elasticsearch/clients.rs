@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{components, elastic, has_no_tls, self_run, turned};
 use crate::finding::Findings;
 use crate::reach::{End, Protocol};
-use crate::rules::isolation::ingress_backends;
-use crate::world::{Config, Role, World};
+use crate::rules::isolation::{closing, ingress_backends};
+use crate::world::{Config, Role, Workload, World};
 
 pub(super) const CLIENTS: &[Config] = &[Config::Kibana, Config::Logstash, Config::Beat, Config::Apm];
 
@@ -28,7 +28,12 @@ pub(super) fn client_unverified<'w>(world: &'w World<'w>, found: &mut Findings<'
             .ending("elasticsearch.hosts")
             .filter(|(_, hosts)| served_with_tls && hosts.value.contains("http://"))
         {
-            component.say(found, Some(at), "the client speaks http to an Elasticsearch that serves TLS");
+            let draft =
+                component.say(found, Some(at), "the client speaks http to an Elasticsearch that serves TLS");
+            // Of a list of them the value is all.
+            if !at.1.value.contains(',') {
+                turned(draft, at, &at.1.value.replacen("http://", "https://", 1));
+            }
         }
     }
 }
@@ -57,10 +62,33 @@ pub(super) fn ingress_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>) 
                     .any(|backend| backend.has_role(Role::Elasticsearch) || backend.has_role(Role::Kibana))
             });
             if by_service || name.ends_with("-es-http") || name.ends_with("-kb-http") {
-                found.add(ingress, pointer, format!("{name} is reached from outside without TLS"));
+                let draft =
+                    found.add(ingress, pointer, format!("{name} is reached from outside without TLS"));
+                if let Some(secret) =
+                    certificate(world, world.namespace(ingress)).filter(|_| &*ingress.kind == "Ingress")
+                {
+                    let rules = ingress.at("/spec/rules").map_or(&[] as &[Node], Node::items);
+                    let hosts: Vec<&str> =
+                        rules.iter().filter_map(|rule| rule.get("host").and_then(Node::as_str)).collect();
+                    let tls = match hosts.is_empty() {
+                        true => json!([{"secretName": secret}]),
+                        false => json!([{"hosts": hosts, "secretName": secret}]),
+                    };
+                    draft.set("/spec/tls", tls);
+                }
             }
         }
     }
+}
+
+/// The only Secret of type kubernetes.io/tls in a namespace.
+fn certificate<'w>(world: &'w World<'w>, namespace: &str) -> Option<&'w str> {
+    let mut secrets = world.kind("Secret").filter(|secret| {
+        world.namespace(secret) == namespace
+            && secret.root.get("type").and_then(Node::as_str) == Some("kubernetes.io/tls")
+    });
+    let one = secrets.next()?;
+    secrets.next().is_none().then_some(&*one.name)
 }
 
 pub(super) fn apm_open<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -89,13 +117,17 @@ pub(super) fn plain_hop<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for workload in world.of(&[Role::Memcached]) {
         let sources = world.sources(workload, Protocol::Tcp, 11211, |from| from.has_role(Role::Logstash));
         if !sources.is_empty() {
-            found
+            let draft = found
                 .add(
                     workload.document,
                     "/metadata/name",
                     format!("memcached answers {} without authentication", sources.words()),
                 )
                 .evidence(sources.evidence());
+            let client = |from: &Workload<'_>| from.has_role(Role::Logstash);
+            if let Some(policy) = closing(world, workload, (Protocol::Tcp, 11211), client) {
+                draft.new_object(&policy);
+            }
         }
     }
     for document in world.kind("ConfigMap") {
@@ -110,15 +142,19 @@ pub(super) fn plain_hop<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             let open = world.of(&[Role::Logstash]).find_map(|workload| {
                 let sources =
                     world.sources(workload, Protocol::Tcp, 5044, |from| from.has_role(Role::Filebeat));
-                (!sources.is_empty()).then(|| sources.words())
+                (!sources.is_empty()).then(|| (workload, sources.words()))
             });
-            if let Some(who) = open {
+            if let Some((workload, who)) = open {
                 let pointer = parapet_manifest::pointer(["data", &*entry.key.name]);
-                found.add(
+                let draft = found.add(
                     document,
                     pointer,
                     format!("the Beats input is in clear text and reached by {who}"),
                 );
+                let client = |from: &Workload<'_>| from.has_role(Role::Filebeat);
+                if let Some(policy) = closing(world, workload, (Protocol::Tcp, 5044), client) {
+                    draft.new_object_after(workload.document, &policy);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Keys: those that API clients need TLS for, and Kibana's own: OBS-ES-06 and 09.
 
 use parapet_manifest::Node;
+use serde_json::json;
 
 use super::{components, elastic, has_no_tls};
 use crate::finding::Findings;
@@ -44,7 +45,8 @@ pub(super) fn api_keys<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     workload.document,
                     "/spec/http/tls/selfSignedCertificate/disabled",
                     "where TLS is switched off",
-                );
+                )
+                .set_in(workload.document, "/spec/http/tls/selfSignedCertificate/disabled", json!(false));
         }
     }
 }

@@ -71,11 +71,16 @@ pub(super) fn strict_with_tls<'w>(world: &'w World<'w>, found: &mut Findings<'w>
             workload.document.at("/spec/http/tls/selfSignedCertificate/disabled").and_then(Node::as_bool);
         let port = http_port(workload);
         if disabled != Some(true) && is_strict(world, workload, port) {
-            found.add(
+            let at = "/spec/http/tls/selfSignedCertificate/disabled";
+            let draft = found.add(
                 workload.document,
-                "/spec/http/tls/selfSignedCertificate/disabled",
+                at,
                 format!("strict mTLS on {port}, and {} still serves TLS of its own", workload.document.kind),
             );
+            // Of what needs TLS of Elasticsearch's own OBS-MESH-02 tells.
+            if needs_api_keys(world, workload).is_none() {
+                draft.set(at, json!(true));
+            }
         }
     }
 }
@@ -152,6 +157,11 @@ fn elastic_host(host: &str) -> Option<(&str, Option<&str>)> {
     Some((name, parts.next()))
 }
 
+/// The host of an Elasticsearch's HTTP Service.
+fn host_of<'w>(world: &World<'w>, cluster: &'w Document) -> String {
+    format!("{}-es-http.{}.svc.cluster.local", cluster.name, world.namespace(cluster))
+}
+
 pub(super) fn destination_host<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     let clusters: Vec<&Document> = world.kind("Elasticsearch").collect();
     for rule in world.kind("DestinationRule") {
@@ -161,11 +171,14 @@ pub(super) fn destination_host<'w>(world: &'w World<'w>, found: &mut Findings<'w
         let exists =
             clusters.iter().any(|cluster| &*cluster.name == name && world.namespace(cluster) == namespace);
         if !clusters.is_empty() && !exists {
-            found.add(
+            let draft = found.add(
                 rule,
                 "/spec/host",
                 format!("there is no Elasticsearch {namespace}/{name}: the rule has no effect"),
             );
+            if let [cluster] = clusters.as_slice() {
+                draft.becomes(json!(host_of(world, cluster)));
+            }
         }
     }
     let auto_off = world.kind("ConfigMap").filter(|map| &*map.name == "istio").any(|map| {
@@ -178,7 +191,17 @@ pub(super) fn destination_host<'w>(world: &'w World<'w>, found: &mut Findings<'w
                 && rule.at("/spec/trafficPolicy/tls/mode").and_then(Node::as_str) == Some("ISTIO_MUTUAL")
         });
         if !covered {
-            found.add(cluster, "/metadata/name", "automatic mTLS is off and no DestinationRule says ISTIO_MUTUAL for it: the operator gets 503");
+            found
+                .add(cluster, "/metadata/name", "automatic mTLS is off and no DestinationRule says ISTIO_MUTUAL for it: the operator gets 503")
+                .new_object(&json!({
+                    "apiVersion": "networking.istio.io/v1",
+                    "kind": "DestinationRule",
+                    "metadata": {"name": format!("{}-es-http", cluster.name), "namespace": world.namespace(cluster)},
+                    "spec": {
+                        "host": host_of(world, cluster),
+                        "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}},
+                    },
+                }));
         }
     }
 }
@@ -219,11 +242,35 @@ pub(super) fn client_mode<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     }
 }
 
+/// What says today what an old policy of authentication said, where that was about whole namespaces or the mesh.
+fn successor(document: &Document) -> Option<serde_json::Value> {
+    if document.at("/spec/targets").is_some() || document.at("/spec/origins").is_some() {
+        return None;
+    }
+    let [peer] = document.at("/spec/peers").map(Node::items)? else { return None };
+    let mode = match peer.at("/mtls/mode").and_then(Node::as_str) {
+        Some("PERMISSIVE") => "PERMISSIVE",
+        None | Some("STRICT") if peer.get("mtls").is_some() => "STRICT",
+        _ => return None,
+    };
+    let namespace =
+        document.namespace.as_deref().or((&*document.kind == "MeshPolicy").then_some(ROOT_NAMESPACE))?;
+    Some(json!({
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": &*document.name, "namespace": namespace},
+        "spec": {"mtls": {"mode": mode}},
+    }))
+}
+
 pub(super) fn old_kinds<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for document in world.documents {
         match (document.group(), &*document.kind) {
             ("authentication.istio.io", kind @ ("MeshPolicy" | "Policy")) => {
-                found.add(document, "/kind", format!("{kind} has had no effect since Istio 1.6"));
+                let draft = found.add(document, "/kind", format!("{kind} has had no effect since Istio 1.6"));
+                if let Some(policy) = successor(document) {
+                    draft.new_object(&policy).delete();
+                }
             }
             ("networking.istio.io", _) if document.api_version.ends_with("v1alpha3") => {
                 found

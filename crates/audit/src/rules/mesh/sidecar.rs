@@ -7,6 +7,7 @@ use super::peers::{is_injected, is_strict};
 use crate::finding::Findings;
 use crate::reach::Protocol;
 use crate::rules::elasticsearch::http_port;
+use crate::rules::isolation::closing;
 use crate::rules::policies::allows_dns;
 use crate::world::{ContainerKind, Direction, Role, Workload, World};
 
@@ -70,19 +71,23 @@ pub(super) fn transport_unguarded<'w>(world: &'w World<'w>, found: &mut Findings
     for workload in world.of(&[Role::Elasticsearch]).filter(|workload| excludes(workload, INBOUND, "9300")) {
         let sources = world.sources(workload, Protocol::Tcp, 9300, |from| same_cluster(from, workload));
         if !sources.is_empty() {
-            found
+            let draft = found
                 .add_pod(
                     workload,
                     annotation_pointer(INBOUND),
                     format!("9300 is outside of the mesh and reached by {}", sources.words()),
                 )
                 .evidence(sources.evidence());
+            let own = |from: &Workload<'_>| same_cluster(from, workload);
+            if let Some(policy) = closing(world, workload, (Protocol::Tcp, 9300), own) {
+                draft.new_object(&policy);
+            }
         }
     }
 }
 
 /// Nodes of one Elasticsearch cluster.
-pub(in crate::rules) fn same_cluster(a: &Workload<'_>, b: &Workload<'_>) -> bool {
+pub(crate) fn same_cluster(a: &Workload<'_>, b: &Workload<'_>) -> bool {
     const CLUSTER: &str = "elasticsearch.k8s.elastic.co/cluster-name";
     a.has_role(Role::Elasticsearch)
         && b.has_role(Role::Elasticsearch)
@@ -139,11 +144,17 @@ pub(super) fn init_blocked<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             continue;
         }
         if let Some(pointer) = downloads(workload) {
-            found.add_pod(
-                workload,
-                pointer,
-                "it needs the network before the proxy runs, and 443 isn't in excludeOutboundPorts",
-            );
+            let ports = match workload.annotation(OUTBOUND) {
+                Some(ports) if !ports.is_empty() => format!("{ports},443"),
+                _ => "443".to_owned(),
+            };
+            found
+                .add_pod(
+                    workload,
+                    pointer,
+                    "it needs the network before the proxy runs, and 443 isn't in excludeOutboundPorts",
+                )
+                .set(workload.pointer(&annotation_pointer(OUTBOUND)), json!(ports));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What scrapes: ServiceMonitors, PodMonitors, and Prometheus' own configuration.
 
 use parapet_manifest::{Document, Node, Span};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::finding::Findings;
+use crate::finding::{Draft, Findings};
 use crate::reach::End;
+use crate::rules::repair::connect;
 use crate::world::{Config, Role, Workload, World, grants, labels, selector_matches};
 
 /// One endpoint that is scraped, whatever the form it is written in.
@@ -13,7 +14,9 @@ pub(crate) struct Scrape<'w> {
     /// The endpoint, in the object; for a configuration inside of a text the text field.
     pub pointer: String,
     pub node: Node,
-    /// The endpoint is a part of a text: places come from the node, and nothing can be patched.
+    /// Where the endpoint is in that text.
+    inner: String,
+    /// The endpoint is a part of a text: places come from the node.
     pub is_text: bool,
 }
 
@@ -26,6 +29,15 @@ impl Scrape<'_> {
     fn place(&self, pointer: &str) -> (String, Span) {
         let span = self.node.place(pointer);
         (if self.is_text { self.pointer.clone() } else { format!("{}{pointer}", self.pointer) }, span)
+    }
+
+    /// The patch sets a field, by its name in monitors and its name in Prometheus' configuration.
+    fn set(&self, draft: &mut Draft<'_>, monitor: &str, config: &str, value: Value) {
+        if self.is_text {
+            draft.set_in_text(self.document, &self.pointer, format!("{}{config}", self.inner), value);
+        } else {
+            draft.set_in(self.document, format!("{}{monitor}", self.pointer), value);
+        }
     }
 
     pub(crate) fn is_https(&self) -> bool {
@@ -60,6 +72,7 @@ pub(crate) fn scrapes<'w>(world: &'w World<'w>) -> Vec<Scrape<'w>> {
             all.extend(nodes.iter().enumerate().map(|(index, node)| Scrape {
                 document,
                 pointer: format!("/spec/{list}/{index}"),
+                inner: String::new(),
                 node: node.clone(),
                 is_text: false,
             }));
@@ -67,10 +80,12 @@ pub(crate) fn scrapes<'w>(world: &'w World<'w>) -> Vec<Scrape<'w>> {
     }
     for settings in world.settings.iter().filter(|settings| settings.config == Config::Prometheus) {
         let Some(root) = &settings.root else { continue };
-        for node in root.get("scrape_configs").map_or(&[] as &[Node], Node::items) {
+        let configs = root.get("scrape_configs").map_or(&[] as &[Node], Node::items);
+        for (index, node) in configs.iter().enumerate() {
             all.push(Scrape {
                 document: settings.document,
                 pointer: settings.pointer.clone(),
+                inner: format!("/scrape_configs/{index}"),
                 node: node.clone(),
                 is_text: true,
             });
@@ -87,9 +102,7 @@ pub(super) fn unverified<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let with = if scrape.token().is_some() { " and sends a token" } else { "" };
         let draft =
             found.add_at(scrape.document, pointer, span, format!("the scrape accepts any certificate{with}"));
-        if !scrape.is_text {
-            draft.becomes(json!(false));
-        }
+        scrape.set(draft, "/tlsConfig/insecureSkipVerify", "/tls_config/insecure_skip_verify", json!(false));
     }
 }
 
@@ -103,9 +116,7 @@ pub(super) fn token_in_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
             span,
             "the token is sent over http, where everybody on the path reads it",
         );
-        if !scrape.is_text {
-            draft.set(format!("{}/scheme", scrape.pointer), json!("https"));
-        }
+        scrape.set(draft, "/scheme", "/scheme", json!("https"));
     }
 }
 
@@ -147,12 +158,18 @@ pub(super) fn unverifiable<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let ca = ["/tlsConfig/ca", "/tlsConfig/caFile", "/tls_config/ca_file", "/tls_config/ca"];
         if !ca.iter().any(|pointer| scrape.node.at(pointer).is_some()) {
             let (pointer, span) = scrape.place(if scrape.is_text { "/tls_config" } else { "/tlsConfig" });
-            found.add_at(
+            let draft = found.add_at(
                 scrape.document,
                 pointer,
                 span,
                 "no ca is given: a certificate from a private CA can't be verified, and the scrape fails",
             );
+            if let Some((service, secret)) = authority(world, scrape.document) {
+                let ca = json!({"secret": {"name": &*secret.name, "key": CA}});
+                let name = format!("{}.{}.svc", service.name, world.namespace(service));
+                draft.set(format!("{}/tlsConfig/ca", scrape.pointer), ca);
+                draft.set(format!("{}/tlsConfig/serverName", scrape.pointer), json!(name));
+            }
             continue;
         }
         if &*scrape.document.kind != "ServiceMonitor" {
@@ -174,6 +191,33 @@ pub(super) fn unverifiable<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 .add_at(scrape.document, pointer, span, message)
                 .set(format!("{}/tlsConfig/serverName", scrape.pointer), json!(expected));
         }
+    }
+}
+
+/// The key that the CA has in a Secret of type kubernetes.io/tls, by convention of those who issue them.
+const CA: &str = "ca.crt";
+
+/// The Secret with the CA of what a ServiceMonitor scrapes: the one that its pods mount, where the monitor may name it.
+fn authority<'w>(world: &'w World<'w>, monitor: &'w Document) -> Option<(&'w Document, &'w Document)> {
+    if &*monitor.kind != "ServiceMonitor" {
+        return None;
+    }
+    let selected = services(world, monitor);
+    let [service] = selected.as_slice() else { return None };
+    let mut secrets: Vec<&Document> = Vec::new();
+    for backend in world.backends(service).iter().filter(|one| one.namespace == world.namespace(monitor)) {
+        for (_, volume) in backend.volumes() {
+            let Some(name) = volume.at("/secret/secretName").and_then(Node::as_str) else { continue };
+            let secret = world.find("Secret", backend.namespace, name);
+            let has_ca = |secret: &&Document| {
+                ["data", "stringData"].iter().any(|part| secret.at(&format!("/{part}/{CA}")).is_some())
+            };
+            secrets.extend(secret.filter(has_ca));
+        }
+    }
+    match secrets.as_slice() {
+        [one] => Some((service, one)),
+        _ => None,
     }
 }
 
@@ -201,9 +245,12 @@ pub(super) fn ca_not_mounted<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
         });
         if !mounted {
             let (pointer, span) = scrape.place(at);
-            found
+            let draft = found
                 .add_at(scrape.document, pointer, span, format!("the Secret {secret} is not in spec.secrets of the Prometheus object: the file doesn't exist"))
                 .related(instances[0], "/spec/secrets", "where the Secret must be named");
+            if let [instance] = instances.as_slice() {
+                draft.push_in(instance, "/spec/secrets", json!(secret));
+            }
         }
     }
 }
@@ -213,13 +260,28 @@ pub(super) fn deprecated_token_file<'w>(world: &'w World<'w>, found: &mut Findin
         scrapes(world).iter().filter(|scrape| !scrape.is_text && scrape.node.get("bearerTokenFile").is_some())
     {
         let (pointer, span) = scrape.place("/bearerTokenFile");
-        found.add_at(
+        let draft = found.add_at(
             scrape.document,
-            pointer,
+            pointer.clone(),
             span,
             "bearerTokenFile reads any file of Prometheus' pod and is deprecated",
         );
+        if let Some(secret) = token(world, world.namespace(scrape.document)) {
+            let credentials = json!({"type": "Bearer", "credentials": {"name": secret, "key": "token"}});
+            draft.set(format!("{}/authorization", scrape.pointer), credentials).remove(pointer);
+        }
     }
+}
+
+/// The one Secret of a namespace that holds a service account's token.
+fn token<'w>(world: &'w World<'w>, namespace: &str) -> Option<&'w str> {
+    let is_token = |secret: &&Document| {
+        secret.root.get("type").and_then(Node::as_str) == Some("kubernetes.io/service-account-token")
+    };
+    let mut tokens =
+        world.kind("Secret").filter(|secret| world.namespace(secret) == namespace).filter(is_token);
+    let one = tokens.next()?;
+    tokens.next().is_none().then_some(&*one.name)
 }
 
 pub(super) fn no_role_for_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -258,16 +320,38 @@ pub(super) fn no_role_for_metrics<'w>(world: &'w World<'w>, found: &mut Findings
         if world.account_may(prometheus.namespace, account, |grant| grant.allows_url("get", "/metrics"))
             == Some(false)
         {
-            found.add(
-                prometheus.document,
-                "/metadata/name",
-                format!(
-                    "its account {}/{account} may not `get` /metrics: the proxy answers its scrapes with 403",
-                    prometheus.namespace
-                ),
-            );
+            let rules = json!([{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]);
+            let name = format!("{}-{account}-reads-metrics", prometheus.namespace);
+            let [role, binding] = granted(&name, rules, prometheus.namespace, account);
+            found
+                .add(
+                    prometheus.document,
+                    "/metadata/name",
+                    format!(
+                        "its account {}/{account} may not `get` /metrics: the proxy answers its scrapes with 403",
+                        prometheus.namespace
+                    ),
+                )
+                .new_object(&role)
+                .new_object(&binding);
         }
     }
+}
+
+/// A ClusterRole with rules, and its binding to an account.
+pub(super) fn granted(name: &str, rules: Value, namespace: &str, account: &str) -> [Value; 2] {
+    let api = "rbac.authorization.k8s.io";
+    let role = json!({
+        "apiVersion": format!("{api}/v1"), "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules,
+    });
+    let binding = json!({
+        "apiVersion": format!("{api}/v1"),
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+    });
+    [role, binding]
 }
 
 pub(super) fn dangling<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -293,11 +377,14 @@ pub(super) fn dangling<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 .filter(|(_, _, port)| port.get("name").and_then(Node::as_str) == Some(name))
                 .collect();
             if ports.is_empty() {
-                found.add(
+                let draft = found.add(
                     monitor,
                     format!("/spec/endpoints/{index}/port"),
                     format!("no selected Service has a port named {name:?}"),
                 );
+                if let Some(only) = only_port(&selected) {
+                    draft.becomes(json!(only));
+                }
             }
             for (service, index, port) in ports {
                 let Some(target) = port.get("targetPort").and_then(Node::as_str) else { continue };
@@ -332,6 +419,18 @@ pub(super) fn dangling<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 );
             }
         }
+    }
+}
+
+/// The name of the only port that the Services have.
+fn only_port<'w>(services: &[&'w Document]) -> Option<&'w str> {
+    let ports =
+        services.iter().flat_map(|service| service.at("/spec/ports").map_or(&[] as &[Node], Node::items));
+    let mut names: Vec<Option<&str>> = ports.map(|port| port.get("name").and_then(Node::as_str)).collect();
+    names.dedup();
+    match names.as_slice() {
+        [one] => *one,
+        _ => None,
     }
 }
 
@@ -401,7 +500,7 @@ pub(super) fn unreachable_target<'w>(world: &'w World<'w>, found: &mut Findings<
             });
             if let Some((target, port)) = blocked {
                 let (pointer, span) = scrape.place("/port");
-                found
+                let draft = found
                     .add_at(
                         scrape.document,
                         pointer,
@@ -411,6 +510,7 @@ pub(super) fn unreachable_target<'w>(world: &'w World<'w>, found: &mut Findings<
                         ),
                     )
                     .related(target.document, "/metadata/name", "the target");
+                connect(world, draft, prometheus, target, &[(crate::reach::Protocol::Tcp, port)]);
             }
         }
     }

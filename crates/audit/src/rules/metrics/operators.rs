@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::proxies::{operators, proxy, version};
 use crate::finding::Findings;
 use crate::world::{Container, Workload, World};
@@ -31,7 +33,10 @@ pub(super) fn opted_out<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             _ => continue,
         };
         let span = setting.map_or(settings.document.place(&settings.pointer), |setting| setting.span);
-        found.add_at(settings.document, settings.pointer.clone(), span, message);
+        let draft = found.add_at(settings.document, settings.pointer.clone(), span, message);
+        if secure.is_some() {
+            settings.set(draft, "metrics-secure", json!(true));
+        }
     }
 }
 
@@ -68,12 +73,14 @@ pub(super) fn durations<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             } else {
                 continue;
             };
-            found.add_at(
+            let draft = found.add_at(
                 settings.document,
                 settings.pointer.clone(),
                 setting.span,
                 format!("{rotate_key}: {message}"),
             );
+            let hours = validity.as_secs() / 3600 / 10;
+            settings.set(draft, rotate_key, json!(format!("{}h", hours.max(1))));
         }
     }
 }

@@ -3,9 +3,11 @@
 use parapet_manifest::Node;
 use serde_json::json;
 
+use super::monitors::granted;
 use super::operators::operator_version;
 use crate::finding::Findings;
 use crate::reach::Protocol;
+use crate::rules::isolation::closing;
 use crate::world::{Config, Container, Role, Settings, Workload, World};
 
 /// The proxy of a workload.
@@ -78,7 +80,7 @@ pub(super) fn open_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 if sources.is_empty() {
                     continue;
                 }
-                found
+                let draft = found
                     .add_pod(
                         workload,
                         &container.pointer,
@@ -90,6 +92,10 @@ pub(super) fn open_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     )
                     .evidence(sources.evidence())
                     .lowered_if(!sources.outside);
+                let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
+                if let Some(policy) = closing(world, workload, (Protocol::Tcp, port.number), scraper) {
+                    draft.new_object(&policy);
+                }
             }
         }
     }
@@ -109,7 +115,8 @@ pub(super) fn bypass<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             Some((settings, _)) => {
                 let setting = settings.get("metrics-host").or_else(|| settings.get("metrics-port"));
                 let span = setting.map_or(settings.document.place(&settings.pointer), |setting| setting.span);
-                found.add_at(settings.document, settings.pointer.clone(), span, message);
+                let draft = found.add_at(settings.document, settings.pointer.clone(), span, message);
+                settings.set(draft, "metrics-host", json!("127.0.0.1"));
             }
             None => {
                 let flag = workload.main_containers().find_map(|container| {
@@ -212,15 +219,24 @@ pub(super) fn no_review_role<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
                 .map(|(_, resource)| *resource)
                 .collect();
         if !lacking.is_empty() {
-            found.add_pod(
-                workload,
-                &proxy.pointer,
-                format!(
-                    "the account {}/{account} may not create {}: the proxy refuses every scrape",
-                    workload.namespace,
-                    lacking.join(" and ")
-                ),
-            );
+            let rules = json!([
+                {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+                {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+            ]);
+            let name = format!("{}-{account}-reviews", workload.namespace);
+            let [role, binding] = granted(&name, rules, workload.namespace, account);
+            found
+                .add_pod(
+                    workload,
+                    &proxy.pointer,
+                    format!(
+                        "the account {}/{account} may not create {}: the proxy refuses every scrape",
+                        workload.namespace,
+                        lacking.join(" and ")
+                    ),
+                )
+                .new_object(&role)
+                .new_object(&binding);
         }
     }
 }
@@ -268,6 +284,9 @@ pub(super) fn unhardened<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
 /// Releases of kube-rbac-proxy below this one get no fixes any more (its repository's releases, 2026-11).
 const OLDEST_SUPPORTED: (u32, u32) = (0, 18);
 
+/// One of those that do.
+const SUPPORTED: &str = "v0.19.1";
+
 pub(super) fn image<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (workload, proxy) in proxied(world) {
         let Some(image) = proxy.image().filter(|image| image.contains("kube-rbac-proxy")) else { continue };
@@ -278,7 +297,13 @@ pub(super) fn image<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         } else {
             continue;
         };
-        found.add_pod(workload, format!("{}/image", proxy.pointer), format!("{image} {why}"));
+        // A release that is supported keeps its number, and comes from where it is published.
+        let tag = image.rsplit_once(':').map_or(SUPPORTED, |(_, tag)| tag);
+        let tag =
+            if version(image).is_some_and(|version| version >= OLDEST_SUPPORTED) { tag } else { SUPPORTED };
+        found
+            .add_pod(workload, format!("{}/image", proxy.pointer), format!("{image} {why}"))
+            .becomes(json!(format!("quay.io/brancz/kube-rbac-proxy:{tag}")));
     }
 }
 
@@ -287,13 +312,41 @@ pub(super) fn self_signed<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         if let Some((pointer, _)) =
             proxy.flag("secure-listen-address").filter(|_| proxy.flag("tls-cert-file").is_none())
         {
-            found.add_pod(
+            let draft = found.add_pod(
                 workload,
                 pointer,
                 "no --tls-cert-file: the certificate is made anew at each start, and nobody can verify it",
             );
+            if let Some(folder) = certificate_folder(world, workload, proxy) {
+                for (flag, file) in [("--tls-cert-file", "tls.crt"), ("--tls-private-key-file", "tls.key")] {
+                    let argument = json!(format!("{flag}={folder}/{file}"));
+                    draft.push(workload.pointer(&format!("{}/args", proxy.pointer)), argument);
+                }
+            }
         }
     }
+}
+
+/// Where the proxy has a certificate: the only Secret of type kubernetes.io/tls that it mounts as a folder.
+fn certificate_folder<'w>(
+    world: &'w World<'w>,
+    workload: &Workload<'_>,
+    proxy: &Container<'w>,
+) -> Option<&'w str> {
+    let of_secret = |mount: &Node| {
+        let volume = mount.get("name").and_then(Node::as_str)?;
+        let volumes = workload.volumes();
+        let (_, volume) =
+            volumes.iter().find(|(_, one)| one.get("name").and_then(Node::as_str) == Some(volume))?;
+        let secret = world.find("Secret", workload.namespace, volume.at("/secret/secretName")?.as_str()?)?;
+        (secret.root.get("type")?.as_str()? == "kubernetes.io/tls").then_some(())
+    };
+    let mut folders = proxy.mounts().filter_map(|(_, mount)| {
+        of_secret(mount).filter(|()| mount.get("subPath").is_none())?;
+        Some(mount.get("mountPath")?.as_str()?.trim_end_matches('/'))
+    });
+    let folder = folders.next()?;
+    folders.next().is_none().then_some(folder)
 }
 
 pub(super) fn listens_in_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -313,14 +366,23 @@ pub(super) fn listens_in_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w
             proxy
                 .flag("ignore-paths")
                 .filter(|(_, paths)| paths.split(',').any(|path| matches!(path, "/metrics" | "/*" | "/")))
-                .map(|(pointer, _)| (pointer, "it lets /metrics through unauthenticated")),
+                .map(|(pointer, _)| (pointer, "it lets /metrics through unauthenticated", None)),
             proxy
                 .flag("tls-min-version")
                 .filter(|(_, version)| matches!(*version, "VersionTLS10" | "VersionTLS11"))
-                .map(|(pointer, _)| (pointer, "it accepts a TLS version below 1.2")),
+                .map(|(pointer, _)| {
+                    (pointer, "it accepts a TLS version below 1.2", Some("--tls-min-version=VersionTLS12"))
+                }),
         ];
-        for (pointer, message) in weak.into_iter().flatten() {
-            found.add_pod(workload, pointer, message);
+        for (pointer, message, instead) in weak.into_iter().flatten() {
+            let is_one_word =
+                workload.at(&pointer).and_then(Node::as_str).is_some_and(|text| text.contains('='));
+            let draft = found.add_pod(workload, &pointer, message);
+            match instead {
+                _ if !is_one_word => draft,
+                Some(instead) => draft.becomes(json!(instead)),
+                None => draft.remove(workload.pointer(&pointer)),
+            };
         }
     }
 }
@@ -339,11 +401,13 @@ pub(super) fn merged_names<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             for (index, item) in items.iter().enumerate() {
                 let Some(name) = item.get("name").and_then(Node::as_str) else { continue };
                 if seen.contains(&name) {
-                    found.add_pod(
-                        workload,
-                        format!("{pointer}/{index}"),
-                        format!("a second {what} named {name:?}"),
-                    );
+                    let at = format!("{pointer}/{index}");
+                    let message = format!("a second {what} named {name:?}");
+                    let draft = found.add_pod(workload, &at, message);
+                    // Of two that say the same one is enough.
+                    if items[..index].iter().any(|other| other.to_json() == item.to_json()) {
+                        draft.remove(workload.pointer(&at));
+                    }
                 }
                 seen.push(name);
             }

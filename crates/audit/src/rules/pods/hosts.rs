@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{effective, field, runs_as_root};
 use crate::finding::Findings;
 use crate::reach::Protocol;
+use crate::rules::isolation::closing;
 use crate::world::{Role, Workload, World};
 
 pub(super) fn root_agent<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -128,7 +129,7 @@ pub(super) fn reachable_root<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
             workload.ports().first().map_or((Protocol::Tcp, 65000), |port| (port.protocol, port.number));
         let sources = world.sources(workload, protocol, port, |from| from.has_role(Role::Prometheus));
         if root && !sources.workloads.is_empty() {
-            found
+            let draft = found
                 .add(
                     workload.document,
                     "/metadata/name",
@@ -138,6 +139,10 @@ pub(super) fn reachable_root<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
                     ),
                 )
                 .evidence(sources.evidence());
+            let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
+            if let Some(policy) = closing(world, workload, (protocol, port), scraper) {
+                draft.new_object(&policy);
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Values of charts that harden one pipeline and forget another: OBS-POD-09.
 
-use parapet_manifest::Node;
+use parapet_manifest::{Document, Node};
 
-use crate::finding::Findings;
+use crate::finding::{Draft, Findings};
 use crate::world::World;
 
 /// The chart's securityContexts by the values' names.
@@ -13,9 +13,7 @@ pub(super) const VALUES: &[&str] = &[
 ];
 
 /// Chart values that were kept in a ConfigMap or in a HelmRelease.
-pub(in crate::rules) fn chart_values<'w>(
-    world: &'w World<'w>,
-) -> Vec<(&'w parapet_manifest::Document, String, Node)> {
+pub(in crate::rules) fn chart_values<'w>(world: &'w World<'w>) -> Vec<(&'w Document, String, Node)> {
     let mut all = Vec::new();
     for document in world.documents {
         match &*document.kind {
@@ -42,6 +40,21 @@ pub(in crate::rules) fn chart_values<'w>(
     all
 }
 
+/// The patch sets one of the chart's values, in a text or as a part of the object.
+pub(in crate::rules) fn set_value(
+    draft: &mut Draft<'_>,
+    document: &Document,
+    values: &str,
+    inner: &str,
+    value: serde_json::Value,
+) {
+    if document.at(values).is_some_and(|node| node.as_str().is_some()) {
+        draft.set_in_text(document, values, inner, value);
+    } else {
+        draft.set_in(document, format!("{values}{inner}"), value);
+    }
+}
+
 pub(super) fn values<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for (document, pointer, values) in chart_values(world) {
         let missing: Vec<String> =
@@ -49,12 +62,18 @@ pub(super) fn values<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         if !missing.is_empty() && missing.len() < VALUES.len() {
             let span =
                 VALUES.iter().find(|at| values.at(at).is_some()).map_or(values.span, |at| values.place(at));
-            found.add_at(
+            let known = VALUES.iter().find_map(|at| values.at(at)).map(Node::to_json);
+            let draft = found.add_at(
                 document,
-                pointer,
+                pointer.clone(),
                 span,
                 format!("{} isn't set while others are", missing.join(" and ")),
             );
+            let Some(known) = known else { continue };
+            // What one of them has is what the others lack.
+            for at in VALUES.iter().filter(|at| values.at(at).is_none()) {
+                set_value(draft, document, &pointer, at, known.clone());
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Matches, each_rule, peers};
 use crate::finding::Findings;
 use crate::reach::{End, Protocol};
+use crate::rules::repair::connect;
 use crate::world::{Direction, Policy, PolicyRule, Workload, World};
 
 /// The workloads whose ports a rule is about: the selected ones for ingress, the peers for egress.
@@ -28,7 +29,7 @@ pub(super) fn targets<'w>(
 }
 
 /// The number that a Service's port is translated to for a workload.
-pub(super) fn target_port(port: &Node, workload: &Workload<'_>) -> Option<u16> {
+pub(crate) fn target_port(port: &Node, workload: &Workload<'_>) -> Option<u16> {
     let own = port.get("port").and_then(Node::as_i64);
     match port.get("targetPort") {
         None => u16::try_from(own?).ok(),
@@ -92,15 +93,42 @@ pub(super) fn unknown_port_name<'w>(world: &'w World<'w>, found: &mut Findings<'
                 workload.ports().iter().any(|own| own.name == Some(name) && own.protocol == protocol)
             });
             if !declared {
-                found.add(
+                let draft = found.add(
                     policy.document,
                     format!("{pointer}/port"),
                     format!(
                         "no pod declares a port named {name:?} with this protocol: the rule opens nothing"
                     ),
                 );
+                if let Some(number) = meant(world, &targets, name, protocol) {
+                    draft.becomes(json!(number));
+                }
             }
         }
+    }
+}
+
+/// The port that a name stands for: that of the Service's port of this name, or the only one that the pods have.
+fn meant(world: &World<'_>, targets: &[&Workload<'_>], name: &str, protocol: Protocol) -> Option<u16> {
+    let mut numbers: Vec<u16> = Vec::new();
+    for service in world.kind("Service") {
+        let ports = service.at("/spec/ports").map_or(&[] as &[Node], Node::items);
+        for port in ports.iter().filter(|port| port.get("name").and_then(Node::as_str) == Some(name)) {
+            let backends = world.backends(service);
+            let of_targets =
+                backends.iter().filter(|one| targets.iter().any(|target| target.number == one.number));
+            numbers.extend(of_targets.filter_map(|one| target_port(port, one)));
+        }
+    }
+    if numbers.is_empty() {
+        let ports = targets.iter().flat_map(|target| target.ports());
+        numbers.extend(ports.filter(|port| port.protocol == protocol).map(|port| port.number));
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    match numbers.as_slice() {
+        [one] => Some(*one),
+        _ => None,
     }
 }
 
@@ -140,11 +168,12 @@ pub(super) fn one_sided<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                         Direction::Ingress => (format!("ingress of {to}"), format!("egress of {from}")),
                     };
                     let place = pointer.clone();
-                    found.add(
+                    let draft = found.add(
                         policy.document,
                         place,
                         format!("{here} allows port {number}, {there} doesn't: the flow is blocked"),
                     );
+                    connect(world, draft, from, to, &[(protocol, number)]);
                 }
             }
         }

@@ -112,7 +112,7 @@ pub(super) fn invalid_selector<'w>(world: &'w World<'w>, found: &mut Findings<'w
         }
         for (pointer, key, value) in values {
             if let Some(fault) = label_fault(value) {
-                found.add(
+                let draft = found.add(
                     policy.document,
                     pointer,
                     format!(
@@ -120,8 +120,26 @@ pub(super) fn invalid_selector<'w>(world: &'w World<'w>, found: &mut Findings<'w
                         policy.document.name
                     ),
                 );
+                if let Some(meant) = meant(world, key, value) {
+                    draft.becomes(json!(meant));
+                }
             }
         }
+    }
+}
+
+/// The one value of a label that a template's missing prefix would have made of this one.
+fn meant<'w>(world: &'w World<'w>, key: &str, value: &str) -> Option<&'w str> {
+    let rest = value.rsplit(['}', '>']).next().unwrap_or(value);
+    let rest = rest.strip_prefix("RELEASE-NAME").unwrap_or(rest).trim_start_matches(['-', '_', '.']);
+    let values = world.workloads.iter().filter_map(|workload| workload.labels.get(key));
+    let mut meant: Vec<&str> =
+        values.map(String::as_str).filter(|whole| !rest.is_empty() && whole.ends_with(rest)).collect();
+    meant.sort_unstable();
+    meant.dedup();
+    match meant.as_slice() {
+        [one] => Some(one),
+        _ => None,
     }
 }
 

@@ -2,8 +2,11 @@
 
 use parapet_manifest::Node;
 
+use serde_json::json;
+
 use super::number;
 use crate::finding::Findings;
+use crate::rules::isolation::{closing, is_exposed};
 use crate::world::{Collector, Direction, Listener, PolicyRule, Purpose, Role, Workload, World};
 
 pub(super) fn each_listener<'w>(
@@ -24,7 +27,7 @@ pub(super) fn unauthenticated<'w>(world: &'w World<'w>, found: &mut Findings<'w>
         let sources = world
             .sources(workload, listener.protocol, listener.port, |from| from.namespace == workload.namespace);
         if !sources.is_empty() {
-            found
+            let draft = found
                 .add_at(
                     collector.document,
                     collector.pointer.clone(),
@@ -36,7 +39,11 @@ pub(super) fn unauthenticated<'w>(world: &'w World<'w>, found: &mut Findings<'w>
                     ),
                 )
                 .evidence(sources.evidence())
-                .raised_if(sources.outside && crate::rules::isolation::is_exposed(world, workload));
+                .raised_if(sources.outside && is_exposed(world, workload));
+            let near = |from: &Workload<'_>| from.namespace == workload.namespace;
+            if let Some(policy) = closing(world, workload, (listener.protocol, listener.port), near) {
+                draft.new_object_after(workload.document, &policy);
+            }
         }
     }
 }
@@ -50,7 +57,7 @@ pub(super) fn debug_endpoint<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
         }
         let sources = world.sources(workload, listener.protocol, listener.port, |_| false);
         if !sources.is_empty() {
-            found
+            let draft = found
                 .add_at(
                     collector.document,
                     collector.pointer.clone(),
@@ -58,6 +65,8 @@ pub(super) fn debug_endpoint<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
                     format!("{} on port {} answers {}", listener.name, listener.port, sources.words()),
                 )
                 .evidence(sources.evidence());
+            let at = parapet_manifest::pointer(["extensions", &*listener.name, "endpoint"]);
+            collector.set(draft, &at, json!(format!("localhost:{}", listener.port)));
         }
     }
 }
@@ -70,7 +79,7 @@ pub(super) fn own_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         let sources =
             world.sources(workload, listener.protocol, listener.port, |from| from.has_role(Role::Prometheus));
         if !sources.is_empty() {
-            found
+            let draft = found
                 .add_at(
                     collector.document,
                     collector.pointer.clone(),
@@ -78,6 +87,10 @@ pub(super) fn own_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     format!("the collector's metrics on port {} answer {}", listener.port, sources.words()),
                 )
                 .evidence(sources.evidence());
+            let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
+            if let Some(policy) = closing(world, workload, (listener.protocol, listener.port), scraper) {
+                draft.new_object_after(workload.document, &policy);
+            }
         }
     }
 }

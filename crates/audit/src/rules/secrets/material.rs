@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use parapet_manifest::{Document, Node};
 
-use super::shapes::{is_literal, is_sensitive};
+use super::shapes::{by_reference, is_literal, is_sensitive};
 use crate::finding::Findings;
-use crate::world::World;
+use crate::world::{Workload, World};
 
 /// Passwords that products ship or their documentation shows.
 const DEFAULTS: &[&str] = &[
@@ -23,7 +23,7 @@ const DEFAULTS: &[&str] = &[
 ];
 
 pub(super) fn default_password<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    let mut values: Vec<(&str, &str, &Document, String)> = Vec::new();
+    let mut values: Vec<(&str, &str, &Document, String, Option<&Workload<'_>>)> = Vec::new();
     for workload in &world.workloads {
         for variable in workload.containers.iter().flat_map(|container| container.variables()) {
             if is_sensitive(variable.name) && is_literal(variable.value) {
@@ -31,7 +31,8 @@ pub(super) fn default_password<'w>(world: &'w World<'w>, found: &mut Findings<'w
                     variable.name,
                     variable.value,
                     workload.document,
-                    workload.pointer(&variable.pointer),
+                    variable.pointer.clone(),
+                    Some(workload),
                 ));
             }
         }
@@ -40,17 +41,28 @@ pub(super) fn default_password<'w>(world: &'w World<'w>, found: &mut Findings<'w
         for entry in secret.root.get("stringData").map_or(&[] as &[_], Node::entries) {
             if let Some(value) = entry.value.as_str().filter(|value| is_literal(value)) {
                 let pointer = parapet_manifest::pointer(["stringData", &*entry.key.name]);
-                values.push((&entry.key.name, value, secret, pointer));
+                values.push((&entry.key.name, value, secret, pointer, None));
             }
         }
     }
-    for (index, (name, value, document, pointer)) in values.iter().enumerate() {
-        if DEFAULTS.contains(&value.to_lowercase().as_str()) {
-            found.add(document, pointer.clone(), format!("{name} is a password that everybody knows"));
+    for (index, (name, value, document, pointer, workload)) in values.iter().enumerate() {
+        let message = if DEFAULTS.contains(&value.to_lowercase().as_str()) {
+            format!("{name} is a password that everybody knows")
         } else if let Some((other, ..)) =
             values[..index].iter().find(|(other, same, ..)| same == value && other != name)
         {
-            found.add(document, pointer.clone(), format!("{name} has the same value as {other}"));
+            format!("{name} has the same value as {other}")
+        } else {
+            continue;
+        };
+        match workload {
+            Some(workload) => {
+                let draft = found.add_pod(workload, pointer, message);
+                by_reference(draft, workload, pointer.strip_suffix("/value").unwrap_or(pointer), name);
+            }
+            None => {
+                found.add(document, pointer.clone(), message);
+            }
         }
     }
 }

@@ -247,6 +247,10 @@ pub(super) fn dangling<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     if !some {
                         draft.lowered_if(true).lowered_if(true);
                     }
+                    if let Some(meant) = meant(world, workload, kind, key) {
+                        let pointer = draft.path().to_owned();
+                        draft.set(pointer, json!(meant));
+                    }
                 }
                 Some(object) => {
                     if let Some(key) = key.filter(|key| !has_key(object, key)) {
@@ -257,6 +261,36 @@ pub(super) fn dangling<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 }
             }
         }
+    }
+}
+
+/// The object that a dangling reference must mean: the only one of the kind that nobody in the namespace refers to, where
+/// nothing else there dangles.
+fn meant<'w>(
+    world: &'w World<'w>,
+    workload: &Workload<'_>,
+    kind: &str,
+    key: Option<&str>,
+) -> Option<&'w str> {
+    let near = || world.workloads.iter().filter(|other| other.namespace == workload.namespace);
+    let referred: Vec<&str> = near()
+        .flat_map(|other| references(other))
+        .filter(|(other, ..)| *other == kind)
+        .map(|(_, name, ..)| name)
+        .collect();
+    let objects: Vec<&Document> =
+        world.kind(kind).filter(|object| world.namespace(object) == workload.namespace).collect();
+    let mut dangling: Vec<&str> = referred.clone();
+    dangling.retain(|name| {
+        !is_made_by_operator(world, name) && !objects.iter().any(|object| *object.name == **name)
+    });
+    dangling.sort_unstable();
+    dangling.dedup();
+    let unused: Vec<&&Document> =
+        objects.iter().filter(|object| !referred.contains(&&*object.name)).collect();
+    match (dangling.as_slice(), unused.as_slice()) {
+        ([_], [one]) if key.is_none_or(|key| has_key(one, key)) => Some(&one.name),
+        _ => None,
     }
 }
 

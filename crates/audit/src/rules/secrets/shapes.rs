@@ -3,8 +3,8 @@
 use parapet_manifest::{Document, Node, Value as Kind};
 use serde_json::json;
 
-use crate::finding::Findings;
-use crate::world::World;
+use crate::finding::{Draft, Findings};
+use crate::world::{Workload, World};
 
 /// Parts of names of variables that hold credentials.
 const NAMES: &[&str] = &[
@@ -56,19 +56,24 @@ pub(super) fn clear_text<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 if !is_sensitive(name) || !is_literal(value) {
                     continue;
                 }
-                let reference =
-                    json!({"secretKeyRef": {"name": format!("{}-credentials", workload.name), "key": name}});
-                found
-                    .add_pod(
-                        workload,
-                        format!("{pointer}/value"),
-                        format!("{name} holds a credential in clear text"),
-                    )
-                    .remove(workload.pointer(&format!("{pointer}/value")))
-                    .set(workload.pointer(&format!("{pointer}/valueFrom")), reference);
+                let draft = found.add_pod(
+                    workload,
+                    format!("{pointer}/value"),
+                    format!("{name} holds a credential in clear text"),
+                );
+                by_reference(draft, workload, &pointer, name);
             }
         }
     }
+}
+
+/// The patch takes a variable's value out, and has it come from a Secret that is to be made.
+pub(super) fn by_reference(draft: &mut Draft<'_>, workload: &Workload<'_>, pointer: &str, name: &str) {
+    let secret = format!("{}-credentials", workload.name);
+    draft.remove(workload.pointer(&format!("{pointer}/value"))).set(
+        workload.pointer(&format!("{pointer}/valueFrom")),
+        json!({"secretKeyRef": {"name": secret, "key": name}}),
+    );
 }
 
 /// What a value is, if it has the shape of a credential.
@@ -195,7 +200,9 @@ pub(super) fn verification_off<'w>(world: &'w World<'w>, found: &mut Findings<'w
         for container in &workload.containers {
             for variable in container.variables() {
                 if variable.name == "NODE_TLS_REJECT_UNAUTHORIZED" && variable.value == "0" {
-                    found.add_pod(workload, variable.pointer.clone(), "Node.js accepts any certificate");
+                    found
+                        .add_pod(workload, variable.pointer.clone(), "Node.js accepts any certificate")
+                        .becomes(json!("1"));
                 }
             }
         }
@@ -205,6 +212,23 @@ pub(super) fn verification_off<'w>(world: &'w World<'w>, found: &mut Findings<'w
     }
 }
 
+/// The bytes of a program's switch that stands alone, with the space before it; nothing where the same word says more.
+fn switch(text: &str, flag: &str) -> Option<(usize, usize)> {
+    let at = text.find(flag)?;
+    let own = flag.rfind(' ').unwrap_or(0);
+    // `-sk` says -s as well.
+    if !matches!(
+        &flag[own..],
+        " -k" | " --insecure" | "--no-check-certificate" | "--insecure-skip-tls-verify"
+    ) {
+        return None;
+    }
+    let end = at + flag.len();
+    let is_whole = text[end..].chars().next().is_none_or(char::is_whitespace);
+    let start = if own == 0 && text[..at].ends_with(' ') { at - 1 } else { at + own };
+    is_whole.then_some((start, end))
+}
+
 fn check_text<'w>(document: &'w Document, found: &mut Findings<'w>) {
     walk(&document.root, &mut String::new(), &mut |pointer, text| {
         // One word of a list of arguments may be the flag alone.
@@ -212,7 +236,13 @@ fn check_text<'w>(document: &'w Document, found: &mut Findings<'w>) {
         if let Some(flag) =
             UNVERIFIED.iter().find(|flag| text.contains(*flag)).copied().or(alone.then_some(text))
         {
-            found.add(document, pointer.to_owned(), format!("{flag:?}: the certificate isn't verified"));
+            let draft =
+                found.add(document, pointer.to_owned(), format!("{flag:?}: the certificate isn't verified"));
+            if alone {
+                draft.remove(pointer);
+            } else if let Some((start, end)) = switch(text, flag) {
+                draft.cut(start, end);
+            }
         }
     });
 }

@@ -1,0 +1,95 @@
+//! Edits done to the bytes of a file: those that clash are left out, those that several ask for are done once.
+
+use super::{Change, Edit, Patch};
+
+/// An edit with what it comes to in a file.
+#[derive(Clone, PartialEq, Eq)]
+struct Resolved {
+    start: usize,
+    end: usize,
+    indent: usize,
+    text: String,
+}
+
+/// `bytes` of a file with all of `patches` applied; those that touch what another has changed are left out and counted.
+/// What several ask for is done once. Parts for other files are the caller's business, see [`Patch::parts`].
+pub fn apply(bytes: &[u8], patches: &[&Patch]) -> (Vec<u8>, usize) {
+    let mut accepted: Vec<Resolved> = Vec::new();
+    let mut skipped = 0;
+    for patch in patches {
+        let edits: Option<Vec<Resolved>> = patch.edits.iter().map(|edit| resolve(bytes, edit)).collect();
+        let Some(edits) = edits else {
+            skipped += 1;
+            continue;
+        };
+        if edits.iter().all(|edit| accepted.contains(edit)) {
+            continue;
+        }
+        if edits.iter().any(|edit| accepted.iter().any(|other| edit.clashes(other))) {
+            skipped += 1;
+            continue;
+        }
+        accepted.extend(edits);
+    }
+    // From the end; of insertions in one place the deeper ones come first in the text: they continue what is there.
+    accepted.sort_by(|a, b| b.start.cmp(&a.start).then(b.end.cmp(&a.end)).then(a.indent.cmp(&b.indent)));
+    let mut result = bytes.to_vec();
+    for Resolved { start, end, text, .. } in accepted {
+        result.splice(start..end, text.into_bytes());
+    }
+    (result, skipped)
+}
+
+impl Resolved {
+    /// Whether both can't be done: they overlap, or add one key in one place.
+    fn clashes(&self, other: &Self) -> bool {
+        let key = |text: &str| text.trim_start().split(':').next().unwrap_or("").to_owned();
+        let insertions = self.start == self.end && other.start == other.end && self.start == other.start;
+        let one_key = insertions && self.indent == other.indent && key(&self.text) == key(&other.text);
+        let is_object = self.text.trim_start().starts_with("---");
+        (self.start < other.end && other.start < self.end) || (one_key && !is_object)
+    }
+}
+
+/// Where the edit is in the file; nothing if it is of a text that isn't written as a literal block.
+fn resolve(bytes: &[u8], edit: &Edit) -> Option<Resolved> {
+    let at = |offset: usize| offset.min(bytes.len());
+    let block = match &edit.within {
+        Some(within) => Some(within.block(bytes)?),
+        None => None,
+    };
+    let (start, end) = match &block {
+        Some(block) => (block.outer(edit.start)?, block.outer(edit.end)?),
+        None => (at(edit.start), at(edit.end)),
+    };
+    let deeper = block.as_ref().map_or(0, |block| block.indent);
+    let end_of_line = |from: usize| {
+        bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| from + newline + 1)
+    };
+    Some(match &edit.change {
+        Change::Replace(text) => Resolved { start, end, indent: 0, text: text.clone() },
+        Change::InsertLines { indent, text } => {
+            let indent = indent + deeper;
+            // A block scalar's text ends with its line: what follows starts right there.
+            let at = if start > 0 && bytes[start - 1] == b'\n' { start } else { end_of_line(start) };
+            let mut lines = String::new();
+            if at > 0 && bytes[at - 1] != b'\n' {
+                lines.push('\n');
+            }
+            for line in text.lines() {
+                lines.push_str(&" ".repeat(indent));
+                lines.push_str(line);
+                lines.push('\n');
+            }
+            Resolved { start: at, end: at, indent, text: lines }
+        }
+        Change::RemoveLines { dash } => {
+            let first =
+                bytes[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            let whole = bytes[first..start].iter().all(|byte| *byte == b' ' || (*dash && *byte == b'-'));
+            let last = if end > start && bytes[end - 1] == b'\n' { end } else { end_of_line(end) };
+            let (start, end) = if whole { (first, last) } else { (start, end) };
+            Resolved { start, end, indent: 0, text: String::new() }
+        }
+    })
+}
