@@ -87,6 +87,8 @@ pub enum ConditionType {
     ResourcesAwareManagement,
     /// Changes of nodes are held by the user.
     OrchestrationPaused,
+    /// What the user brought is valid now: certificates and authorities (ours; the reference has none).
+    CertificatesValid,
     /// The service mesh fits the specification (ours; the reference has none).
     MeshReady,
 }

@@ -20,6 +20,7 @@ mod http;
 mod keys;
 mod leaf;
 mod names;
+mod notice;
 mod remote;
 mod secret;
 mod succession;
@@ -32,6 +33,7 @@ pub use authority::read_global;
 pub use error::CertificateError;
 pub use http::{HttpCertificates, HttpInputs, Networking, reconcile_http};
 pub use keys::KeyMaker;
+pub use notice::{Notice, NoticeKind};
 pub use remote::remote_authorities;
 pub use transport::{
     NodeSetCertificates, TransportCertificates, TransportInputs, TransportPod, reconcile_transport,
@@ -115,6 +117,16 @@ impl Purpose {
             Self::HttpAuthority => "http_authority",
             Self::Http => "http",
             Self::TransportAuthority => "transport_authority",
+            Self::Transport => "transport",
+        }
+    }
+
+    /// In a sentence.
+    fn words(self) -> &'static str {
+        match self {
+            Self::HttpAuthority => "HTTP authority's",
+            Self::Http => "HTTP",
+            Self::TransportAuthority => "transport authority's",
             Self::Transport => "transport",
         }
     }

@@ -1,5 +1,6 @@
 //! What the operator says of itself, under the names that dashboards of such operators ask for.
 
+mod certificates;
 mod certwatcher;
 mod process;
 mod steps;
@@ -14,6 +15,7 @@ use crate::endpoint::EndpointMetrics;
 use crate::events::EventMetrics;
 use crate::webhook;
 
+pub use certificates::CertificateMetrics;
 pub use certwatcher::CertificateReads;
 pub(crate) use certwatcher::CountedReads;
 pub use steps::Steps;

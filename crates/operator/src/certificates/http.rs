@@ -10,7 +10,7 @@ use super::custom::{self, Custom, CustomLeaf};
 use super::leaf::{self, Live};
 use super::secret::{self, CA_CRT, TLS_CRT, TLS_KEY};
 use super::succession::{ANNOTATION, Succession};
-use super::{CertificateError, Context, Expiry, Purpose, authority, earliest, names as wanted};
+use super::{CertificateError, Context, Expiry, Notice, NoticeKind, Purpose, authority, earliest, names as wanted, notice};
 
 /// What was read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +52,7 @@ pub struct HttpCertificates {
     /// When to look again at the latest.
     pub next: Option<Timestamp>,
     /// What the user should know.
-    pub warnings: Vec<String>,
+    pub notices: Vec<Notice>,
     /// When what is in use ends.
     pub expiries: Vec<Expiry>,
 }
@@ -86,10 +86,19 @@ pub async fn reconcile_http<K: Application>(
     };
     let mut result = HttpCertificates::default();
     match custom {
-        Some(Custom::Authority(signer)) => signed(owner, &signer, inputs, context, &mut result).await?,
-        Some(Custom::Leaf(leaf)) => brought(owner, *leaf, inputs, context, &mut result).await?,
+        Some(Custom::Authority(signer)) => {
+            result.tell(Purpose::HttpAuthority, named, signer.certificate(), context);
+            signed(owner, &signer, inputs, context, &mut result).await?;
+        }
+        Some(Custom::Leaf(leaf)) => {
+            result.tell(Purpose::Http, named, &leaf.certificate, context);
+            brought(owner, *leaf, inputs, context, &mut result).await?;
+        }
         None => match context.global {
-            Some(signer) => signed(owner, signer, inputs, context, &mut result).await?,
+            Some(signer) => {
+                result.tell(Purpose::HttpAuthority, None, signer.certificate(), context);
+                signed(owner, signer, inputs, context, &mut result).await?;
+            }
             None => {
                 let signer = own(owner, inputs, context, &mut result).await?;
                 signed(owner, &signer, inputs, context, &mut result).await?;
@@ -97,6 +106,15 @@ pub async fn reconcile_http<K: Application>(
         },
     }
     Ok(result)
+}
+
+impl HttpCertificates {
+    /// Something that somebody brought is in use.
+    fn tell(&mut self, what: Purpose, secret: Option<&str>, certificate: &Certificate, context: &Context<'_>) {
+        let (notice, next) = notice::brought(what, secret, certificate.validity(), context.now);
+        self.notices.extend(notice);
+        self.next = earliest(self.next, next);
+    }
 }
 
 /// The application's own authority.
@@ -112,7 +130,12 @@ async fn own<K: Application>(
     let own = authority::own(inputs.authority, metadata, &subject, context).await?;
     result.apply.push(own.secret);
     result.next = earliest(result.next, Some(own.next));
-    result.warnings.extend(own.warning);
+    result.notices.extend(own.warning.map(|sentence| Notice {
+        kind: NoticeKind::Replaced,
+        what: Purpose::HttpAuthority,
+        secret: Some(names::http_authority(K::KIND, name)),
+        sentence,
+    }));
     Ok(own.signer)
 }
 
@@ -177,10 +200,6 @@ async fn brought<K: Application>(
     result: &mut HttpCertificates,
 ) -> Result<(), CertificateError> {
     let at = leaf.certificate.validity().not_after;
-    if !leaf.certificate.validity().holds(context.now) {
-        let not_before = leaf.certificate.validity().not_before;
-        result.warnings.push(format!("the certificate that was brought is valid from {not_before} to {at}"));
-    }
     result.expiries.push(Expiry { what: Purpose::Http, at });
     // Elasticsearch's configuration names a ca.crt, so that there must be one: its own authority's, which signs nothing.
     let filler = match (&leaf.authorities, context.global) {

@@ -13,7 +13,7 @@ use parapet_pki::{Certificate, Signer, Subject};
 use super::leaf::{self, Live};
 use super::secret::{self, CA_CRT};
 use super::succession::{ANNOTATION, Succession};
-use super::{CertificateError, Context, Expiry, Purpose, authority, custom, earliest, names as wanted};
+use super::{CertificateError, Context, Expiry, Notice, NoticeKind, Purpose, authority, custom, earliest, names as wanted, notice};
 
 /// In the Secret of a group of nodes: the user mounts certificates; the pods' scripts don't wait for them.
 const DISABLED: &str = "transport.certs.disabled";
@@ -65,7 +65,7 @@ pub struct TransportCertificates {
     /// When to look again at the latest.
     pub next: Option<Timestamp>,
     /// What the user should know.
-    pub warnings: Vec<String>,
+    pub notices: Vec<Notice>,
     /// When what is in use ends.
     pub expiries: Vec<Expiry>,
 }
@@ -85,10 +85,15 @@ pub async fn reconcile_transport(
     let custom;
     let signer: &Signer = match (brought(es, inputs)?, context.global) {
         (Some(signer), _) => {
+            let named = es.spec.transport.tls.certificate.secret_name.as_deref();
+            result.tell(named, signer.certificate(), context);
             custom = signer;
             &custom
         }
-        (None, Some(global)) => global,
+        (None, Some(global)) => {
+            result.tell(None, global.certificate(), context);
+            global
+        }
         (None, None) => {
             own = self::own(es, inputs, context, &mut result).await?;
             &own
@@ -133,6 +138,16 @@ pub async fn reconcile_transport(
     Ok(result)
 }
 
+impl TransportCertificates {
+    /// An authority that somebody brought signs.
+    fn tell(&mut self, secret: Option<&str>, authority: &Certificate, context: &Context<'_>) {
+        let what = Purpose::TransportAuthority;
+        let (notice, next) = notice::brought(what, secret, authority.validity(), context.now);
+        self.notices.extend(notice);
+        self.next = earliest(self.next, next);
+    }
+}
+
 fn brought(es: &Elasticsearch, inputs: &TransportInputs<'_>) -> Result<Option<Signer>, CertificateError> {
     let named = es.spec.transport.tls.certificate.secret_name.as_deref().filter(|named| !named.is_empty());
     let Some(name) = named else { return Ok(None) };
@@ -162,7 +177,12 @@ async fn own(
     let own = authority::own(inputs.authority, metadata, &subject, context).await?;
     result.apply.push(own.secret);
     result.next = earliest(result.next, Some(own.next));
-    result.warnings.extend(own.warning);
+    result.notices.extend(own.warning.map(|sentence| Notice {
+        kind: NoticeKind::Replaced,
+        what: Purpose::TransportAuthority,
+        secret: Some(names::elasticsearch::transport_authority(name)),
+        sentence,
+    }));
     Ok(own.signer)
 }
 

@@ -165,6 +165,9 @@ fn conditions(facts: &Facts, found: &mut Explanation) {
     if let Some(why) = said.unmet(ConditionType::RunningDesiredVersion) {
         found.going_on.push(plain(why));
     }
+    if let Some(why) = said.unmet(ConditionType::CertificatesValid) {
+        found.blocked(plain(why), Some("Put a certificate that is valid into that Secret"));
+    }
     if let Some(why) = said.unmet(ConditionType::MeshReady) {
         found.blocked(plain(why), Some("Do what each of the mesh's checks says"));
     }

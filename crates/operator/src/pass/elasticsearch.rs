@@ -29,6 +29,7 @@ use parapet_elastic::association::Target;
 use parapet_elastic::{Workload as _, files, policy, services};
 
 use nodes::{Existing, Inputs};
+use status::Beside;
 
 use super::begin::begin;
 use super::http::{self, Http};
@@ -120,7 +121,8 @@ async fn reconcile(
     budgets::remove_those_of_roles(cx, es).await?;
     let looked = Looked { elasticsearches: std::slice::from_ref(es), ..Looked::default() };
     let mesh = mesh::check(cx, es, looked, &existing.pods, Some(known.last.answer.clone())).await;
-    let beside = (&mesh, monitored.states);
+    let notices = [http.notices, transport.notices].concat();
+    let beside = Beside { fit: &mesh, notices: &notices, monitoring: monitored.states };
     status::reconciled(cx, es, &version, &nodes, &existing, &known, beside).await?;
     let next = http.next.sooner(transport.next).sooner(labelled).sooner(nodes.next).sooner(mesh.next());
     Ok(next.sooner(monitored.next).sooner(let_be))

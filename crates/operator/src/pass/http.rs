@@ -8,8 +8,9 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use parapet_api::{Application, names};
 
 use super::PassError;
+use super::notices::{self, Side};
 use super::own::Own;
-use crate::certificates::{HttpInputs, Networking, reconcile_http};
+use crate::certificates::{HttpInputs, Networking, Notice, reconcile_http};
 use crate::cluster::Followed;
 use crate::controller::Next;
 
@@ -19,6 +20,8 @@ pub(super) struct Http {
     pub(super) leaf: Option<Vec<u8>>,
     /// When to look again.
     pub(super) next: Next,
+    /// What is wrong with them.
+    pub(super) notices: Vec<Notice>,
 }
 
 /// Brings the certificates up to date.
@@ -59,7 +62,8 @@ pub(super) async fn http<K: Application>(
     for name in &wanted.delete {
         cx.remove::<Secret>(namespace, name).await?;
     }
-    Ok(Http { leaf, next: until(wanted.next, cx.now()) })
+    notices::tell(cx, owner, Side::Http, &wanted.notices, &wanted.expiries);
+    Ok(Http { leaf, next: until(wanted.next, cx.now()), notices: wanted.notices })
 }
 
 /// When to look again, if at all.

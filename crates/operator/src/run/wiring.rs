@@ -13,7 +13,7 @@ use parapet_elastic::users::Hasher;
 use crate::certificates::{self, KeyMaker, Policy};
 use crate::cluster::Cluster;
 use crate::elasticsearch::{Clusters, Dial, ElasticsearchMetrics, SystemDial};
-use crate::metrics::Metrics;
+use crate::metrics::{CertificateMetrics, Metrics};
 use crate::network::OperatorPods;
 use crate::pass::{Context, Memory, Options, Passes, Surroundings};
 use crate::settings::{Settings, Validity, WebhookSettings};
@@ -67,6 +67,7 @@ pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind,
         enqueue,
         memory: Memory::default(),
         steps,
+        certificate_metrics: register(&registry, CertificateMetrics::register),
         now: Arc::new(Timestamp::now),
     });
     Ok(Kind::ALL.into_iter().map(|kind| (kind, Passes::new(Arc::clone(&context), kind))).collect())

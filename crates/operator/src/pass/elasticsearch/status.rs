@@ -13,6 +13,7 @@ use parapet_orchestrate::{in_progress, phase};
 
 use super::nodes::{Existing, Nodes};
 use super::observe::Known;
+use crate::certificates::{Notice, NoticeKind};
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
 use crate::pass::mesh::{self, Fit};
@@ -62,6 +63,16 @@ pub(super) async fn failed(cx: &Context, es: &Elasticsearch, error: &PassError) 
     write(cx, es, &status).await
 }
 
+/// What a pass found out beside the nodes.
+pub(super) struct Beside<'a> {
+    /// Whether a mesh fits.
+    pub(super) fit: &'a Fit,
+    /// What is wrong with certificates.
+    pub(super) notices: &'a [Notice],
+    /// Where metrics and logs go.
+    pub(super) monitoring: Option<States>,
+}
+
 /// The pass came to its end.
 pub(super) async fn reconciled(
     cx: &Context,
@@ -70,7 +81,7 @@ pub(super) async fn reconciled(
     nodes: &Nodes,
     existing: &Existing,
     known: &Known,
-    (fit, monitoring): (&Fit, Option<States>),
+    beside: Beside<'_>,
 ) -> Result<(), PassError> {
     let before = es.status.clone().unwrap_or_default();
     let mut status = before.clone();
@@ -120,9 +131,10 @@ pub(super) async fn reconciled(
         };
         say(&mut status, ConditionType::ResourcesAwareManagement, state, text, now);
     }
-    status.monitoring_association_status = monitoring;
+    status.monitoring_association_status = beside.monitoring;
     paused(&mut status, nodes.state.paused, now);
-    meshed(&mut status, fit, now);
+    meshed(&mut status, beside.fit, now);
+    certified(&mut status, beside.notices, now);
     if !stays {
         let operations = before.in_progress_operations.as_ref();
         status.in_progress_operations = Some(in_progress(&nodes.plan, operations, &rfc3339(now)));
@@ -226,6 +238,7 @@ fn meshed(status: &mut ElasticsearchStatus, fit: &Fit, now: Timestamp) {
     let findings = match fit {
         Fit::NoMesh => return status.conditions.retain(|condition| condition.kind != kind),
         Fit::Unknown => return,
+        Fit::Unseen(why) => return say(status, kind, ConditionState::Unknown, why, now),
         Fit::Found(findings) => findings,
     };
     match findings.as_slice() {
@@ -234,6 +247,20 @@ fn meshed(status: &mut ElasticsearchStatus, fit: &Fit, now: Timestamp) {
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
             say(status, kind, ConditionState::False, &format!("{}{more}", mesh::sentence(first)), now);
         }
+    }
+}
+
+/// The condition is there from the first certificate on that isn't as it should be. That an authority took the place of another one is
+/// an event: the next pass finds it as it should be.
+fn certified(status: &mut ElasticsearchStatus, notices: &[Notice], now: Timestamp) {
+    let kind = ConditionType::CertificatesValid;
+    let first = |wanted: NoticeKind| notices.iter().find(|notice| notice.kind == wanted);
+    if let Some(notice) = first(NoticeKind::Invalid) {
+        say(status, kind, ConditionState::False, &notice.sentence, now);
+    } else if let Some(notice) = first(NoticeKind::Ending) {
+        say(status, kind, ConditionState::True, &notice.sentence, now);
+    } else if status.conditions.iter().any(|condition| condition.kind == kind) {
+        say(status, kind, ConditionState::True, "All certificates are valid", now);
     }
 }
 

@@ -9,21 +9,30 @@ use parapet_api::{Application as _, Elasticsearch, annotations, labels, names};
 use serde_json::json;
 
 use crate::certificates::{
-    NodeSetCertificates, TransportInputs, TransportPod, reconcile_transport, remote_authorities,
+    NodeSetCertificates, Notice, TransportInputs, TransportPod, reconcile_transport, remote_authorities,
 };
 use crate::cluster::Followed;
 use crate::controller::Next;
+use crate::pass::notices::{self, Side};
 use crate::pass::own::Own;
 use crate::pass::{PassError, http};
 
-/// Brings them up to date, and says when to look again.
+/// What a pass needs to know of them afterwards.
+pub(super) struct Transport {
+    /// When to look again.
+    pub(super) next: Next,
+    /// What is wrong with them.
+    pub(super) notices: Vec<Notice>,
+}
+
+/// Brings them up to date.
 pub(super) async fn reconcile(
     own: Own<'_>,
     es: &Elasticsearch,
     live: &[Arc<StatefulSet>],
     pods: &[Arc<Pod>],
     followed: &mut BTreeSet<Followed>,
-) -> Result<Next, PassError> {
+) -> Result<Transport, PassError> {
     let cx = own.cx;
     let (namespace, name) = (es.object_namespace(), es.object_name());
     let find = |secret: String| async move { own.find::<Secret>(namespace, &secret).await };
@@ -82,7 +91,8 @@ pub(super) async fn reconcile(
             _ => {}
         }
     }
-    Ok(http::until(wanted.next, cx.now()))
+    notices::tell(cx, es, Side::Transport, &wanted.notices, &wanted.expiries);
+    Ok(Transport { next: http::until(wanted.next, cx.now()), notices: wanted.notices })
 }
 
 fn belongs(pod: &Pod, set: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What users bring.
 
-use parapet_operator::certificates::CertificateError;
+use parapet_operator::certificates::{CertificateError, NoticeKind, Purpose};
 use parapet_pki::{AlternativeName, KeyKind, Subject, SubjectKey};
 use serde_json::json;
 
@@ -75,7 +75,55 @@ fn a_certificate_that_has_ended_is_shown_and_said() {
     let own = brought(&world);
     world.put("mine", &[("tls.crt", &own.leaf), ("tls.key", &own.key), ("ca.crt", &own.authority)]);
     world.wait(DAY * 2);
-    assert_eq!(world.http(&owner()).unwrap().warnings.len(), 1);
+    let notices = world.http(&owner()).unwrap().notices;
+    assert_eq!(notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), [NoticeKind::Invalid]);
+}
+
+#[test]
+fn an_authority_that_has_ended_signs_on_and_that_is_said() {
+    let said = |world: &mut World, owner: &parapet_api::Elasticsearch| {
+        let (http, transport) = (world.http(owner).unwrap(), world.transport(owner).unwrap());
+        let all = http.notices.iter().chain(&transport.notices);
+        all.map(|notice| (notice.kind, notice.what, notice.secret.clone())).collect::<Vec<_>>()
+    };
+    let secret = json!({ "tls": { "certificate": { "secretName": "mine" } } });
+    let of_ones_own = elasticsearch(&json!({ "http": secret, "transport": secret }));
+    let ordinary = elasticsearch(&json!({}));
+    for (owner, name) in [(&of_ones_own, Some("mine")), (&ordinary, None)] {
+        let mut world = World::new();
+        let authority = world.authority("mine");
+        let life = authority.certificate().validity().life();
+        match name {
+            Some(name) => {
+                let (certificate, key) = (authority.certificate().pem(), authority.key().pem().to_string());
+                world.put(name, &[("ca.crt", &certificate), ("ca.key", &key)]);
+            }
+            None => world.global = Some(authority),
+        }
+        assert_eq!(said(&mut world, owner), []);
+        let all = |kind| {
+            let of = |what| (kind, what, name.map(str::to_owned));
+            [of(Purpose::HttpAuthority), of(Purpose::TransportAuthority)]
+        };
+        world.wait(life - DAY);
+        assert_eq!(said(&mut world, owner), all(NoticeKind::Ending));
+        world.wait(DAY * 2);
+        assert_eq!(said(&mut world, owner), all(NoticeKind::Invalid));
+    }
+}
+
+#[test]
+fn an_authority_that_took_the_place_of_another_is_said_once() {
+    let mut world = World::new();
+    let es = elasticsearch(&json!({}));
+    assert_eq!(world.http(&es).unwrap().notices, []);
+    world.put(AUTHORITY, &[("tls.crt", "junk"), ("tls.key", "junk")]);
+    let notices = world.http(&es).unwrap().notices;
+    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
+    assert_eq!((notice.kind, notice.what), (NoticeKind::Replaced, Purpose::HttpAuthority));
+    assert_eq!(notice.secret.as_deref(), Some(AUTHORITY));
+    assert!(notice.sentence.contains("can't be used"), "{}", notice.sentence);
+    assert_eq!(world.http(&es).unwrap().notices, []);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use parapet_operator::cluster::{self, Cluster, Scope, Watches};
 use parapet_operator::controller::{Controller, Failed, Next, Reconcile};
 use parapet_operator::elasticsearch::{Clusters, ElasticsearchMetrics};
 use parapet_operator::events::Recorder;
-use parapet_operator::metrics::{Metrics, Steps};
+use parapet_operator::metrics::{CertificateMetrics, Metrics, Steps};
 use parapet_operator::network::OperatorPods;
 use parapet_operator::pass::{self, Context, Memory, Passes, Surroundings};
 use parapet_operator::queue::Queue;
@@ -177,6 +177,7 @@ pub(crate) fn context(
         enqueue,
         memory: Memory::default(),
         steps: Steps::default(),
+        certificate_metrics: CertificateMetrics::default(),
         now: Arc::clone(&setup.now),
     }
 }
