@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// For all calls of a pass together: no worker is held up longer by a cluster that hangs.
-pub const OF_A_PASS: Duration = Duration::from_secs(5);
+const OF_A_PASS: Duration = Duration::from_secs(5);
 /// How often the pause doubles at most: from twice to sixteen times of what was waited in vain.
 const DOUBLINGS: u32 = 3;
 

@@ -34,13 +34,17 @@ pub struct Objects<'a> {
 pub fn state(objects: Objects<'_>, observed: Observed) -> Result<State, VersionError> {
     let es = objects.elasticsearch;
     let status = es.status.as_ref();
+    let pods: Vec<_> = objects.pods.iter().filter_map(|pod| observed_pod(pod)).collect();
+    let said = status.and_then(|status| status.version.as_deref()).and_then(|version| version.parse().ok());
+    // A specification that was refused leaves no version in the status, whatever runs.
+    let running = said.or_else(|| pods.iter().filter_map(|pod| pod.version.clone()).min());
     let (disabled, _) =
         Disabled::parse(es.annotation(annotations::DISABLE_UPGRADE_PREDICATES).unwrap_or_default());
     Ok(State {
         version: es.spec.version.parse()?,
-        running: status.and_then(|status| status.version.as_deref()).and_then(|version| version.parse().ok()),
+        running,
         node_sets: node_sets(objects),
-        pods: objects.pods.iter().filter_map(|pod| observed_pod(pod)).collect(),
+        pods,
         observed,
         budget: Budget::from(&es.spec.update_strategy.change_budget),
         disabled,
@@ -128,4 +132,45 @@ fn roles(template: Option<&PodTemplateSpec>) -> Roles {
 
 fn version(labels: Option<&BTreeMap<String, String>>) -> Option<StackVersion> {
     labels?.get(labels::ELASTICSEARCH_VERSION)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(ordinal: u32, version: &str) -> Pod {
+        let labels = json!({
+            labels::STATEFULSET_NAME: "a-es-default",
+            labels::ELASTICSEARCH_VERSION: version,
+        });
+        let name = format!("a-es-default-{ordinal}");
+        serde_json::from_value(json!({ "metadata": { "name": name, "labels": labels } })).unwrap()
+    }
+
+    #[track_caller]
+    fn runs(status: serde_json::Value, pods: &[Pod], expected: Option<&str>) {
+        let elasticsearch: Elasticsearch = serde_json::from_value(json!({
+            "apiVersion": "elasticsearch.k8s.elastic.co/v1", "kind": "Elasticsearch",
+            "metadata": { "name": "a" },
+            "spec": { "version": "8.16.0", "nodeSets": [{ "name": "default", "count": 3 }] },
+            "status": status,
+        }))
+        .unwrap();
+        let pods: Vec<&Pod> = pods.iter().collect();
+        let (desired, live, changed) = (&[], &[], &BTreeSet::new());
+        let objects = Objects { elasticsearch: &elasticsearch, desired, live, changed, pods: &pods };
+        let state = state(objects, Observed::default()).unwrap();
+        assert_eq!(state.running.map(|version| version.to_string()).as_deref(), expected);
+        assert_eq!(state.pods.len(), pods.len());
+    }
+
+    #[test]
+    fn where_the_status_says_no_version_the_lowest_pod_does() {
+        let pods = [pod(0, "8.16.0"), pod(1, "8.15.3"), pod(2, "8.16.0")];
+        runs(json!({ "phase": "Invalid" }), &pods, Some("8.15.3"));
+        runs(json!({ "version": "8.14.0" }), &pods, Some("8.14.0"));
+        runs(json!({ "phase": "Invalid" }), &[], None);
+    }
 }
