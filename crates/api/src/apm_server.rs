@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Application, AssociationState, ElasticsearchSelector, Health, HttpConfig, Kind, ObjectSelector,
+    Condition, Application, AssociationState, ElasticsearchSelector, Health, HttpConfig, Kind, ObjectSelector,
     Resources, SecretSource,
 };
 
@@ -106,6 +106,9 @@ pub struct ApmServerStatus {
     /// Where the reference to Kibana stands.
     #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub kibana_association_status: Option<AssociationState>,
+    /// What is wrong; nothing is said where nothing is.
+    #[serde(default, deserialize_with = "crate::lenient::each_known", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
     /// The generation that all this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

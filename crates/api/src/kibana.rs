@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Application, AssociationState, ElasticsearchSelector, Health, HttpConfig, Kind, Monitoring,
+    Condition, Application, AssociationState, ElasticsearchSelector, Health, HttpConfig, Kind, Monitoring,
     ObjectSelector, Resources, SecretSource,
 };
 
@@ -117,6 +117,9 @@ pub struct KibanaStatus {
     /// By reference.
     #[serde(default, deserialize_with = "crate::lenient::if_known", skip_serializing_if = "Option::is_none")]
     pub monitoring_association_status: Option<BTreeMap<String, AssociationState>>,
+    /// What is wrong; nothing is said where nothing is.
+    #[serde(default, deserialize_with = "crate::lenient::each_known", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
     /// The generation that all this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

@@ -4,6 +4,7 @@
 mod apm_server;
 mod association;
 mod begin;
+mod conditions;
 mod elasticsearch;
 mod http;
 mod keystore;

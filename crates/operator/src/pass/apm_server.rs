@@ -17,7 +17,7 @@ use super::begin::begin;
 use super::http::{self, Http};
 use super::mesh::{self, Looked};
 use super::own::Own;
-use super::{Context, PassError, keystore, network, refused, stateless};
+use super::{Context, PassError, conditions, keystore, network, refused, stateless};
 use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
@@ -25,15 +25,27 @@ use crate::events::Reason;
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
-    let begun = begin::<ApmServer, _>(cx, key, refused::observed).await?;
+    let begun = begin::<ApmServer, _>(cx, key, |unreadable| refused::observed(cx, unreadable)).await?;
     let Some(Custom::Valid(apm)) = begun.as_deref() else { return Ok(Next::Wait) };
     cx.names(key, crate::network::targets_of_apm_server(apm));
+    let errors = validate::apm_server(apm, &cx.options.rules);
+    if !errors.is_empty() {
+        let why = refused::refuse(cx, &**apm, &errors);
+        incomplete(cx, apm, &why).await?;
+        return Ok(Next::Wait);
+    }
+    refused::warn(cx, &**apm, &validate::apm_server_warnings(apm));
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, apm, &mut followed).await;
     cx.cluster.follow(key, followed);
     match &ended {
         Ok(_) => cx.events.over_at(&**apm, Reason::ReconciliationError, "Reconciliation"),
-        Err(error) => refused::failed(cx, &**apm, error),
+        // The next pass decides on what is there now; nobody needs to know.
+        Err(PassError::Cluster(error)) if error.is_conflict() => {}
+        Err(error) => {
+            refused::failed(cx, &**apm, error);
+            incomplete(cx, apm, &error.to_string()).await?;
+        }
     }
     ended
 }
@@ -83,13 +95,6 @@ async fn reconcile(
         return Ok(next);
     }
     cx.events.over(apm, Reason::AssociationError);
-    let errors = validate::apm_server(apm, &cx.options.rules);
-    if !errors.is_empty() {
-        refused::refuse(cx, apm, &errors);
-        write_status(cx, apm, &links, None).await?;
-        return Ok(Next::Wait);
-    }
-    refused::warn(cx, apm, &validate::apm_server_warnings(apm));
     let objects = &cx.options.objects;
     let service = cx.apply(&services::apm_server(apm, objects)).await?.object;
     let http = http::http(Own::new(cx, false), apm, http::by_service(&service), followed).await?;
@@ -185,6 +190,15 @@ async fn deploy(
         deployment::apm_server(apm, pod::apm_server(apm, &inputs))
     };
     super::deploy(cx, live.as_deref(), annotations::APM_CONFIG_HASH, &hash, same, build).await
+}
+
+/// What is wrong; all else stays as it was said.
+async fn incomplete(cx: &Context, apm: &ApmServer, why: &str) -> Result<(), PassError> {
+    let mut status = apm.status.clone().unwrap_or_default();
+    status.observed_generation = apm.metadata.generation;
+    conditions::incomplete(&mut status.conditions, why, cx.now());
+    cx.cluster.write_status::<ApmServer>(apm.meta(), &status).await?;
+    Ok(())
 }
 
 async fn write_status(

@@ -19,7 +19,7 @@ use super::http::{self, Http};
 use super::mesh::{self, Looked};
 use super::monitoring::{self, Monitored, States, Wanted};
 use super::own::Own;
-use super::{Context, PassError, keystore, network, refused, stateless};
+use super::{Context, PassError, conditions, keystore, network, refused, stateless};
 use crate::ApplicationKey;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
@@ -27,15 +27,27 @@ use crate::events::Reason;
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
-    let begun = begin::<Kibana, _>(cx, key, refused::observed).await?;
+    let begun = begin::<Kibana, _>(cx, key, |unreadable| refused::observed(cx, unreadable)).await?;
     let Some(Custom::Valid(kibana)) = begun.as_deref() else { return Ok(Next::Wait) };
     cx.names(key, crate::network::targets_of_kibana(kibana));
+    let errors = validate::kibana(kibana, &cx.options.rules);
+    if !errors.is_empty() {
+        let why = refused::refuse(cx, &**kibana, &errors);
+        incomplete(cx, kibana, &why).await?;
+        return Ok(Next::Wait);
+    }
+    refused::warn(cx, &**kibana, &validate::kibana_warnings(kibana));
     let mut followed = BTreeSet::new();
     let ended = reconcile(cx, kibana, &mut followed).await;
     cx.cluster.follow(key, followed);
     match &ended {
         Ok(_) => cx.events.over_at(&**kibana, Reason::ReconciliationError, "Reconciliation"),
-        Err(error) => refused::failed(cx, &**kibana, error),
+        // The next pass decides on what is there now; nobody needs to know.
+        Err(PassError::Cluster(error)) if error.is_conflict() => {}
+        Err(error) => {
+            refused::failed(cx, &**kibana, error);
+            incomplete(cx, kibana, &error.to_string()).await?;
+        }
     }
     ended
 }
@@ -60,13 +72,6 @@ async fn reconcile(
         write_status(cx, kibana, &bound, None, before.monitoring_association_status).await?;
         return Ok(next);
     }
-    let errors = validate::kibana(kibana, &cx.options.rules);
-    if !errors.is_empty() {
-        refused::refuse(cx, kibana, &errors);
-        write_status(cx, kibana, &bound, None, before.monitoring_association_status).await?;
-        return Ok(Next::Wait);
-    }
-    refused::warn(cx, kibana, &validate::kibana_warnings(kibana));
     let established = match &bound {
         Bound::Established(established) => Some(&**established),
         Bound::Unset | Bound::Waiting { .. } => None,
@@ -185,6 +190,15 @@ fn pods(cx: &Context, kibana: &Kibana) -> Vec<std::sync::Arc<Pod>> {
 
 fn refused_config(kibana: &Kibana, source: config::ConfigError) -> PassError {
     PassError::Config { of: format!("Kibana {}", kibana.object_name()), source: Box::new(source) }
+}
+
+/// What is wrong; all else stays as it was said.
+async fn incomplete(cx: &Context, kibana: &Kibana, why: &str) -> Result<(), PassError> {
+    let mut status = kibana.status.clone().unwrap_or_default();
+    status.observed_generation = kibana.metadata.generation;
+    conditions::incomplete(&mut status.conditions, why, cx.now());
+    cx.cluster.write_status::<Kibana>(kibana.meta(), &status).await?;
+    Ok(())
 }
 
 async fn write_status(

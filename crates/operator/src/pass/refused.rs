@@ -5,7 +5,7 @@ use parapet_api::{Application, annotations};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Context, PassError, controller};
+use super::{Context, PassError, conditions, controller};
 use crate::cluster::{Managed, Unreadable};
 use crate::events::{News, Reason};
 
@@ -55,12 +55,16 @@ pub(super) fn failed<K: Application>(cx: &Context, object: &K, error: &PassError
     }
 }
 
-/// The status of a Kibana or an APM Server that can't be read: as it was, with the generation that was looked at.
-pub(super) fn observed(object: &Unreadable) -> Value {
+/// The status of a Kibana or an APM Server that can't be read: as it was, with the generation that was looked at and what is wrong.
+pub(super) fn observed(cx: &Context, object: &Unreadable) -> Value {
     let mut status = match &object.status {
         Value::Object(status) => status.clone(),
         _ => Map::new(),
     };
     status.insert("observedGeneration".to_owned(), object.metadata.generation.into());
+    let before = status.get("conditions").cloned().and_then(|before| serde_json::from_value(before).ok());
+    let mut conditions = before.unwrap_or_default();
+    conditions::incomplete(&mut conditions, &object.error, cx.now());
+    status.insert("conditions".to_owned(), serde_json::json!(conditions));
     Value::Object(status)
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
 use parapet_api::{
-    Condition, ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health,
+    ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health,
     Kind, Phase, StackVersion, labels,
 };
 use parapet_orchestrate::{in_progress, phase};
@@ -16,6 +16,7 @@ use super::observe::Known;
 use crate::certificates::{Notice, NoticeKind};
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
+use crate::pass::conditions::{self, rfc3339};
 use crate::pass::mesh::{self, Fit};
 use crate::pass::monitoring::States;
 use crate::pass::{Context, PassError, controller};
@@ -329,21 +330,7 @@ fn say(
     message: &str,
     now: Timestamp,
 ) {
-    let new = Condition {
-        kind,
-        status: state,
-        last_transition_time: Some(rfc3339(now)),
-        message: Some(message.to_owned()),
-    };
-    match status.conditions.iter_mut().find(|condition| condition.kind == kind) {
-        Some(old) if old.status == new.status && old.message == new.message => {}
-        Some(old) => *old = new,
-        None => status.conditions.push(new),
-    }
-}
-
-fn rfc3339(now: Timestamp) -> String {
-    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    conditions::say(&mut status.conditions, kind, state, message, now);
 }
 
 async fn write(cx: &Context, es: &Elasticsearch, status: &ElasticsearchStatus) -> Result<(), PassError> {
