@@ -3,7 +3,8 @@
 /// Fills a buffer with bytes that nobody can foresee.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// The length of generated passwords and tokens: 142 bits, which need no stretching to withstand guessing.
+/// The length of generated passwords, unless the operator is told another, and of tokens: 142 bits, which need no stretching to
+/// withstand guessing.
 pub const PASSWORD_LENGTH: usize = 24;
 
 /// So many letters and digits, each as likely as any other.

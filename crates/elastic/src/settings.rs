@@ -2,6 +2,8 @@
 
 use regex::Regex;
 
+use crate::random::PASSWORD_LENGTH;
+
 /// The part of the operator's configuration that decides what objects contain.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     pub exposed_node_labels: Vec<Regex>,
     /// Where the operator runs.
     pub operator_namespace: String,
+    /// How many letters and digits a password has that is made from now on.
+    pub password_length: usize,
 }
 
 impl Default for Settings {
@@ -35,6 +39,7 @@ impl Default for Settings {
             ip_family: None,
             exposed_node_labels: Vec::new(),
             operator_namespace: "elastic-system".to_owned(),
+            password_length: PASSWORD_LENGTH,
         }
     }
 }

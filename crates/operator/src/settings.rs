@@ -106,8 +106,6 @@ pub struct Settings {
     pub leader_election: bool,
     /// Whether references need the right to get their target.
     pub enforce_rbac_on_refs: bool,
-    /// Of generated passwords.
-    pub password_length: usize,
     /// For the first listing.
     pub cache_startup_timeout: Option<Duration>,
     /// Whether the service mesh around applications is looked at.
@@ -210,6 +208,7 @@ impl Settings {
             ip_family,
             exposed_node_labels: from.regexes("exposed-node-labels")?,
             operator_namespace: operator_namespace.clone(),
+            password_length: password_length(from)?,
         };
         if elastic.ubi_only && !elastic.container_suffix.is_empty() {
             return Err(
@@ -246,7 +245,6 @@ impl Settings {
             namespace_selector: namespace_selector(from)?,
             leader_election: from.flag("enable-leader-election")?,
             enforce_rbac_on_refs: from.flag("enforce-rbac-on-refs")?,
-            password_length: password_length(from)?,
             cache_startup_timeout: (!startup.is_zero()).then_some(startup),
             mesh_checks: from.flag("mesh-checks")?,
             network_policies: network_policies(from)?,

@@ -9,7 +9,7 @@ use parapet_api::{Application, Elasticsearch, Kibana, StackVersion, labels};
 use super::AssociationKind;
 use crate::data;
 use crate::owned_by;
-use crate::random::{PASSWORD_LENGTH, Random, alphanumeric};
+use crate::random::{Random, alphanumeric};
 use crate::users::{Hasher, ServiceToken, Strength};
 
 /// The key of the password in a Secret that a user wrote.
@@ -39,7 +39,8 @@ impl std::fmt::Debug for UserSecrets {
     }
 }
 
-/// A user with a password, and `roles`. A password that `live` has is kept, and the hash with it if it fits.
+/// A user with a password, of that length if it is made now, and `roles`. A password that `live` has is kept, and the hash with it
+/// if it fits.
 #[allow(
     clippy::too_many_arguments,
     reason = "each is another part of the pair of Secrets; a struct would have one user"
@@ -52,11 +53,12 @@ pub fn password_user<K: Application>(
     roles: &[&str],
     live: (Option<&Secret>, Option<&Secret>),
     hasher: &Hasher,
+    length: usize,
     random: Random<'_>,
 ) -> UserSecrets {
     let user = kind.user_name(referrer.object_namespace(), referrer.object_name(), target);
     let kept = live.0.and_then(|secret| data::filled(secret, &user));
-    let password = kept.unwrap_or_else(|| alphanumeric(PASSWORD_LENGTH, random));
+    let password = kept.unwrap_or_else(|| alphanumeric(length, random));
     let old_hash = live.1.and_then(|secret| data::text(secret, "passwordHash"));
     let hash = hasher.hash(&password, old_hash.as_deref(), Strength::Generated, random);
     let in_elasticsearch = [("name", user.clone()), ("passwordHash", hash), ("userRoles", roles.join(","))];

@@ -11,16 +11,18 @@ use crate::random::Random;
 pub enum Strength {
     /// The password may be somebody's own: cost 10, Elasticsearch's own default.
     Chosen,
-    /// The password is 142 bits of randomness that nobody ever types: no amount of guessing finds it, and stretching would
-    /// only cost, at every start for every cluster. Cost 4, bcrypt's least.
+    /// The password is randomness that nobody ever types. If it is 128 bits of it, no amount of guessing finds it, and stretching
+    /// would only cost, at every start for every cluster: cost 4, bcrypt's least. A shorter one costs what a chosen one does.
     Generated,
 }
 
 impl Strength {
-    fn cost(self) -> u32 {
+    fn cost(self, password: &str) -> u32 {
+        /// Of letters and digits: 22 × log2(62) are 131 bits.
+        const UNGUESSABLE: usize = 22;
         match self {
-            Self::Chosen => 10,
-            Self::Generated => 4,
+            Self::Generated if password.len() >= UNGUESSABLE => 4,
+            Self::Generated | Self::Chosen => 10,
         }
     }
 }
@@ -47,7 +49,7 @@ impl Hasher {
         }
         let mut salt = [0; 16];
         random(&mut salt);
-        let hash = bcrypt::hash_with_salt(password, strength.cost(), salt)
+        let hash = bcrypt::hash_with_salt(password, strength.cost(password), salt)
             .expect("both costs lie within bcrypt's range")
             .format_for_version(Version::TwoA);
         self.verified.insert(key(password, &hash), ());
@@ -102,6 +104,15 @@ mod tests {
             hasher.hash("secret", Some("{plain}secret"), Strength::Chosen, &mut zeros),
             "{plain}secret"
         );
+    }
+
+    #[test]
+    fn a_generated_password_that_could_be_guessed_is_hashed_at_full_cost() {
+        let cost = |length| {
+            let hash = Hasher::new(10).hash(&"x".repeat(length), None, Strength::Generated, &mut zeros);
+            hash.split('$').nth(2).unwrap().to_owned()
+        };
+        assert_eq!([6, 21, 22, 24, 72].map(cost), ["10", "10", "04", "04", "04"]);
     }
 
     /// From the test vectors of OpenBSD's implementation.

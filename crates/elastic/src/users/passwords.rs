@@ -22,20 +22,25 @@ pub const DIAGNOSTICS: &str = "elastic-internal-diagnostics";
 /// All users that only the operator and its pods know.
 pub(super) const INTERNALS: [&str; 5] = [INTERNAL, PRE_STOP, PROBE, MONITORING, DIAGNOSTICS];
 
-/// `<X>-es-elastic-user`: applications read it, so it outlives what it belongs to until the operator cleans up.
-pub fn elastic_user(es: &Elasticsearch, live: Option<&Secret>, random: Random<'_>) -> Secret {
+/// `<X>-es-elastic-user`, with a password of that length where there is none: applications read it, so it outlives what it belongs to until the operator cleans up.
+pub fn elastic_user(es: &Elasticsearch, live: Option<&Secret>, length: usize, random: Random<'_>) -> Secret {
     let name = names::generated(Kind::Elasticsearch, es.object_name(), &["elastic-user"]);
     let mut metadata = softly_owned_meta(es, name);
     metadata.labels.get_or_insert_default().insert(labels::CREDENTIALS.to_owned(), "true".to_owned());
-    data::secret(metadata, kept_or_made(&[ELASTIC], live, random))
+    data::secret(metadata, kept_or_made(&[ELASTIC], live, length, random))
 }
 
-/// `<X>-es-internal-users`.
-pub fn internal_users(es: &Elasticsearch, live: Option<&Secret>, random: Random<'_>) -> Secret {
+/// `<X>-es-internal-users`, with passwords of that length where there are none.
+pub fn internal_users(
+    es: &Elasticsearch,
+    live: Option<&Secret>,
+    length: usize,
+    random: Random<'_>,
+) -> Secret {
     let name = names::generated(Kind::Elasticsearch, es.object_name(), &["internal-users"]);
     let mut metadata = owned_meta(es, name);
     metadata.labels.get_or_insert_default().insert(labels::CREDENTIALS.to_owned(), "true".to_owned());
-    data::secret(metadata, kept_or_made(&INTERNALS, live, random))
+    data::secret(metadata, kept_or_made(&INTERNALS, live, length, random))
 }
 
 /// `<A>-apm-token`, which agents show.
@@ -43,7 +48,7 @@ pub fn apm_token(apm: &ApmServer, live: Option<&Secret>, random: Random<'_>) -> 
     let name = names::generated(Kind::ApmServer, apm.object_name(), &["token"]);
     let mut metadata = softly_owned_meta(apm, name);
     metadata.labels.get_or_insert_default().insert(labels::CREDENTIALS.to_owned(), "true".to_owned());
-    data::secret(metadata, kept_or_made(&["secret-token"], live, random))
+    data::secret(metadata, kept_or_made(&["secret-token"], live, PASSWORD_LENGTH, random))
 }
 
 /// The password of a user, from the Secret that holds it.
@@ -51,11 +56,16 @@ pub fn password_of(secret: &Secret, user: &str) -> Option<String> {
     data::filled(secret, user)
 }
 
-fn kept_or_made(keys: &[&str], live: Option<&Secret>, random: Random<'_>) -> Vec<(String, String)> {
+fn kept_or_made(
+    keys: &[&str],
+    live: Option<&Secret>,
+    length: usize,
+    random: Random<'_>,
+) -> Vec<(String, String)> {
     keys.iter()
         .map(|key| {
             let kept = live.and_then(|secret| data::filled(secret, key));
-            ((*key).to_owned(), kept.unwrap_or_else(|| alphanumeric(PASSWORD_LENGTH, random)))
+            ((*key).to_owned(), kept.unwrap_or_else(|| alphanumeric(length, random)))
         })
         .collect()
 }

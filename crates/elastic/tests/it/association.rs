@@ -69,7 +69,7 @@ fn a_monitored_clusters_user_lives_where_its_metrics_go() {
     let (monitored, hasher) = (elasticsearch(|_| {}), Hasher::new(10));
     let kind = AssociationKind::ElasticsearchMonitoring;
     let roles = ["eck_stack_mon_user_role"];
-    let made = password_user(kind, &monitored, &TARGET, &es(), &roles, (None, None), &hasher, &mut random());
+    let made = password_user(kind, &monitored, &TARGET, &es(), &roles, (None, None), &hasher, 24, &mut random());
     let user = "n-x-data-x-beat-es-mon-user";
     assert_eq!(made.referrer.metadata.name.as_deref(), Some("x-data-x-beat-es-mon-user"));
     assert_eq!(text(&made.referrer, user).len(), 24);
@@ -138,14 +138,14 @@ fn users_with_passwords() {
     let (apm, hasher) = (apm_server(|_| {}), Hasher::new(10));
     let kind = AssociationKind::ApmElasticsearch;
     let roles = apm_user_roles(&"8.15.3".parse().unwrap());
-    let made = password_user(kind, &apm, &TARGET, &es(), roles, (None, None), &hasher, &mut random());
+    let made = password_user(kind, &apm, &TARGET, &es(), roles, (None, None), &hasher, 24, &mut random());
     let password = text(&made.referrer, "n-a-apm-user");
     assert_eq!(password.len(), 24);
     assert_eq!(text(&made.elasticsearch, "userRoles"), "eck_apm_user_role_v87,apm_system");
     assert!(hasher.fits(&password, &text(&made.elasticsearch, "passwordHash")));
     let live = (Some(&made.referrer), Some(&made.elasticsearch));
     let never = &mut |_: &mut [u8]| panic!("something was drawn");
-    let again = password_user(kind, &apm, &TARGET, &es(), roles, live, &Hasher::new(10), never);
+    let again = password_user(kind, &apm, &TARGET, &es(), roles, live, &Hasher::new(10), 24, never);
     assert_eq!((again.referrer, again.elasticsearch), (made.referrer, made.elasticsearch));
 }
 
@@ -155,7 +155,7 @@ fn apms_user_in_kibana_lives_in_kibanas_elasticsearch() {
     let (kind, target) = (AssociationKind::ApmKibana, Target { name: "k", namespace: "n" });
     let roles = ["eck_apm_agent_user_role"];
     let made =
-        password_user(kind, &apm, &target, &es(), &roles, (None, None), &Hasher::new(1), &mut random());
+        password_user(kind, &apm, &target, &es(), &roles, (None, None), &Hasher::new(1), 24, &mut random());
     assert_eq!(made.elasticsearch.metadata.namespace.as_deref(), Some("data"));
     assert_eq!(text(&made.elasticsearch, "name"), "n-a-apm-kb-user");
     let referrer = labels(&made.referrer);

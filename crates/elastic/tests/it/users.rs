@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use parapet_api::Elasticsearch;
+use parapet_elastic::PASSWORD_LENGTH;
 use parapet_elastic::users::{
     Hasher, Provided, Realm, Strength, apm_token, elastic_user, file_realm, internal_users, read_provided,
 };
@@ -24,8 +25,8 @@ impl World {
     fn new(change: impl FnOnce(&mut serde_json::Value)) -> Self {
         let es = elasticsearch(change);
         let mut random = random();
-        let elastic = elastic_user(&es, None, &mut random);
-        let internal = internal_users(&es, None, &mut random);
+        let elastic = elastic_user(&es, None, PASSWORD_LENGTH, &mut random);
+        let internal = internal_users(&es, None, PASSWORD_LENGTH, &mut random);
         Self { es, elastic, internal, hasher: Hasher::new(100) }
     }
 
@@ -43,19 +44,19 @@ impl World {
 #[test]
 fn passwords_are_made_once_and_kept() {
     let es = elasticsearch(|_| {});
-    let first = elastic_user(&es, None, &mut random());
+    let first = elastic_user(&es, None, PASSWORD_LENGTH, &mut random());
     let password = text(&first, "elastic");
     assert_eq!(password.len(), 24);
     assert!(password.chars().all(|c| c.is_ascii_alphanumeric()), "{password}");
-    assert_eq!(elastic_user(&es, Some(&first), &mut never).data, first.data);
+    assert_eq!(elastic_user(&es, Some(&first), PASSWORD_LENGTH, &mut never).data, first.data);
     assert_eq!(first.metadata.owner_references, None, "it outlives its owner until the operator cleans up");
     let labels = first.metadata.labels.unwrap();
     assert_eq!(labels["eck.k8s.elastic.co/credentials"], "true");
     assert_eq!(labels["eck.k8s.elastic.co/owner-kind"], "Elasticsearch");
 
-    let internal = internal_users(&es, Some(&secret("x", [("elastic-internal", "kept")])), &mut random());
+    let internal = internal_users(&es, Some(&secret("x", [("elastic-internal", "kept")])), 6, &mut random());
     assert_eq!(text(&internal, "elastic-internal"), "kept");
-    assert_eq!(text(&internal, "elastic-internal-probe").len(), 24);
+    assert_eq!(text(&internal, "elastic-internal-probe").len(), 6, "as long as the operator is told");
     assert_eq!(internal.data.unwrap().len(), 5);
 
     let token = apm_token(&apm_server(|_| {}), None, &mut random());

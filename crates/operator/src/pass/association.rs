@@ -303,7 +303,9 @@ impl<K: Managed> Link<'_, K> {
                     }
                 };
                 let live = (live.as_deref(), live_there.as_deref());
-                password_user(self.kind, self.referrer, target, es, roles, live, &cx.hasher, &mut cx.random())
+                let length = cx.options.objects.password_length;
+                let random = &mut cx.random();
+                password_user(self.kind, self.referrer, target, es, roles, live, &cx.hasher, length, random)
             }
         };
         for secret in [&secrets.referrer, &secrets.elasticsearch] {

@@ -222,6 +222,7 @@ fn a_bad_value_names_file_line_and_key() {
         "elasticsearch-dialling: ip",
         "/conf/eck.yaml:1: elasticsearch-dialling: \"ip\" is neither pods nor service",
     );
+    assert_eq!(resolve("password-length: 6").elastic.password_length, 6);
     refused("password-length: 5", "/conf/eck.yaml:1: password-length: \"5\" is no number from 6 to 72");
     refused(
         "container-registry: [a, b]",

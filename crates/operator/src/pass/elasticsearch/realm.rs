@@ -37,12 +37,13 @@ pub(super) async fn reconcile(
         cx.events.tell(controller(parapet_api::Kind::Elasticsearch), es, news);
     }
     let elastic_name = names::elasticsearch::elastic_user(name);
+    let length = cx.options.objects.password_length;
     let elastic = if auth.disable_elastic_user || provided.has_elastic_user() {
         cx.remove::<Secret>(namespace, &elastic_name).await?;
         None
     } else {
         let live = own.find::<Secret>(namespace, &elastic_name).await?;
-        let desired = users::elastic_user(es, live.as_deref(), &mut cx.random());
+        let desired = users::elastic_user(es, live.as_deref(), length, &mut cx.random());
         let applied = own.apply(&desired).await?.object;
         let password = |secret| users::password_of(secret, users::ELASTIC);
         // Somebody may have made the Secret, with a password of theirs, before this pass could see it.
@@ -50,7 +51,8 @@ pub(super) async fn reconcile(
         Some((applied, if made { Strength::Generated } else { Strength::Chosen }))
     };
     let live = own.find::<Secret>(namespace, &names::elasticsearch::internal_users(name)).await?;
-    let internal = own.apply(&users::internal_users(es, live.as_deref(), &mut cx.random())).await?.object;
+    let internal = users::internal_users(es, live.as_deref(), length, &mut cx.random());
+    let internal = own.apply(&internal).await?.object;
     let associated: Vec<Secret> = cx
         .cluster
         .labelled::<Secret>(Some(namespace), labels::CLUSTER_NAME, name)
