@@ -1,5 +1,6 @@
 //! All decisions of a pass together.
 
+use crate::unfinished::unfinished;
 use crate::{Downscale, Forced, Restart, State, Upscale, downscale, forced, restart, upscale};
 
 /// What to do in a pass, to be carried out in the order of the fields.
@@ -13,12 +14,26 @@ pub struct Plan {
     pub downscale: Downscale,
     /// What is made anew.
     pub restart: Restart,
+    /// What was begun and nobody can end yet, in a sentence: there is nothing to do but to wait.
+    pub unfinished: Option<String>,
 }
 
 impl Plan {
     /// Whether there is nothing to do and nothing that waits.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether all that is left is to clear up after changes that are over: no node comes, goes or is made anew.
+    pub fn only_clears_up(&self) -> bool {
+        let Self { upscale, forced, downscale, restart, unfinished: _ } = self;
+        let moves = Downscale {
+            clear_voting_exclusions: false,
+            exclude_allocation: downscale.exclude_allocation.clone().filter(|names| !names.is_empty()),
+            ..downscale.clone()
+        };
+        let restarts = Restart { clear_shutdowns: Vec::new(), enable_allocation: false, ..restart.clone() };
+        upscale.is_empty() && *forced == Forced::default() && moves.is_empty() && restarts.is_empty()
     }
 }
 
@@ -40,7 +55,8 @@ pub fn decide(state: &State) -> Plan {
         restart.postpone("the new specification is being applied");
     }
     downscale.clear_voting_exclusions |= excluded_for_nothing(state, &downscale, &restart);
-    Plan { upscale, forced, downscale, restart }
+    let unfinished = unfinished(state, &restart);
+    Plan { upscale, forced, downscale, restart, unfinished }
 }
 
 /// Whether a master may be excluded that was to leave once and no longer is: it might be the one that has to vote when

@@ -21,7 +21,7 @@ pub struct Downscale {
     pub lower: Vec<Lower>,
     /// StatefulSets to delete: specified no more, without replicas and pods.
     pub delete_sets: Vec<String>,
-    /// Nodes that leave, those removed in this pass included.
+    /// Nodes that leave, those removed in this pass included, and those whose pods aren't gone yet.
     pub leaving: Vec<Leaving>,
 }
 
@@ -63,7 +63,7 @@ pub fn downscale(state: &State) -> Downscale {
     let mut plan = Downscale::default();
     if let Some(why) = held(state) {
         let waits = |pod| Leaving { pod, status: ShutdownStatus::NotStarted, why: Some(why.clone()) };
-        plan.leaving = leaving_names(state).map(waits).collect();
+        plan.leaving = leaving_names(state).map(waits).chain(ending(state)).collect();
         return plan;
     }
     ask_elasticsearch(state, &mut plan);
@@ -71,6 +71,7 @@ pub fn downscale(state: &State) -> Downscale {
     for set in &state.node_sets {
         lower(state, set, &mut removal, &mut plan);
     }
+    plan.leaving.extend(ending(state));
     plan.delete_sets =
         state.node_sets.iter().filter(|set| abandoned(state, set)).map(|s| s.name.clone()).collect();
     plan.clear_voting_exclusions = state.observed.voting_exclusions != Some(false)
@@ -101,6 +102,19 @@ fn leaving_names(state: &State) -> impl Iterator<Item = String> + '_ {
         .node_sets
         .iter()
         .flat_map(|set| (set.target()..set.replicas()).rev().map(|ordinal| pod_name(&set.name, ordinal)))
+}
+
+/// Pods that nobody asks for any more and that aren't gone yet. Those of a StatefulSet that is being made anew are asked for.
+fn ending(state: &State) -> impl Iterator<Item = Leaving> + '_ {
+    let ends = |pod: &&Pod| match state.set_of(pod) {
+        None => pod.terminating,
+        Some(set) => set.live.as_ref().is_some_and(|live| pod.ordinal >= live.replicas),
+    };
+    state.pods.iter().filter(ends).map(|pod| Leaving {
+        pod: pod.name.clone(),
+        status: ShutdownStatus::Complete,
+        why: Some("its pod ends".to_owned()),
+    })
 }
 
 /// What Elasticsearch must be told for nodes to be drained, or not to be any more.

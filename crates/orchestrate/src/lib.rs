@@ -22,6 +22,7 @@ mod predicate;
 mod restart;
 mod state;
 mod status;
+mod unfinished;
 mod upscale;
 mod versions;
 

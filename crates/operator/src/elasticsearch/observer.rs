@@ -51,6 +51,8 @@ struct Wish {
     closely: bool,
     /// When the cluster was last changed by us: what was seen before says nothing.
     acted: Instant,
+    /// When the last look began that saw nodes, shards and records.
+    looked_closely: Option<Instant>,
     voting_exclusions: Option<bool>,
     /// Whether somebody waits for the first look, whatever it sees.
     first: bool,
@@ -66,6 +68,7 @@ impl Observer {
             pace,
             closely: true,
             acted: now,
+            looked_closely: None,
             voting_exclusions: None,
             first: false,
             pause: Pause::default(),
@@ -141,10 +144,11 @@ impl Observer {
         self.inner.wake.notify_one();
     }
 
-    /// Whether what was seen is older than the last change.
+    /// Whether nobody has seen nodes, shards and records since the last change. A look at the health alone, or one that was cut
+    /// off after it, says nothing of them.
     pub fn is_void(&self) -> bool {
-        let begun = self.last().begun;
-        begun < self.inner.wish().acted
+        let wish = self.inner.wish();
+        wish.looked_closely.is_none_or(|looked| looked < wish.acted)
     }
 
     /// The first look, if it isn't over yet, is told of whatever it sees, also that nobody answers.
@@ -182,19 +186,24 @@ impl Inner {
         let mut failures = 0u32;
         let mut first = true;
         loop {
-            let (client, pace, closely) = {
+            let (client, other, pace, closely) = {
                 let wish = self.wish();
                 // The best endpoint; after a failure the next one.
                 let at = failures as usize % wish.clients.len().max(1);
-                (wish.clients.get(at).cloned(), wish.pace, wish.closely)
+                let within = |client: &Client| {
+                    wish.pace.interval.map_or(client.clone(), |interval| client.within(interval))
+                };
+                let client = wish.clients.get(at).map(within);
+                (client, second(&wish.clients, at).map(within), wish.pace, wish.closely)
             };
             let before = Arc::clone(&self.last.borrow());
-            let seen = match &client {
-                Some(client) => {
-                    let client = pace.interval.map_or(client.clone(), |interval| client.within(interval));
-                    look(&client, &before, closely).await
+            let seen = match (&client, other.filter(|_| before.failure.is_none())) {
+                (Some(client), Some(other)) => {
+                    let seen = look(client, &before, closely).await;
+                    if seen.failure.is_none() { seen } else { better(seen, look(&other, &before, closely).await) }
                 }
-                None => unreachable_yet(&before),
+                (Some(client), None) => look(client, &before, closely).await,
+                (None, _) => unreachable_yet(&before),
             };
             failures = if seen.failure.is_none() { 0 } else { failures.saturating_add(1) };
             let waited_for = self.publish(&before, seen);
@@ -213,7 +222,13 @@ impl Inner {
 
     /// Keeps what was seen; whether somebody should know.
     fn publish(&self, before: &Snapshot, seen: Snapshot) -> bool {
-        let acted = self.wish().acted;
+        let acted = {
+            let mut wish = self.wish();
+            if seen.details.is_some() {
+                wish.looked_closely = Some(seen.begun);
+            }
+            wish.acted
+        };
         let awaited = seen.details.is_some()
             && (before.begun < acted || before.details.is_none())
             && seen.begun >= acted;
@@ -249,6 +264,17 @@ impl Inner {
     pub(super) fn reachable(&self) -> bool {
         self.last.borrow().reachable()
     }
+}
+
+/// Who is asked when one doesn't answer: a node that goes says nothing about the cluster.
+fn second(clients: &[Client], at: usize) -> Option<&Client> {
+    let next = (at + 1) % clients.len().max(1);
+    clients.get(next).filter(|_| next != at)
+}
+
+/// What one saw, unless the other, who was asked after it, saw more.
+fn better(one: Snapshot, other: Snapshot) -> Snapshot {
+    if other.failure.is_none() || !one.reachable() { other } else { one }
 }
 
 /// Nobody can be asked: no pod runs.
