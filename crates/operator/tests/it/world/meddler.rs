@@ -27,6 +27,8 @@ pub(crate) enum Verdict {
     Conflict,
     /// Somebody makes this object just before.
     Forestalled(&'static str),
+    /// It is answered with this, and the API server never sees it.
+    Answer(&'static str),
     /// Nobody answers.
     Hang,
 }
@@ -157,6 +159,7 @@ impl Meddler {
         match verdict {
             Verdict::Hang => pending().await,
             Verdict::Status(code) => Ok(refusal(code)),
+            Verdict::Answer(body) => Ok(answer(201, body.to_owned())),
             Verdict::Conflict => {
                 touch(inner, &asked.path).await?;
                 Ok(refusal(409))
@@ -231,7 +234,11 @@ fn refusal(code: u16) -> Answer {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "reason": reason, "message": message, "code": code,
     });
-    let body = Full::new(Bytes::from(status.to_string())).map_err(|never| match never {}).boxed_unsync();
+    answer(code, status.to_string())
+}
+
+fn answer(code: u16, body: String) -> Answer {
+    let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
     Response::builder()
         .status(code)
         .header("content-type", "application/json")
