@@ -77,6 +77,18 @@ pub enum ProvidedProblem {
     },
 }
 
+impl ProvidedProblem {
+    /// Which Secret.
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Missing { secret }
+            | Self::NoKeys { secret, .. }
+            | Self::Malformed { secret, .. }
+            | Self::ShortPassword { secret, .. } => secret,
+        }
+    }
+}
+
 /// Reads what `spec.auth` refers to; `get` gives a Secret of the cluster's namespace by name.
 pub fn read_provided(
     es: &Elasticsearch,

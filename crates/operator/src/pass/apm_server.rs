@@ -87,9 +87,13 @@ async fn reconcile(
     let (es_state, kibana_state) = (links.elasticsearch.state(), links.kibana.state());
     stateless::changed_state(cx, apm, "elasticsearchRef", before.elasticsearch_association_status, es_state);
     stateless::changed_state(cx, apm, "kibanaRef", before.kibana_association_status, kibana_state);
-    let waits = [&links.elasticsearch, &links.kibana]
-        .into_iter()
-        .filter_map(|bound| stateless::waiting(cx, apm, bound));
+    let all = [
+        (AssociationKind::ApmElasticsearch, to_es, &links.elasticsearch),
+        (AssociationKind::ApmKibana, to_kibana, &links.kibana),
+    ];
+    let waits = all.into_iter().filter_map(|(kind, to, bound)| {
+        stateless::waiting(cx, apm, stateless::referred(apm, kind, to), bound)
+    });
     if let Some(next) = waits.reduce(Next::sooner) {
         write_status(cx, apm, &links, None).await?;
         return Ok(next);

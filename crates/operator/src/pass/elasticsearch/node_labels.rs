@@ -10,7 +10,7 @@ use parapet_elastic::pod::zone_awareness;
 use serde_json::json;
 
 use crate::controller::Next;
-use crate::events::{News, Reason};
+use crate::events::{Reason, Related};
 use crate::pass::{Context, PassError, UNDER_WAY, controller};
 
 /// Gives every pod that has a node the labels that it waits for. Nodes aren't watched: where one lacks a label, it is looked at
@@ -24,10 +24,7 @@ pub(super) async fn reconcile(
     let listed = listed.split(',').map(str::trim).filter(|label| !label.is_empty());
     let zones = es.spec.node_sets.iter().filter_map(|set| zone_awareness(es, set));
     let wanted: BTreeSet<&str> = listed.chain(zones).collect();
-    if wanted.is_empty() {
-        return Ok(Next::Wait);
-    }
-    let mut next = Next::Wait;
+    let mut waiting = BTreeMap::new();
     let mut nodes: BTreeMap<&str, Option<Node>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
         let Some(name) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) else { continue };
@@ -41,26 +38,24 @@ pub(super) async fn reconcile(
             nodes.insert(name, cx.cluster.fetch_global::<Node>(name).await.map_err(PassError::Node)?);
         }
         let labels = nodes.get(name).and_then(|node| node.as_ref()?.metadata.labels.as_ref());
-        let mut found = BTreeMap::new();
+        let (mut found, mut lacks) = (BTreeMap::new(), Vec::new());
         for label in missing {
             match labels.and_then(|all| all.get(label)) {
                 Some(value) => drop(found.insert(label, value.as_str())),
-                None => {
-                    next = Next::After(UNDER_WAY);
-                    let pod = pod.metadata.name.as_deref().unwrap_or_default();
-                    let text = format!("The pod {pod} waits: its node {name} has no label {label}");
-                    let news = News::warning(Reason::Unexpected, "NodeLabels", text);
-                    cx.events.tell(controller(Kind::Elasticsearch), es, news);
-                }
+                None => lacks.push(label),
             }
+        }
+        if !lacks.is_empty() {
+            let (pod, lacks) = (pod.metadata.name.as_deref().unwrap_or_default(), lacks.join(" and no label "));
+            let note = format!("The pod {pod} waits: its node {name} has no label {lacks}");
+            waiting.insert(Related::core("Pod", es.object_namespace(), pod), note);
         }
         if !found.is_empty() {
             let patch = json!({"metadata": {"annotations": found}});
             cx.cluster.merge_patch::<Pod>(&pod.metadata, patch).await?;
         }
     }
-    if next == Next::Wait {
-        cx.events.over_at(es, Reason::Unexpected, "NodeLabels");
-    }
+    let next = if waiting.is_empty() { Next::Wait } else { Next::After(UNDER_WAY) };
+    cx.events.tell_each(controller(Kind::Elasticsearch), es, (Reason::Unexpected, "NodeLabels"), waiting);
     Ok(next)
 }

@@ -7,7 +7,7 @@ use parapet_api::{Application as _, Elasticsearch, labels, names};
 use parapet_elastic::users::{self, Realm, Strength, file_realm, read_provided};
 
 use crate::cluster::Followed;
-use crate::events::{News, Reason};
+use crate::events::{Reason, Related};
 use crate::pass::own::Own;
 use crate::pass::{PassError, association, controller};
 
@@ -29,13 +29,14 @@ pub(super) async fn reconcile(
         }
     }
     let (provided, problems) = read_provided(es, &|name| brought.get(name).cloned());
-    if problems.is_empty() {
-        cx.events.over_at(es, Reason::Unexpected, "UserConfiguration");
-    }
+    let mut by_secret: BTreeMap<Related, Vec<String>> = BTreeMap::new();
     for problem in &problems {
-        let news = News::warning(Reason::Unexpected, "UserConfiguration", problem.to_string());
-        cx.events.tell(controller(parapet_api::Kind::Elasticsearch), es, news);
+        let secret = Related::core("Secret", namespace, problem.secret());
+        by_secret.entry(secret).or_default().push(problem.to_string());
     }
+    let notes = by_secret.into_iter().map(|(secret, notes)| (secret, notes.join("; "))).collect();
+    let subject = (Reason::Unexpected, "UserConfiguration");
+    cx.events.tell_each(controller(parapet_api::Kind::Elasticsearch), es, subject, notes);
     let elastic_name = names::elasticsearch::elastic_user(name);
     let length = cx.options.objects.password_length;
     let elastic = if auth.disable_elastic_user || provided.has_elastic_user() {
