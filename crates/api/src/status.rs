@@ -91,6 +91,8 @@ pub enum ConditionType {
     CertificatesValid,
     /// The service mesh fits the specification (ours; the reference has none).
     MeshReady,
+    /// Nothing of what another operator looked after is merely left as it is (ours; only there where something is).
+    FullyManaged,
 }
 
 /// `status.inProgressOperations`.

@@ -24,6 +24,7 @@ use crate::cluster::{Change, Cluster, Custom, Journal, Managed};
 use crate::controller::Reconcile as _;
 use crate::elasticsearch::Dial;
 use crate::events::{EventMetrics, Recorder};
+use crate::foreign;
 use crate::metrics::Steps;
 use crate::pass::Passes;
 use crate::run::{self, Parts, PassesError, RunError};
@@ -185,6 +186,7 @@ impl Survey<'_> {
             changes,
             restarts,
             kept_secrets: kept,
+            left_alone: self.left_alone(key),
         }
     }
 
@@ -264,6 +266,24 @@ impl Survey<'_> {
         };
         let pods = self.pods(key);
         pods.iter().filter(is_outdated).filter_map(|pod| pod.metadata.name.clone()).collect()
+    }
+
+    /// What nobody would look after.
+    fn left_alone(&self, key: &ApplicationKey) -> Vec<String> {
+        let (namespace, name) = (&key.object.namespace, &key.object.name);
+        match key.kind {
+            Kind::Elasticsearch => {
+                match self.cluster.application::<Elasticsearch>(namespace, name).as_deref() {
+                    Some(Custom::Valid(es)) => foreign::of_elasticsearch(self.cluster, es),
+                    _ => Vec::new(),
+                }
+            }
+            Kind::Kibana => match self.cluster.application::<Kibana>(namespace, name).as_deref() {
+                Some(Custom::Valid(kibana)) => foreign::of_kibana(self.cluster, kibana),
+                _ => Vec::new(),
+            },
+            Kind::ApmServer => Vec::new(),
+        }
     }
 
     /// Secrets whose content stays what it is.

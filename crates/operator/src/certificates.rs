@@ -34,7 +34,7 @@ pub use error::CertificateError;
 pub use http::{HttpCertificates, HttpInputs, Networking, reconcile_http};
 pub use keys::KeyMaker;
 pub use notice::{Notice, NoticeKind};
-pub use remote::remote_authorities;
+pub use remote::{Related, RemoteInputs, remote_authorities};
 pub use transport::{
     NodeSetCertificates, TransportCertificates, TransportInputs, TransportPod, reconcile_transport,
 };

@@ -9,6 +9,7 @@ pub mod elasticsearch;
 pub mod endpoint;
 pub mod events;
 pub mod explain;
+mod foreign;
 mod key;
 pub mod lease;
 pub mod mesh;

@@ -35,6 +35,8 @@ pub struct Taken {
     pub restarts: Vec<Restart>,
     /// Secrets whose content stays as it is: passwords, keys, certificates.
     pub kept_secrets: Vec<String>,
+    /// What the other operator looked after and this one doesn't, in sentences: it stays as it is.
+    pub left_alone: Vec<String>,
 }
 
 /// What is known of an application.
@@ -266,6 +268,7 @@ mod tests {
             changes: Vec::new(),
             restarts: Vec::new(),
             kept_secrets: Vec::new(),
+            left_alone: Vec::new(),
         };
         let of =
             |all: &[Verdict]| Report { applications: all.iter().cloned().map(taken).collect() }.verdict();

@@ -31,7 +31,7 @@ pub fn text(report: &Report) -> String {
 }
 
 fn one(text: &mut String, taken: &Taken) {
-    let Taken { kind, namespace, name, verdict, changes, restarts, kept_secrets } = taken;
+    let Taken { kind, namespace, name, verdict, changes, restarts, kept_secrets, left_alone } = taken;
     let _ = writeln!(text, "{kind} {namespace}/{name}");
     match verdict {
         Verdict::Nothing => text.push_str("  Nothing would be written, no pod would restart.\n"),
@@ -53,6 +53,12 @@ fn one(text: &mut String, taken: &Taken) {
     }
     if !kept_secrets.is_empty() {
         let _ = writeln!(text, "  Secrets that keep their content: {}.", kept_secrets.join(", "));
+    }
+    if !left_alone.is_empty() {
+        text.push_str("  Not looked after from then on:\n");
+        for part in left_alone {
+            let _ = writeln!(text, "    {part}.");
+        }
     }
 }
 
@@ -128,6 +134,11 @@ mod tests {
             changes,
             restarts,
             kept_secrets,
+            left_alone: if name == "a" {
+                vec!["The settings are of a policy".to_owned()]
+            } else {
+                Vec::new()
+            },
         };
         let restart =
             Restart { pod: "a-es-default-0".to_owned(), why: "its template would change".to_owned() };

@@ -171,6 +171,9 @@ fn conditions(facts: &Facts, found: &mut Explanation) {
     if let Some(why) = said.unmet(ConditionType::MeshReady) {
         found.blocked(plain(why), Some("Do what each of the mesh's checks says"));
     }
+    if let Some(why) = said.unmet(ConditionType::FullyManaged) {
+        found.going_on.push(format!("Not looked after here: {}", plain(why)));
+    }
 }
 
 fn nodes(facts: &Facts, found: &mut Explanation) {

@@ -1,10 +1,11 @@
-//! The entries of an application's keystore: users' Secrets, gathered in one of our own.
+//! The entries of an application's keystore: users' Secrets, gathered in one of our own; and what another operator put there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
-use parapet_api::{Application, SecretSource};
-use parapet_elastic::files;
+use parapet_api::{Application, Kind, SecretSource, names};
+use parapet_elastic::{files, policy};
 
 use super::{Context, PassError};
 use crate::cluster::Followed;
@@ -31,12 +32,33 @@ pub(super) async fn gather<K: Application>(
     if let Some(problem) = problems.into_iter().next() {
         return Err(problem.into());
     }
-    let Some(secret) = secret else {
-        cx.remove::<Secret>(namespace, &files::secure_settings_name(owner)).await?;
+    let name = files::secure_settings_name(owner);
+    let (live, api_keys) = (cx.cluster.get::<Secret>(namespace, &name), api_keys(cx, owner));
+    let foreign = files::ForeignEntries {
+        live: live.as_deref(),
+        api_keys: api_keys.as_deref(),
+        of_policy: has_entries_of_a_policy(cx, owner),
+    };
+    let Some(secret) = files::with_foreign_entries(owner, secret, &foreign) else {
+        cx.remove::<Secret>(namespace, &name).await?;
         return Ok(None);
     };
     let applied = cx.apply(&secret).await?.object;
     Ok(Some(content(&applied)))
+}
+
+/// The keys that another operator got for remote clusters of this one.
+fn api_keys<K: Application>(cx: &Context, owner: &K) -> Option<Arc<Secret>> {
+    let name = names::elasticsearch::remote_api_keys(owner.object_name());
+    (K::KIND == Kind::Elasticsearch).then(|| cx.cluster.get(owner.object_namespace(), &name)).flatten()
+}
+
+fn has_entries_of_a_policy<K: Application>(cx: &Context, owner: &K) -> bool {
+    let settings = names::generated(K::KIND, owner.object_name(), &["file-settings"]);
+    [policy::secret_name(owner), settings].iter().any(|name| {
+        let secret = cx.cluster.get::<Secret>(owner.object_namespace(), name);
+        secret.is_some_and(|secret| policy::has_secure_settings(&secret))
+    })
 }
 
 /// Names and values, each with its length before it, so that no two keystores are spelled alike.

@@ -11,7 +11,7 @@ use parapet_api::{
 use parapet_elastic::association::{AssociationKind, Target};
 use parapet_elastic::config::{self, Association, EncryptionKeys};
 use parapet_elastic::deployment::{self, kibana_replacement};
-use parapet_elastic::{files, pod, services};
+use parapet_elastic::{files, pod, policy, services};
 
 use super::association::{Bound, Established, associate};
 use super::begin::begin;
@@ -143,6 +143,10 @@ async fn deploy(
     (http, monitored): (&Http, &Monitored),
     followed: &mut BTreeSet<Followed>,
 ) -> Result<(), PassError> {
+    let left = cx.cluster.get::<Secret>(kibana.object_namespace(), &policy::secret_name(kibana));
+    let under_policy =
+        policy::kibana(kibana, left.as_deref()).map_err(|source| refused_config(kibana, source))?;
+    let kibana = &*under_policy;
     let objects = &cx.options.objects;
     let association =
         target.map(|target| Association { conf: &target.conf, credentials: target.credentials.clone() });

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
+mod enterprise;
+
 const CUSTOM_RESOURCES: &str = include_str!("../../../elastic/tests/it/adopted/custom-resources.yaml");
 const OBJECTS: [&str; 5] = [
     include_str!("../../../elastic/tests/it/adopted/config-maps.yaml"),
@@ -31,26 +33,47 @@ const OBJECTS: [&str; 5] = [
 ];
 /// Certificates were issued for it.
 const NAMESPACE: &str = "elastic";
-const NAME: &str = "quickstart";
+pub(crate) const NAME: &str = "quickstart";
 
 fn documents(manifest: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(manifest).unwrap()
 }
 
 /// What the other operator left behind, in a namespace where no operator is.
-struct LeftBehind<'a> {
+pub(crate) struct LeftBehind<'a> {
     world: &'a World,
     /// The UIDs in the manifests, and those that the API server gave.
     uids: BTreeMap<String, String>,
 }
 
+/// The custom resources of the ordinary installation.
+pub(crate) fn custom_resources() -> Vec<Value> {
+    documents(CUSTOM_RESOURCES)
+}
+
+/// Everything else of it.
+pub(crate) fn objects() -> Vec<Value> {
+    OBJECTS.into_iter().flat_map(documents).collect()
+}
+
 impl<'a> LeftBehind<'a> {
     async fn make(world: &'a World) -> Result<Self> {
+        let left = Self::of(world, custom_resources()).await?;
+        let established = json!({ "count": 1, "health": "green", "version": "8.15.3",
+            "associationStatus": "Established", "elasticsearchAssociationStatus": "Established" });
+        left.tell::<Kibana>(established.clone()).await?;
+        left.tell::<ApmServer>(established).await?;
+        left.objects(objects()).await?;
+        Ok(left)
+    }
+
+    /// These custom resources, of which the Elasticsearch runs, and none of their objects yet.
+    pub(crate) async fn of(world: &'a World, custom_resources: Vec<Value>) -> Result<Self> {
         let mut left = Self { world, uids: BTreeMap::new() };
-        for mut document in documents(CUSTOM_RESOURCES) {
+        for mut document in custom_resources {
             let metadata = document["metadata"].as_object_mut().context("metadata")?;
             let uid = metadata.remove("uid").context("a UID")?;
-            let made = world.testbed.apply(&document.to_string(), NAMESPACE).await?;
+            let made = world.testbed.apply(&document.to_string(), &world.namespace).await?;
             let given = made[0].uid().context("a UID")?;
             left.uids.insert(uid.as_str().context("text")?.to_owned(), given);
         }
@@ -58,11 +81,6 @@ impl<'a> LeftBehind<'a> {
             json!({ "availableNodes": 3, "health": "green", "phase": "Ready", "version": "8.15.3" }),
         )
         .await?;
-        let established = json!({ "count": 1, "health": "green", "version": "8.15.3",
-            "associationStatus": "Established", "elasticsearchAssociationStatus": "Established" });
-        left.tell::<Kibana>(established.clone()).await?;
-        left.tell::<ApmServer>(established).await?;
-        left.objects().await?;
         Ok(left)
     }
 
@@ -86,11 +104,9 @@ impl<'a> LeftBehind<'a> {
     }
 
     /// As the other operator made them for applications with these UIDs: they are in owners and in the name of a token.
-    async fn objects(&self) -> Result<()> {
-        let all: Vec<Value> = OBJECTS.into_iter().flat_map(documents).collect();
-        let token =
-            all.iter().find(|one| one["metadata"]["name"] == "quickstart-kibana-user").context("a user")?;
-        let old = decoded(&token["data"]["token"])?;
+    pub(crate) async fn objects(&self, all: Vec<Value>) -> Result<()> {
+        let token = all.iter().find(|one| one["metadata"]["name"] == "quickstart-kibana-user");
+        let old = token.map(|token| decoded(&token["data"]["token"])).transpose()?.unwrap_or_default();
         let new = STANDARD.encode(self.renamed(&String::from_utf8_lossy(&STANDARD.decode(&old)?)));
         for mut object in all {
             let metadata = object["metadata"].as_object_mut().context("metadata")?;
@@ -106,7 +122,9 @@ impl<'a> LeftBehind<'a> {
             if object["kind"] == "Secret" {
                 for (_, value) in object["data"].as_object_mut().into_iter().flatten() {
                     let Ok(text) = decoded(value) else { continue };
-                    *value = json!(STANDARD.encode(self.renamed(&text).replace(&old, &new)));
+                    let text = self.renamed(&text);
+                    let text = if old.is_empty() { text } else { text.replace(&old, &new) };
+                    *value = json!(STANDARD.encode(text));
                 }
             }
             let is_service = object["kind"] == "Service";
@@ -129,7 +147,7 @@ impl<'a> LeftBehind<'a> {
         let kind: kube::core::GroupVersionKind = types.try_into()?;
         let kind = kube::core::ApiResource::from_gvk(&kind);
         let api: Api<kube::api::DynamicObject> =
-            Api::namespaced_with(self.world.client.clone(), NAMESPACE, &kind);
+            Api::namespaced_with(self.world.client.clone(), &self.world.namespace, &kind);
         let name = dynamic.name_any();
         api.create(&PostParams::default(), &dynamic).await.with_context(|| name)?;
         Ok(())
@@ -141,11 +159,7 @@ impl<'a> LeftBehind<'a> {
 
     /// Everything runs.
     async fn runs(&self) -> Result<()> {
-        let ready = |set: Option<&StatefulSet>| {
-            set.and_then(|set| set.status.as_ref()?.ready_replicas).is_some_and(|ready| ready == 3)
-        };
-        kube::runtime::wait::await_condition(self.api::<StatefulSet>(), "quickstart-es-default", ready)
-            .await?;
+        self.nodes_run().await?;
         for name in ["quickstart-kb", "quickstart-apm-server"] {
             let available = |set: Option<&Deployment>| {
                 set.and_then(|set| set.status.as_ref()?.available_replicas).is_some_and(|ready| ready == 1)
@@ -155,7 +169,17 @@ impl<'a> LeftBehind<'a> {
         Ok(())
     }
 
-    async fn versions(&self) -> Result<BTreeMap<String, String>> {
+    /// All nodes of the Elasticsearch do.
+    pub(crate) async fn nodes_run(&self) -> Result<()> {
+        let ready = |set: Option<&StatefulSet>| {
+            set.and_then(|set| set.status.as_ref()?.ready_replicas).is_some_and(|ready| ready == 3)
+        };
+        kube::runtime::wait::await_condition(self.api::<StatefulSet>(), "quickstart-es-default", ready)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn versions(&self) -> Result<BTreeMap<String, String>> {
         let mut all = BTreeMap::new();
         self.versions_of::<Elasticsearch>(&mut all).await?;
         self.versions_of::<Kibana>(&mut all).await?;
@@ -186,7 +210,7 @@ impl<'a> LeftBehind<'a> {
     }
 
     /// What pods are made of, and which pods there are.
-    async fn templates(&self) -> Result<Vec<String>> {
+    pub(crate) async fn templates(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         for set in self.api::<StatefulSet>().list(&Default::default()).await? {
             all.push(described(&set)?);
@@ -200,13 +224,14 @@ impl<'a> LeftBehind<'a> {
         Ok(all)
     }
 
-    async fn foretold(&self) -> Result<Report> {
+    pub(crate) async fn foretold(&self) -> Result<Report> {
+        let namespace = &self.world.namespace;
         let flags = BTreeMap::from([
             ("operator-namespace", "elastic-system".to_owned()),
-            ("namespaces", NAMESPACE.to_owned()),
+            ("namespaces", namespace.clone()),
         ]);
         let settings = Settings::resolve(&Given { flags, ..Given::default() })?;
-        let selected = Selected { namespace: Some(NAMESPACE.to_owned()), name: None };
+        let selected = Selected { namespace: Some(namespace.clone()), name: None };
         Ok(survey(settings, self.world.client.clone(), &selected).await?)
     }
 }
@@ -217,12 +242,12 @@ fn described<K: Workload + Resource<DynamicType = ()>>(workload: &K) -> Result<S
     Ok(format!("{} generation {:?} {template}", meta.name.clone().unwrap_or_default(), meta.generation))
 }
 
-fn decoded(value: &Value) -> Result<String> {
+pub(crate) fn decoded(value: &Value) -> Result<String> {
     Ok(String::from_utf8(STANDARD.decode(value.as_str().context("text")?)?)?)
 }
 
 /// What would be done, without the values.
-fn lines(report: &Report) -> BTreeSet<String> {
+pub(crate) fn lines(report: &Report) -> BTreeSet<String> {
     let changes = report.applications.iter().flat_map(|one| &one.changes);
     changes
         .map(|change| {

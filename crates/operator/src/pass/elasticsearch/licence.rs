@@ -1,9 +1,10 @@
-//! The licence: the one of the cluster's Secret as long as it is valid, else at least a basic one. A trial is left alone.
+//! The licence: the one of the cluster's Secret as long as it is valid, else at least a basic one. A trial is left alone, and so
+//! is whatever there is while the Secret can't be read.
 
 use std::time::Duration;
 
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use parapet_api::{Application as _, Elasticsearch, Kind, names};
 use serde_json::Value;
@@ -37,43 +38,52 @@ pub(super) async fn reconcile(
     es: &Elasticsearch,
     known: &Known,
 ) -> Result<Ensured, PassError> {
-    let name = names::generated(Kind::Elasticsearch, es.object_name(), &["license"]);
+    let name = names::elasticsearch::license(es.object_name());
     let secret = cx.cluster.get::<Secret>(es.object_namespace(), &name);
-    let given = secret.as_deref().and_then(Given::read);
-    let left = given.as_ref().and_then(|given| given.ends).map(|ends| ends.duration_since(cx.now()));
-    let is_over = |left: SignedDuration| !left.is_positive();
-    match &given {
-        Some(given) if left.is_some_and(is_over) => {
-            let ended = given.ends.map(|ends| ends.to_string()).unwrap_or_default();
-            let text =
-                format!("The licence of the Secret {name} ended at {ended}; a basic one takes its place");
-            invalid(cx, es, text);
-        }
-        _ => {}
-    }
-    let next = left.filter(|left| !is_over(*left)).and_then(|left| Duration::try_from(left).ok());
-    let next = next.map_or(Next::Wait, Next::After);
-    let wanted = given.filter(|_| !left.is_some_and(is_over));
-    let uid = wanted.as_ref().map(|wanted| wanted.uid.as_str()).unwrap_or_default();
+    let given = secret.as_deref().map(|secret| Given::read(secret, cx.now())).transpose();
+    let given = match given {
+        Ok(given) => given,
+        Err(useless) => return Ok(kept(cx, es, &name, &useless)),
+    };
+    let ends = given.as_ref().and_then(|given| given.ends);
+    let left = ends.and_then(|ends| Duration::try_from(ends.duration_since(cx.now())).ok());
+    let next = left.map_or(Next::Wait, Next::After);
+    let uid = given.as_ref().map(|given| given.uid.as_str()).unwrap_or_default();
     let client = known.client_if_reachable();
     let Some(client) = client.filter(|_| cx.memory.licence(key).as_deref() != Some(uid)) else {
         return Ok(Ensured { next, refused: None });
     };
     let ended = |done: &Result<_, _>| if done.is_ok() { Ended::Success } else { Ended::Error };
-    let verdict = cx.steps.count(LICENCE, ensure(&client, wanted.as_ref()), ended).await?;
-    let refused = verdict.map(|verdict| {
-        format!("Elasticsearch doesn't take the licence of the Secret {name}: it is {verdict}")
-    });
+    let unlabelled = async || {
+        let found = cx.cluster.fetch::<Secret>(es.object_namespace(), &name).await?;
+        Ok(found.map(|secret| Given::read(&secret, cx.now())))
+    };
+    let verdict = cx.steps.count(LICENCE, ensure(&client, given.as_ref(), unlabelled), ended).await?;
+    let refused = match verdict {
+        Verdict::Fine => None,
+        Verdict::Refused(verdict) => {
+            Some(format!("Elasticsearch doesn't take the licence of the Secret {name}: it is {verdict}"))
+        }
+        Verdict::Useless(useless) => return Ok(kept(cx, es, &name, &useless)),
+    };
     match &refused {
         Some(text) => invalid(cx, es, text.clone()),
         None => {
             cx.memory.has_licence(key, uid);
-            if !uid.is_empty() {
-                cx.events.over(es, Reason::InvalidLicense);
-            }
+            cx.events.over(es, Reason::InvalidLicense);
         }
     }
     Ok(Ensured { next, refused })
+}
+
+/// What was paid for isn't thrown away because of a Secret that can't be used, or of a clock that is wrong: Elasticsearch itself
+/// knows when its licence ends.
+fn kept(cx: &Context, es: &Elasticsearch, name: &str, useless: &Useless) -> Ensured {
+    let text = format!(
+        "The Secret {name} {useless}; the cluster keeps the licence that it has, and gets a basic one once there is no such Secret"
+    );
+    invalid(cx, es, text);
+    Ensured { next: Next::Wait, refused: None }
 }
 
 fn invalid(cx: &Context, es: &Elasticsearch, text: String) {
@@ -81,8 +91,23 @@ fn invalid(cx: &Context, es: &Elasticsearch, text: String) {
     cx.events.tell(controller(Kind::Elasticsearch), es, news);
 }
 
-/// Gives the cluster its licence; what Elasticsearch says if it doesn't take it.
-async fn ensure(client: &Client, wanted: Option<&Given>) -> Result<Option<String>, PassError> {
+/// What became of a licence.
+enum Verdict {
+    /// The cluster has what it should have.
+    Fine,
+    /// Elasticsearch doesn't take it, and says what it is.
+    Refused(String),
+    /// There is a Secret after all, and nothing in it that could be given.
+    Useless(Useless),
+}
+
+/// Gives the cluster its licence. Before another one gives way to a basic licence it is asked once more whether there really is
+/// no Secret: what was paid for isn't thrown away for want of a label.
+async fn ensure(
+    client: &Client,
+    wanted: Option<&Given>,
+    unlabelled: impl AsyncFnOnce() -> Result<Option<Result<Given, Useless>>, PassError>,
+) -> Result<Verdict, PassError> {
     let refused = |error: ClientError| match error.status() {
         Some(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) => {
             PassError::Distribution(error)
@@ -90,17 +115,27 @@ async fn ensure(client: &Client, wanted: Option<&Given>) -> Result<Option<String
         _ => PassError::Elasticsearch(error),
     };
     let present = client.licence().await.map_err(refused)?;
-    match wanted {
-        Some(wanted) if present.uid != wanted.uid => {
-            let verdict = client.put_licence(&wanted.file).await?;
-            Ok((verdict != VALID).then_some(verdict))
-        }
-        None if !matches!(present.kind.as_str(), "basic" | "trial") => {
-            client.start_basic_licence().await?;
-            Ok(None)
-        }
-        _ => Ok(None),
+    let found;
+    let wanted = match wanted {
+        None if !matches!(present.kind.as_str(), "basic" | "trial") => match unlabelled().await? {
+            None => {
+                client.start_basic_licence().await?;
+                return Ok(Verdict::Fine);
+            }
+            Some(Err(useless)) => return Ok(Verdict::Useless(useless)),
+            Some(Ok(given)) => {
+                found = given;
+                &found
+            }
+        },
+        None => return Ok(Verdict::Fine),
+        Some(wanted) => wanted,
+    };
+    if present.uid == wanted.uid {
+        return Ok(Verdict::Fine);
     }
+    let verdict = client.put_licence(&wanted.file).await?;
+    Ok(if verdict == VALID { Verdict::Fine } else { Verdict::Refused(verdict) })
 }
 
 /// A licence file.
@@ -110,14 +145,32 @@ struct Given {
     ends: Option<Timestamp>,
 }
 
+/// Why a Secret gives no licence.
+#[derive(Debug, thiserror::Error)]
+enum Useless {
+    /// It isn't one, or can't be read.
+    #[error("has no licence under the key {KEY} that can be read")]
+    Unreadable,
+    /// It is over.
+    #[error("has a licence that ended at {0}")]
+    Ended(Timestamp),
+}
+
 impl Given {
     /// Licence files have the licence as `license`; what is put may have a list of one.
-    fn read(secret: &Secret) -> Option<Self> {
-        let file: Value = serde_json::from_slice(&secret.data.as_ref()?.get(KEY)?.0).ok()?;
-        let licence = file.get("license").or_else(|| file.pointer("/licenses/0"))?;
-        let uid = licence.get("uid")?.as_str()?.to_owned();
-        let ends = licence.get("expiry_date_in_millis").and_then(Value::as_i64);
-        let ends = ends.and_then(|ends| Timestamp::from_millisecond(ends).ok());
-        Some(Self { file, uid, ends })
+    fn read(secret: &Secret, now: Timestamp) -> Result<Self, Useless> {
+        let read = || {
+            let file: Value = serde_json::from_slice(&secret.data.as_ref()?.get(KEY)?.0).ok()?;
+            let licence = file.get("license").or_else(|| file.pointer("/licenses/0"))?;
+            let uid = licence.get("uid")?.as_str()?.to_owned();
+            let ends = licence.get("expiry_date_in_millis").and_then(Value::as_i64);
+            let ends = ends.and_then(|ends| Timestamp::from_millisecond(ends).ok());
+            Some(Self { file, uid, ends })
+        };
+        let given = read().ok_or(Useless::Unreadable)?;
+        match given.ends {
+            Some(ends) if ends <= now => Err(Useless::Ended(ends)),
+            _ => Ok(given),
+        }
     }
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
 use parapet_api::{
-    ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health,
-    Kind, Phase, StackVersion, labels,
+    ConditionState, ConditionType, Elasticsearch, ElasticsearchStatus, Health, Kind, Phase, StackVersion,
+    labels,
 };
 use parapet_orchestrate::{in_progress, phase};
 
@@ -16,6 +16,7 @@ use super::observe::Known;
 use crate::certificates::{Notice, NoticeKind};
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
+use crate::foreign;
 use crate::pass::conditions::{self, rfc3339};
 use crate::pass::mesh::{self, Fit};
 use crate::pass::monitoring::States;
@@ -135,6 +136,7 @@ pub(super) async fn reconciled(
     status.monitoring_association_status = beside.monitoring;
     paused(&mut status, nodes.state.paused, now);
     meshed(&mut status, beside.fit, now);
+    left_alone(&mut status, &foreign::of_elasticsearch(&cx.cluster, es), now);
     certified(&mut status, beside.notices, now);
     if !stays {
         let operations = before.in_progress_operations.as_ref();
@@ -262,6 +264,15 @@ fn certified(status: &mut ElasticsearchStatus, notices: &[Notice], now: Timestam
         say(status, kind, ConditionState::True, &notice.sentence, now);
     } else if status.conditions.iter().any(|condition| condition.kind == kind) {
         say(status, kind, ConditionState::True, "All certificates are valid", now);
+    }
+}
+
+/// The condition is there where another operator left something that nobody here looks after.
+fn left_alone(status: &mut ElasticsearchStatus, parts: &[String], now: Timestamp) {
+    let kind = ConditionType::FullyManaged;
+    match parts {
+        [] => status.conditions.retain(|condition| condition.kind != kind),
+        parts => say(status, kind, ConditionState::False, &parts.join("; "), now),
     }
 }
 

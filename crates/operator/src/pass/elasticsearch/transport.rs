@@ -8,8 +8,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use parapet_api::{Application as _, Elasticsearch, annotations, labels, names};
 use serde_json::json;
 
+use super::remote;
 use crate::certificates::{
-    NodeSetCertificates, Notice, TransportInputs, TransportPod, reconcile_transport, remote_authorities,
+    NodeSetCertificates, Notice, RemoteInputs, TransportInputs, TransportPod, reconcile_transport,
+    remote_authorities,
 };
 use crate::cluster::Followed;
 use crate::controller::Next;
@@ -81,7 +83,14 @@ pub(super) async fn reconcile(
     for secret in &wanted.apply {
         own.apply(secret).await?;
     }
-    own.apply(&remote_authorities(es, &wanted.authorities, &[])).await?;
+    let live_remote = find(names::elasticsearch::remote_authorities(name)).await?;
+    let related = remote::related(cx, es, followed);
+    let remote = RemoteInputs {
+        live: live_remote.as_deref(),
+        related: &related,
+        taken_over: remote::is_taken_over(live),
+    };
+    own.apply(&remote_authorities(es, &wanted.authorities, &remote, cx.now())).await?;
     // Makes the kubelet look at once, instead of at its next turn in a minute.
     for pod in pods.iter().filter(|pod| wanted.changed.iter().any(|set| belongs(pod, set))) {
         let patch =

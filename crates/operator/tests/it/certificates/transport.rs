@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use parapet_operator::certificates::remote_authorities;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use parapet_operator::certificates::{Related, RemoteInputs, remote_authorities};
 use parapet_pki::{AlternativeName, Certificate};
 use serde_json::{Value, json};
 
-use super::world::{STATEFUL_SET, World, elasticsearch, verifies};
+use super::world::{DAY, STATEFUL_SET, World, elasticsearch, verifies};
 
 const SECRET: &str = "quickstart-es-default-es-transport-certs";
 const PUBLIC: &str = "quickstart-es-transport-certs-public";
@@ -144,15 +145,70 @@ fn switched_off_the_marker_is_set_and_running_pods_keep_theirs() {
     assert_ne!(world.text(SECRET, "quickstart-es-default-1.tls.crt"), "");
 }
 
+/// The Secret of remote authorities, and the certificates in it.
+fn remote(own: &str, inputs: &RemoteInputs<'_>, now: Timestamp) -> (Secret, Vec<String>) {
+    let secret = remote_authorities(&elasticsearch(&json!({})), own, inputs, now);
+    assert_eq!(secret.metadata.name.as_deref(), Some("quickstart-es-remote-ca"));
+    let text = String::from_utf8(secret.data.as_ref().unwrap()["ca.crt"].0.clone()).unwrap();
+    let all = Certificate::all_from_pem(&text).unwrap().iter().map(Certificate::pem).collect();
+    (secret, all)
+}
+
+fn related(authorities: &str, connect: bool) -> Related {
+    Related { authorities: authorities.to_owned(), connect }
+}
+
 #[test]
 fn the_authorities_of_remote_clusters_are_never_none() {
-    let es = elasticsearch(&json!({}));
-    let text = |remotes: &[&str]| {
-        let remotes: Vec<String> = remotes.iter().map(|&remote| remote.to_owned()).collect();
-        let secret = remote_authorities(&es, "own\n", &remotes);
-        assert_eq!(secret.metadata.name.as_deref(), Some("quickstart-es-remote-ca"));
-        String::from_utf8(secret.data.unwrap()["ca.crt"].0.clone()).unwrap()
+    let world = World::new();
+    let pem = |name: &str| world.authority(name).certificate().pem();
+    let (own, a, b) = (pem("own"), pem("a"), pem("b"));
+    let text = |all: &[Related]| {
+        remote(&own, &RemoteInputs { related: all, ..RemoteInputs::default() }, world.now).1
     };
-    assert_eq!(text(&[]), "own\n");
-    assert_eq!(text(&["b\n", "", "a\n", "b\n"]), "a\nb\n");
+    assert_eq!(text(&[]), [own.clone()]);
+    assert_eq!(text(&[related(&a, false)]), [own.clone()], "nobody said that the two may trust each other");
+    let mut both = vec![a.clone(), b.clone()];
+    both.sort();
+    assert_eq!(text(&[related(&b, true), related("", true), related(&a, true), related(&b, true)]), both);
+}
+
+/// What another operator made two clusters trust stays, however little of them is known here.
+#[test]
+fn the_authorities_of_remote_clusters_outlive_a_takeover() {
+    const PARTS: &str = "operator.parapet.dev/adopted-parts";
+    let world = World::new();
+    let pem = |name: &str| world.authority(name).certificate().pem();
+    let (own, near, far, next) = (pem("own"), pem("near"), pem("far"), pem("next"));
+    let live = |text: &str| {
+        let mut all = World::new();
+        all.put("x", &[("ca.crt", text)]);
+        all.secrets.remove("x").unwrap()
+    };
+    let left = live(&format!("{near}{far}"));
+    let near_only = [related(&near, false)];
+    let inputs = RemoteInputs { live: Some(&left), related: &near_only, taken_over: true };
+    let (taken, _) = remote(&own, &inputs, world.now);
+    assert_eq!(taken.data, left.data, "to the byte");
+    let fingerprint = Certificate::from_pem(&far).unwrap().fingerprint();
+    assert_eq!(taken.metadata.annotations.as_ref().unwrap()[PARTS], format!("[\"{fingerprint}\"]"));
+    // From then on the list decides; who is known is followed when it gets another authority, and goes when it is named no more.
+    let later = RemoteInputs { live: Some(&taken), taken_over: false, ..inputs };
+    assert_eq!(remote(&own, &later, world.now).0.data, left.data);
+    let renewed = [related(&format!("{near}{next}"), false)];
+    let all = remote(&own, &RemoteInputs { related: &renewed, ..later }, world.now).1;
+    assert!([&near, &far, &next].into_iter().all(|one| all.contains(one)) && all.len() == 3);
+    assert_eq!(remote(&own, &RemoteInputs { related: &[], ..later }, world.now).1, [far.clone()]);
+    // What has ended or was taken off the list goes.
+    let in_two_years = world.now + DAY * 730;
+    assert_eq!(remote(&own, &RemoteInputs { related: &[], ..later }, in_two_years).1, [own.clone()]);
+    let mut edited = taken.clone();
+    edited.metadata.annotations.as_mut().unwrap().insert(PARTS.to_owned(), "[]".to_owned());
+    let edited = RemoteInputs { live: Some(&edited), related: &[], taken_over: true };
+    assert_eq!(remote(&own, &edited, world.now).1, [own.clone()]);
+    // Where no other operator was, a former authority of one's own isn't kept.
+    let former = live(&far);
+    let ours = RemoteInputs { live: Some(&former), related: &[], taken_over: false };
+    let (ours, all) = remote(&own, &ours, world.now);
+    assert_eq!((all, ours.metadata.annotations), (vec![own], None));
 }

@@ -92,17 +92,37 @@ async fn a_licence_is_given_replaced_ended_and_refused() -> Result<()> {
         told(world, "it is invalid").await?;
         ensure!(es.state(|state| state.licence["uid"] == "second"));
 
-        // One that is over gives way to a basic one.
+        // One that is over, or that nobody can read, is said: Elasticsearch knows itself when its licence ends.
         world.apply(&secret("fourth", LONG_AGO, "real").to_string()).await?;
-        es.until(|state| state.licence["type"] == "basic").await;
         told(world, "ended at 2001-09-09").await?;
-        world.until_ready(NAME, 1).await?;
+        let mut unreadable = secret("fifth", LATER, "real");
+        unreadable["stringData"] = json!({ "license": "{", "other": "x" });
+        world.apply(&unreadable.to_string()).await?;
+        told(world, "no licence under the key license that can be read").await?;
+        world.operator().await.as_ref().expect("it runs").look_at_all(2).await;
+        ensure!(es.state(|state| state.licence["uid"] == "second"));
 
-        // Without its Secret it stays basic.
-        world.delete::<Secret>("quickstart-es-license").await?;
+        // Nor does one that has lost its labels take away what was paid for, whether it can be read or not.
+        let unlabelled = json!({ "metadata": { "labels": {
+            "common.k8s.elastic.co/type": null, "elasticsearch.k8s.elastic.co/cluster-name": null,
+        } } });
+        world.merge::<Secret>("quickstart-es-license", unlabelled).await?;
         es.forget_calls();
-        world.operator().await.as_ref().expect("it runs").look_at_all(1).await;
-        ensure!(changes(&es.calls()).is_empty());
+        world.restart_operator().await?;
+        es.until_called(|calls| calls.iter().any(|call| call.path == "/_license")).await;
+        world.operator().await.as_ref().expect("it runs").look_at_all(2).await;
+        ensure!(changes(&es.calls()).is_empty(), "{:?}", changes(&es.calls()));
+        world.delete::<Secret>("quickstart-es-license").await?;
+        let mut readable = secret("sixth", LATER, "real");
+        readable["metadata"].as_object_mut().expect("it has some").remove("labels");
+        world.apply(&readable.to_string()).await?;
+        world.restart_operator().await?;
+        es.until(|state| state.licence["uid"] == "sixth").await;
+
+        // Without its Secret the cluster gets a basic one.
+        world.delete::<Secret>("quickstart-es-license").await?;
+        world.restart_operator().await?;
+        es.until(|state| state.licence["type"] == "basic").await;
         Ok(())
     })
     .await
