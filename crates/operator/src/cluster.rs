@@ -28,6 +28,7 @@ use std::time::Duration;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 pub use client::{ApiMetrics, ConnectError, connect, counted, of_context};
 pub use custom::{Custom, Unreadable};
@@ -91,6 +92,8 @@ struct Inner {
     selected: Selected,
     listener: OnceLock<Listener>,
     progress: Progress,
+    /// A StatefulSet or Deployment came, changed or went since somebody last waited for that.
+    workloads: Notify,
     metrics: WatchMetrics,
     /// Where writes go instead of to the API server.
     journal: Option<Journal>,
@@ -118,6 +121,7 @@ impl Cluster {
             selected: Selected::default(),
             listener: OnceLock::new(),
             progress: Progress::default(),
+            workloads: Notify::new(),
             metrics,
             journal,
         };
@@ -215,6 +219,12 @@ impl Cluster {
         tokio::time::timeout(self.inner.options.deadline, api.get_opt(name)).await.map_err(late)?
     }
 
+    /// Returns when a StatefulSet or Deployment came, changed or went, at once if one did since the last call. For one caller: of
+    /// several each is woken by a change of its own.
+    pub(crate) async fn workloads_changed(&self) {
+        self.inner.workloads.notified().await;
+    }
+
     /// Replaces what `who` follows: it is told when one of these comes, changes or goes, and once at once if one was added:
     /// that may have changed after the pass read it. What it doesn't follow any more is no longer watched. An empty set when
     /// it is gone.
@@ -283,6 +293,9 @@ impl Inner {
         resource: Resource,
         metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
     ) {
+        if matches!(resource, Resource::StatefulSet | Resource::Deployment) {
+            self.workloads.notify_one();
+        }
         let Some(listener) = self.listener.get() else { return };
         let key = ObjectKey::of(metadata);
         let mut concerned: BTreeSet<ApplicationKey> = route::concerned(resource, metadata);

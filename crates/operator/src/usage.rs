@@ -1,7 +1,7 @@
 //! What this installation is and how much it manages: the ConfigMaps `elastic-operator-uuid` and `elastic-licensing`.
 //!
-//! The reference writes the second one every two minutes. Here it is written when what it says changes: who changes
-//! nothing writes nothing.
+//! The reference writes the second one every two minutes. Here it is written as soon as what it says has changed and come
+//! to rest: who changes nothing writes nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parapet_api::{Amount, Kind, labels};
+use tokio::time::{sleep, timeout};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::metrics::UsageMetrics;
@@ -20,8 +21,11 @@ use crate::metrics::UsageMetrics;
 const UUID: &str = "elastic-operator-uuid";
 /// The ConfigMap of what is managed.
 const LICENSING: &str = "elastic-licensing";
-/// How often what is managed is counted (the reference's figure).
+/// How often it is looked whether the ConfigMap still says so (the reference's figure), and for how long changes may go on
+/// before they are counted.
 const EVERY: Duration = Duration::from_secs(120);
+/// Changes are counted when none came for so long: a cluster that is made changes its StatefulSets many times.
+const SETTLED: Duration = Duration::from_secs(1);
 /// What is counted as one unit of an enterprise licence.
 const UNIT: u128 = 64 * (1 << 30);
 /// The level of a licence without a licence.
@@ -40,16 +44,33 @@ pub(crate) async fn uuid(cluster: &Cluster, namespace: &str) -> Result<String, C
     Ok(uuid)
 }
 
-/// Counts what is managed, for ever.
+/// Counts what is managed whenever it changes, for ever.
 pub(crate) async fn report(cluster: Cluster, namespace: String, metrics: UsageMetrics) {
+    let mut written = None;
     loop {
         let usage = Usage::count(&cluster);
         metrics.set(LEVEL, &usage);
-        if let Err(error) = usage.write(&cluster, &namespace, Timestamp::now()).await {
-            tracing::warn!(%error, "what is managed can't be written down");
+        if written != Some(usage) {
+            written = match usage.write(&cluster, &namespace, Timestamp::now()).await {
+                Ok(()) => Some(usage),
+                Err(error) => {
+                    tracing::warn!(%error, "what is managed can't be written down");
+                    None
+                }
+            };
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::select! {
+            () = cluster.workloads_changed() => {
+                let _ = timeout(EVERY, settled(&cluster)).await;
+            }
+            () = sleep(EVERY) => written = None,
+        }
     }
+}
+
+/// Returns when nothing has changed for a while.
+async fn settled(cluster: &Cluster) {
+    while timeout(SETTLED, cluster.workloads_changed()).await.is_ok() {}
 }
 
 /// Memory that is managed, in bytes.
