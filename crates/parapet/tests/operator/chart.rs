@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use parapet_operator::elasticsearch::Dialling;
 use parapet_operator::rights::{self, Enabled};
 use parapet_operator::settings::{Given, Settings};
 use parapet_testbed::{Cluster, Versions};
@@ -66,6 +67,20 @@ async fn each_profile_renders_what_is_committed() {
 }
 
 #[tokio::test]
+async fn by_which_names_elasticsearch_is_called_is_said_where_it_is_not_by_pod() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    let by_service = rendered(cluster, &["--set=config.elasticsearchDialling=service"]).await.unwrap();
+    is_committed("crates/parapet/tests/operator/rendered/elasticsearch-by-service.yaml", &by_service);
+    assert_eq!(settings(&documents(&by_service)).dialling, Dialling::Service);
+    let by_pod = rendered(cluster, &["--set=config.elasticsearchDialling=pods"]).await.unwrap();
+    assert_eq!(by_pod, rendered(cluster, &[]).await.unwrap(), "it is the default");
+    assert_eq!(settings(&documents(&by_pod)).dialling, Dialling::Pods);
+    let default: BTreeSet<&str> = by_pod.lines().collect();
+    let others: Vec<&str> = by_service.lines().filter(|line| !default.contains(line)).collect();
+    assert_eq!(others, ["    elasticsearch-dialling: service"], "nothing else depends on it");
+}
+
+#[tokio::test]
 async fn metrics_without_a_gate_stay_on_loopback() {
     let Some(cluster) = Cluster::shared().await else { return };
     let text = rendered(cluster, &["--set-string=config.metrics.port=8081"]).await.unwrap();
@@ -102,6 +117,8 @@ async fn values_that_contradict_each_other_are_refused() {
         (&["--set=replicaCount=one"], "replicaCount"),
         (&["--set=image.digest=sha256:short"], "digest"),
         (&["--set=config.networkPolicies=some"], "networkPolicies"),
+        (&["--set=config.elasticsearchDialling=proxy"], "elasticsearchDialling"),
+        (&["--set=config.elasticsearchDialing=service"], "elasticsearchDialing"),
     ] {
         let said = rendered(cluster, args).await.expect_err(words);
         assert!(said.contains(words), "{args:?}: {said}");
