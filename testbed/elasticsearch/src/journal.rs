@@ -1,8 +1,12 @@
 //! What was called.
 
+use std::time::Instant;
+
 /// One request and how it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// When it came.
+    pub at: Instant,
     /// `GET`, …
     pub method: String,
     /// Without the query.

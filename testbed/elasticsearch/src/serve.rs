@@ -69,6 +69,7 @@ async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Resp
     let body = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
     let user = parts.headers.get(AUTHORIZATION).and_then(|value| user_of(value.to_str().ok()?, &shared));
     let mut call = Call {
+        at: std::time::Instant::now(),
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),

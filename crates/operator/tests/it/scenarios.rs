@@ -4,6 +4,8 @@ mod bad_input;
 mod bad_server;
 mod deletion;
 mod dialled;
+mod formation;
+mod hanging;
 mod idle;
 mod killed;
 mod lease;
