@@ -66,11 +66,9 @@ impl Cluster {
         majority(&self.voters, &self.live_masters())
     }
 
-    /// Whether a majority votes without this one.
-    pub(super) fn has_master_without(&self, name: &str) -> bool {
-        let mut live = self.live_masters();
-        live.remove(name);
-        majority(&self.voters, &live)
+    /// Whether a majority will vote once these are back.
+    pub(super) fn may_have_master(&self, returns: impl Fn(&String) -> bool) -> bool {
+        majority(&self.voters, &self.voters.iter().filter(|name| returns(name)).cloned().collect())
     }
 
     fn target(&self, live: &BTreeSet<String>) -> BTreeSet<String> {
@@ -311,7 +309,8 @@ impl Cluster {
         started.map(|copy| (copy.index.clone(), copy.number)).collect()
     }
 
-    pub(super) fn observed(&self, pods: &BTreeMap<String, SimPod>) -> Observed {
+    /// What the operator remembers besides is the world's to add.
+    pub(super) fn observed(&self) -> Observed {
         if !self.has_master() {
             return Observed::default();
         }
@@ -333,14 +332,13 @@ impl Cluster {
         let new = self.nodes.values().all(|(version, ..)| shutdown_api(version));
         let allocation =
             (!new).then(|| Allocation { enabled: !self.only_primaries, excluded: self.excluded.clone() });
-        let _ = pods;
         Observed {
             health,
             shutdowns: new.then(|| self.records()),
             allocation,
             nodes: Some(nodes),
             shards: Some(shards),
-            voting_exclusions: Some(!self.exclusions.is_empty()),
+            voting_exclusions: None,
         }
     }
 

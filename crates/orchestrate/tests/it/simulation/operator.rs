@@ -15,11 +15,15 @@ pub(super) fn carry_out(world: &mut World, steps: usize) -> Result<bool, Violati
     let plan = decide(&state);
     world.away = world.away.saturating_sub(1);
     let mut pass = Pass { world, state: &state, plan: &plan, steps };
-    if pass.run()?.is_some() {
-        let lost = world.collect_volumes();
-        if !lost.is_empty() {
-            return Err(Violation(format!("O-2: {lost:?} by {plan:?}")));
+    match pass.run()? {
+        Some(()) => {
+            let lost = world.collect_volumes();
+            if !lost.is_empty() {
+                return Err(Violation(format!("O-2: {lost:?} by {plan:?}")));
+            }
         }
+        // Whoever comes after it reads everything anew.
+        None => world.remembers_exclusions = None,
     }
     Ok(plan.is_empty())
 }
@@ -67,9 +71,7 @@ impl Pass<'_> {
             if self.dies() {
                 return Ok(None);
             }
-            if !lower.exclude_from_voting.is_empty()
-                && !self.world.cluster.exclude(&lower.exclude_from_voting)
-            {
+            if !lower.exclude_from_voting.is_empty() && !self.exclude(&lower.exclude_from_voting) {
                 continue;
             }
             if self.dies() {
@@ -84,6 +86,12 @@ impl Pass<'_> {
             self.world.delete_set(set);
         }
         self.restart()
+    }
+
+    /// Takes names out of the vote; whether they are.
+    fn exclude(&mut self, names: &[String]) -> bool {
+        self.world.remembers_exclusions = Some(true);
+        self.world.cluster.exclude(names)
     }
 
     fn dies(&mut self) -> bool {
@@ -117,6 +125,7 @@ impl Pass<'_> {
                 return None;
             }
             self.world.cluster.clear_exclusions();
+            self.world.remembers_exclusions = Some(false);
         }
         Some(())
     }
@@ -151,7 +160,7 @@ impl Pass<'_> {
             if self.dies() {
                 return Ok(None);
             }
-            if !self.world.cluster.exclude(&restart.exclude_from_voting) {
+            if !self.exclude(&restart.exclude_from_voting) {
                 return Ok(Some(()));
             }
         }

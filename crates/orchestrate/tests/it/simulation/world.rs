@@ -119,6 +119,8 @@ pub(super) struct World {
     pub(super) running: StackVersion,
     /// Elasticsearch doesn't answer for so many passes.
     pub(super) away: u8,
+    /// What the operator remembers of voting exclusions: whether it set some. One that begins knows nothing.
+    pub(super) remembers_exclusions: Option<bool>,
     uids: u32,
 }
 
@@ -132,6 +134,7 @@ impl World {
             pods: BTreeMap::new(),
             running,
             away: 0,
+            remembers_exclusions: None,
             uids: 0,
             spec,
         };
@@ -152,7 +155,9 @@ impl World {
     }
 
     pub(super) fn state(&self) -> State {
-        let observed = if self.away > 0 { Observed::default() } else { self.cluster.observed(&self.pods) };
+        let observed = if self.away > 0 { Observed::default() } else { self.cluster.observed() };
+        let voting_exclusions = self.remembers_exclusions.filter(|_| observed.reachable());
+        let observed = Observed { voting_exclusions, ..observed };
         let mut node_sets: Vec<NodeSet> = self
             .spec
             .sets
@@ -275,16 +280,20 @@ impl World {
     }
 
     pub(super) fn kill(&mut self, at: usize) {
-        let Some(pod) = self.pods.values().nth(at) else { return };
-        // A master that is to be something else doesn't come back as one: whoever deletes it before the operator has taken
-        // its vote away ends the cluster if the others are no majority, and nobody can help it.
-        let becomes = self.sets.get(&pod.set).map(|set| &set.template.roles);
-        let leaves = !becomes.is_some_and(Roles::is_master_eligible);
-        let name = pod.name.clone();
-        if pod.roles().is_master_eligible() && leaves && !self.cluster.has_master_without(&name) {
-            return;
-        }
+        let Some(name) = self.pods.keys().nth(at).cloned() else { return };
         self.delete_pod(&name);
+    }
+
+    /// Whether so many voters are gone for good that no others are a majority: nobody can help such a cluster. That comes of a
+    /// user who deletes a master which is to become something else before the operator has taken its vote away.
+    pub(super) fn is_lost(&self) -> bool {
+        let returns = |name: &String| {
+            self.pods.get(name).is_some_and(|pod| {
+                let becomes = self.sets.get(&pod.set).map(|set| &set.template.roles);
+                pod.roles().is_master_eligible() || becomes.is_some_and(Roles::is_master_eligible)
+            })
+        };
+        !self.cluster.has_master() && !self.cluster.may_have_master(returns)
     }
 
     pub(super) fn tick(&mut self) {
