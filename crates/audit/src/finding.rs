@@ -301,6 +301,18 @@ impl Draft<'_> {
         self.new_object_after(self.document, object)
     }
 
+    /// The patch adds an object after `document`, if there is one to add.
+    pub(crate) fn maybe_new_object_after(
+        &mut self,
+        document: &Document,
+        object: Option<&Value>,
+    ) -> &mut Self {
+        if let Some(object) = object {
+            self.new_object_after(document, object);
+        }
+        self
+    }
+
     /// The patch adds an object after `document`.
     pub(crate) fn new_object_after(&mut self, document: &Document, object: &Value) -> &mut Self {
         self.part(document).create(document, object);

@@ -4,6 +4,7 @@
 //! Elasticsearch the clients that its role has. `parapet policy generate` does the same for whole namespaces, with proof.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use parapet_manifest::{Document, Node};
 use parapet_policy::flows::{Flow, FlowPort, Party, PortText, WorkloadName};
@@ -242,6 +243,14 @@ pub(crate) fn dns() -> Value {
     })
 }
 
+/// The rule for the API server's addresses.
+pub(crate) fn api_server(world: &World<'_>) -> Value {
+    let address = |address: &IpAddr| json!({"ipBlock": {"cidr": ipnet::IpNet::from(*address).to_string()}});
+    let to: Vec<Value> = world.options.api_server.iter().map(address).collect();
+    let ports = [443, 6443].map(|number| port((Protocol::Tcp, number)));
+    json!({"to": to, "ports": ports})
+}
+
 /// The policy that isolates what comes in, and lets in whom the input shows to come. Nothing for pods without labels.
 pub(crate) fn ingress(world: &World<'_>, workload: &Workload<'_>) -> Value {
     let shown = world.shown();
@@ -273,6 +282,9 @@ pub(crate) fn egress(world: &World<'_>, workload: &Workload<'_>) -> Value {
     let mut rules = grouped(known, "to");
     if !rules.is_empty() {
         rules.push(dns());
+    }
+    if !world.options.api_server.is_empty() && world.asks_api_server(workload) {
+        rules.push(api_server(world));
     }
     policy(workload, "Egress", rules)
 }

@@ -7,7 +7,7 @@ mod yaml;
 
 use std::sync::Arc;
 
-use parapet_manifest::{Document, Entry, Node, Value as Kind};
+use parapet_manifest::{Document, Node, Value as Kind};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -46,6 +46,9 @@ pub struct Patch {
     /// What no longer is what an anchor shares, with its new value and the number of the edit.
     #[serde(skip)]
     apart: Vec<(String, Value, usize)>,
+    /// The document is written as JSON, and stays that.
+    #[serde(skip)]
+    json: bool,
 }
 
 /// Bytes of a file that are replaced.
@@ -66,12 +69,21 @@ pub struct Edit {
 pub enum Change {
     /// The bytes become this text.
     Replace(String),
+    /// The lines of a block collection become this text: nothing can be added to it any more.
+    ReplaceBlock(String),
     /// These lines, indented so, follow the line that holds the byte before.
     InsertLines {
         /// Spaces before each line.
         indent: usize,
         /// The lines.
         text: String,
+    },
+    /// One more item follows that of the bytes, in a list of lines or in one with brackets.
+    InsertItem {
+        /// As lines, dash included.
+        block: String,
+        /// As a part of a line.
+        inline: String,
     },
     /// All lines that hold the bytes are taken out.
     RemoveLines {
@@ -94,6 +106,7 @@ impl Patch {
             edits: Vec::new(),
             additions: Vec::new(),
             apart: Vec::new(),
+            json: yaml::is_flow(&document.root),
         }
     }
 
@@ -146,7 +159,7 @@ impl Patch {
                     let rest = nest(&segments[depth + 1..], value);
                     self.operations
                         .push(json!({"op": "replace", "path": format!("{path}{here}"), "value": rest}));
-                    self.edits.push(replace(next, &rest));
+                    self.edits.push(replace(next, &rest, self.json));
                     return;
                 }
                 Some(next) => {
@@ -166,7 +179,7 @@ impl Patch {
         let known = self.additions.iter().position(|(known, ..)| known == path);
         let index = known.unwrap_or_else(|| {
             self.additions.push((path.to_owned(), Map::new(), self.edits.len()));
-            self.edits.extend(add_entries(map, &Map::new()));
+            self.edits.extend(add_entries(map, &Map::new(), self.json));
             self.additions.len() - 1
         });
         let (_, values, edit) = &mut self.additions[index];
@@ -174,7 +187,8 @@ impl Patch {
         let merged = values.entry(name).or_insert(Value::Null);
         merge(merged, value);
         let operation = json!({"op": "add", "path": at, "value": merged});
-        if let (Some(changed), Some(edit)) = (add_entries(map, values), self.edits.get_mut(*edit)) {
+        if let (Some(changed), Some(edit)) = (add_entries(map, values, self.json), self.edits.get_mut(*edit))
+        {
             *edit = changed;
         }
         match self.operations.iter_mut().find(|known| known["path"] == operation["path"]) {
@@ -198,8 +212,8 @@ impl Patch {
         let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
         let changed = match document.at(parent).filter(|_| shared.merged) {
             // A field of its own counts more than a merged one.
-            Some(parent) => add_entries(parent, &Map::from_iter([(unescaped(name), own.clone())])),
-            None => Some(replace_text(node, &yaml::inline(own))),
+            Some(parent) => add_entries(parent, &Map::from_iter([(unescaped(name), own.clone())]), self.json),
+            None => Some(replace_text(node, &yaml::inline(own, self.json))),
         };
         if let (Some(changed), Some(edit)) = (changed, self.edits.get_mut(*edit)) {
             *edit = changed;
@@ -261,18 +275,26 @@ impl Patch {
             _ => {
                 let mut items: Vec<Value> = list.items().iter().map(Node::to_json).collect();
                 items.push(value);
-                replace(list, &Value::Array(items))
+                replace(list, &Value::Array(items), self.json)
             }
         };
         self.edits.push(change);
     }
 
-    /// Adds an object to the file, after the document.
+    /// Adds an object to the file, after the document; to a `List` after its item.
     pub(crate) fn create(&mut self, document: &Document, object: &Value) {
         self.create.push(object.clone());
-        let end = document.root.bytes.end as usize;
-        let text = format!("---\n{}", yaml::block(object));
-        self.edits.push(edit(end, end, Change::InsertLines { indent: 0, text }));
+        let (start, end) = (document.root.bytes.start as usize, document.root.bytes.end as usize);
+        self.edits.push(match document.item {
+            Some(_) => {
+                let (block, inline) = (yaml::block(&json!([object])), yaml::inline(object, true));
+                edit(start, end, Change::InsertItem { block, inline })
+            }
+            None => {
+                let text = format!("---\n{}", yaml::block(object));
+                edit(end, end, Change::InsertLines { indent: 0, text })
+            }
+        });
     }
 
     /// Takes the whole object out; of a `List` its item.
@@ -293,7 +315,7 @@ impl Patch {
             let within = Some(Arc::new(text::within(node, text)));
             self.edits.push(Edit { start, end, within, change: Change::Replace(String::new()) });
         } else {
-            self.edits.push(replace(node, &value));
+            self.edits.push(replace(node, &value, self.json));
         }
     }
 
@@ -317,10 +339,18 @@ impl Patch {
         self.edits.extend(part.edits.into_iter().map(|edit| Edit { within: Some(within.clone()), ..edit }));
     }
 
-    /// The new object's text, if the patch adds one.
-    pub fn created_text(&self) -> Option<String> {
-        (!self.create.is_empty())
-            .then(|| self.create.iter().map(yaml::block).collect::<Vec<_>>().join("---\n"))
+    /// What this part changes, for people: operations of a JSON Patch, and the objects that are added as YAML.
+    pub fn in_words(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        if !self.operations.is_empty() {
+            let operations = serde_json::to_string_pretty(&self.operations).unwrap_or_default();
+            parts.push(format!("# {}, document {}\n{operations}\n", self.file, self.document));
+        }
+        if self.delete {
+            parts.push(format!("# {}, document {}: taken out\n", self.file, self.document));
+        }
+        parts.extend(self.create.iter().map(yaml::block));
+        parts.join("---\n")
     }
 }
 
@@ -351,8 +381,8 @@ fn edit(start: usize, end: usize, change: Change) -> Edit {
     Edit { start, end, within: None, change }
 }
 
-fn replace(node: &Node, value: &Value) -> Edit {
-    let text = yaml::inline(value);
+fn replace(node: &Node, value: &Value, json: bool) -> Edit {
+    let text = yaml::inline(value, json);
     // Nothing is there: a key without a value.
     if node.bytes.start == node.bytes.end {
         replace_text(node, &format!(" {text}"))
@@ -362,18 +392,15 @@ fn replace(node: &Node, value: &Value) -> Edit {
 }
 
 fn replace_text(node: &Node, text: &str) -> Edit {
-    edit(node.bytes.start as usize, node.bytes.end as usize, Change::Replace(text.to_owned()))
+    let change = if yaml::is_flow(node) { Change::Replace } else { Change::ReplaceBlock };
+    edit(node.bytes.start as usize, node.bytes.end as usize, change(text.to_owned()))
 }
 
-fn add_entries(map: &Node, values: &Map<String, Value>) -> Option<Edit> {
+fn add_entries(map: &Node, values: &Map<String, Value>, json: bool) -> Option<Edit> {
     let Kind::Map(entries) = &map.value else { return None };
     let whole = Value::Object(values.clone());
-    let end_of = |entry: &Entry| match is_merged(entry.key.bytes.start, entry.key.bytes.end) {
-        true => entry.key.bytes.start,
-        false => entry.value.bytes.end.max(entry.key.bytes.end),
-    };
-    let (Some(first), Some(last)) = (entries.first(), entries.iter().map(end_of).max()) else {
-        return Some(replace_text(map, &yaml::inline(&whole)));
+    let (Some(first), Some(last)) = (entries.first(), entries.iter().map(yaml::end_of).max()) else {
+        return Some(replace_text(map, &yaml::inline(&whole, json)));
     };
     let mut at = last as usize;
     let change = if yaml::is_flow(map) {
@@ -381,7 +408,7 @@ fn add_entries(map: &Node, values: &Map<String, Value>) -> Option<Edit> {
         if entries.iter().all(|entry| is_merged(entry.key.bytes.start, entry.key.bytes.end)) {
             at = (map.bytes.end as usize).saturating_sub(1);
         }
-        let text = yaml::inline(&whole);
+        let text = yaml::inline(&whole, json);
         Change::Replace(format!(", {}", text.get(1..text.len() - 1).unwrap_or_default()))
     } else {
         let indent = (first.key.span.column as usize).saturating_sub(1);

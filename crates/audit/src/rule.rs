@@ -153,8 +153,8 @@ pub struct Rule {
 }
 
 /// Rules whose finding is that something declared is cut: a policy in the wrong namespace, peers of another one, a Service's
-/// port, the wrong protocol, a flow that one side allows and the other doesn't. Putting that right lets it through.
-const REPAIRS: [&str; 15] = [
+/// port, the wrong protocol, a flow that one side allows and the other doesn't, mTLS where it can't be had. Putting that right lets it through.
+const REPAIRS: [&str; 16] = [
     "OBS-NP-08",
     "OBS-NP-09",
     "OBS-NP-13",
@@ -169,6 +169,7 @@ const REPAIRS: [&str; 15] = [
     "OBS-RX-11",
     "OBS-RX-16",
     "OBS-MET-20",
+    "OBS-MESH-02",
     "OBS-MESH-09",
 ];
 

@@ -151,6 +151,20 @@ impl<'a> World<'a> {
         self.policies.iter().filter(move |policy| policy.has(direction) && policy.selects.contains(&number))
     }
 
+    /// Whether the component asks the API server: by its role, its proxy, its configuration or its bindings.
+    pub(crate) fn asks_api_server(&self, workload: &Workload<'_>) -> bool {
+        let by_config = self.collectors.iter().any(|collector| {
+            collector.workloads.contains(&workload.number) && {
+                let text = collector.root.to_json().to_string();
+                text.contains("k8s") || text.contains("kubernetes")
+            }
+        });
+        workload.role.is_some_and(Role::calls_api)
+            || workload.containers.iter().any(|container| container.is_rbac_proxy())
+            || by_config
+            || !self.bindings_of(workload.namespace, workload.service_account()).is_empty()
+    }
+
     /// Who opens connections to whom, as far as the input shows it.
     pub(crate) fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| Shown::of(self))

@@ -9,6 +9,8 @@ struct Resolved {
     end: usize,
     indent: usize,
     text: String,
+    /// What is added up to here would be added to what is replaced.
+    covers: usize,
 }
 
 /// `bytes` of a file with all of `patches` applied; those that touch what another has changed are left out and counted.
@@ -47,8 +49,21 @@ impl Resolved {
         let insertions = self.start == self.end && other.start == other.end && self.start == other.start;
         let one_key = insertions && self.indent == other.indent && key(&self.text) == key(&other.text);
         let is_object = self.text.trim_start().starts_with("---");
-        (self.start < other.end && other.start < self.end) || (one_key && !is_object)
+        let continues = |one: &Self, other: &Self| {
+            other.start == other.end && one.start < other.start && other.start <= one.covers
+        };
+        let other_is_object = other.text.trim_start().starts_with("---");
+        (self.start < other.end && other.start < self.end)
+            || (one_key && !is_object)
+            || (continues(self, other) && !other_is_object)
+            || (continues(other, self) && !is_object)
     }
+}
+
+/// The last byte before `at` that isn't space, with its place.
+fn before(bytes: &[u8], at: usize) -> Option<(usize, u8)> {
+    let place = bytes[..at].iter().rposition(|byte| !byte.is_ascii_whitespace())?;
+    Some((place, bytes[place]))
 }
 
 /// Where the edit is in the file; nothing if it is of a text that isn't written as a literal block.
@@ -67,7 +82,10 @@ fn resolve(bytes: &[u8], edit: &Edit) -> Option<Resolved> {
         bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| from + newline + 1)
     };
     Some(match &edit.change {
-        Change::Replace(text) => Resolved { start, end, indent: 0, text: text.clone() },
+        Change::Replace(text) => Resolved { start, end, indent: 0, text: text.clone(), covers: start },
+        Change::ReplaceBlock(text) => {
+            Resolved { start, end, indent: 0, text: text.clone(), covers: end_of_line(end) }
+        }
         Change::InsertLines { indent, text } => {
             let indent = indent + deeper;
             // A block scalar's text ends with its line: what follows starts right there.
@@ -81,7 +99,34 @@ fn resolve(bytes: &[u8], edit: &Edit) -> Option<Resolved> {
                 lines.push_str(line);
                 lines.push('\n');
             }
-            Resolved { start: at, end: at, indent, text: lines }
+            Resolved { start: at, end: at, indent, text: lines, covers: at }
+        }
+        Change::InsertItem { block, inline } => match before(bytes, start) {
+            Some((at, b'-')) => {
+                let line =
+                    bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+                let text = block.clone();
+                let lines = Edit {
+                    start: end,
+                    end,
+                    within: None,
+                    change: Change::InsertLines { indent: at - line, text },
+                };
+                return resolve(bytes, &lines);
+            }
+            _ => Resolved { start: end, end, indent: 0, text: format!(", {inline}"), covers: end },
+        },
+        Change::RemoveLines { dash: true } if before(bytes, start).is_some_and(|(_, byte)| byte != b'-') => {
+            // In brackets one of the commas beside it goes, too.
+            let (at, byte) = before(bytes, start)?;
+            let spaces = bytes[end..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let comma_follows = bytes.get(end + spaces) == Some(&b',');
+            let (start, end) = match byte {
+                b',' => (at, end),
+                _ if comma_follows => (start, end + spaces + 1),
+                _ => (start, end),
+            };
+            Resolved { start, end, indent: 0, text: String::new(), covers: start }
         }
         Change::RemoveLines { dash } => {
             let first =
@@ -89,7 +134,7 @@ fn resolve(bytes: &[u8], edit: &Edit) -> Option<Resolved> {
             let whole = bytes[first..start].iter().all(|byte| *byte == b' ' || (*dash && *byte == b'-'));
             let last = if end > start && bytes[end - 1] == b'\n' { end } else { end_of_line(end) };
             let (start, end) = if whole { (first, last) } else { (start, end) };
-            Resolved { start, end, indent: 0, text: String::new() }
+            Resolved { start, end, indent: 0, text: String::new(), covers: start }
         }
     })
 }

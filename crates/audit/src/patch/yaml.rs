@@ -1,33 +1,42 @@
 //! Values as YAML text for insertion into a file: small, and quoted wherever a doubt is possible.
 
-use parapet_manifest::{Node, Value as Kind};
+use parapet_manifest::{Entry, Node, Value as Kind};
 use serde_json::Value;
 
-/// Whether a collection is written with brackets.
+use super::shared::is_merged;
+
+/// Whether a collection is written with brackets: those close it behind its last part.
 pub(super) fn is_flow(node: &Node) -> bool {
-    let parts: Vec<_> = match &node.value {
-        Kind::Map(entries) => entries.iter().map(|entry| entry.key.bytes.start).collect(),
-        Kind::List(items) => items.iter().map(|item| item.bytes.start).collect(),
-        _ => return true,
+    let last = match &node.value {
+        Kind::Map(entries) => entries.iter().map(end_of).max(),
+        Kind::List(items) => items.iter().map(|item| item.bytes.end).max(),
+        _ => None,
     };
-    // A block mapping starts with its first key; a bracket stands before it.
-    match (parts.first(), &node.value) {
-        (None, _) => true,
-        (Some(first), Kind::Map(_)) => *first > node.bytes.start,
-        // `- a` starts two or more bytes before its item as well: the dash is told by the end, which brackets close.
-        (Some(_), _) => node.items().last().is_some_and(|last| node.bytes.end > last.bytes.end),
+    last.is_none_or(|last| node.bytes.end > last)
+}
+
+/// Where an entry ends; one that a merge key brought ends where that stands.
+pub(super) fn end_of(entry: &Entry) -> u32 {
+    match is_merged(entry.key.bytes.start, entry.key.bytes.end) {
+        true => entry.key.bytes.start,
+        false => entry.value.bytes.end.max(entry.key.bytes.end),
     }
 }
 
-/// On one line, in flow style.
-pub(super) fn inline(value: &Value) -> String {
+/// On one line, in flow style; as JSON where everything around it is.
+pub(super) fn inline(value: &Value, json: bool) -> String {
     match value {
+        _ if json => value.to_string(),
         Value::Null => "null".to_owned(),
         Value::String(text) => quoted(text),
-        Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(|item| inline(item, false)).collect::<Vec<_>>().join(", "))
+        }
         Value::Object(fields) => {
-            let fields: Vec<_> =
-                fields.iter().map(|(name, value)| format!("{}: {}", quoted(name), inline(value))).collect();
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| format!("{}: {}", quoted(name), inline(value, false)))
+                .collect();
             format!("{{{}}}", fields.join(", "))
         }
         scalar => scalar.to_string(),
@@ -61,7 +70,7 @@ fn write(value: &Value, indent: usize, out: &mut String) {
                 match item {
                     Value::Object(fields) if !fields.is_empty() => write(item, indent + 2, out),
                     _ => {
-                        out.push_str(&inline(item));
+                        out.push_str(&inline(item, false));
                         out.push('\n');
                     }
                 }
@@ -69,7 +78,7 @@ fn write(value: &Value, indent: usize, out: &mut String) {
         }
         scalar => {
             out.push_str(&pad);
-            out.push_str(&inline(scalar));
+            out.push_str(&inline(scalar, false));
             out.push('\n');
         }
     }
@@ -86,7 +95,7 @@ fn below(value: &Value, indent: usize, out: &mut String) {
         write(value, indent, out);
     } else {
         out.push(' ');
-        out.push_str(&inline(value));
+        out.push_str(&inline(value, false));
         out.push('\n');
     }
 }

@@ -7,6 +7,7 @@ use quick_xml::escape::escape;
 use super::{Style, ordered};
 use crate::audit::Audit;
 use crate::finding::Finding;
+use crate::patch::Patch;
 use crate::rule::Severity;
 
 const HEAD: &str = include_str!("html/head.html");
@@ -86,10 +87,14 @@ fn article(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         escape(finding.rule.why),
         escape(finding.rule.fix)
     )?;
-    if let Some(patch) = &finding.patch {
-        let operations = serde_json::to_string_pretty(&patch.operations).unwrap_or_default();
-        let text = patch.created_text().unwrap_or(operations);
-        writeln!(out, "<pre>{}</pre>", escape(&text))?;
+    for part in finding.patch.iter().flat_map(Patch::parts) {
+        writeln!(out, "<pre>{}</pre>", escape(part.in_words()))?;
+    }
+    if let Some(decision) = finding.rule.remedy().decision() {
+        writeln!(out, "<p>To decide: {}</p>", escape(decision.decide))?;
+        if !decision.sample.is_empty() {
+            writeln!(out, "<pre>{}</pre>", escape(decision.sample))?;
+        }
     }
     writeln!(out, "</details></article>")
 }

@@ -34,6 +34,7 @@ pub(super) fn write(audit: &Audit, style: Style<'_>, out: &mut dyn Write) -> io:
 }
 
 fn finding(finding: &Finding) -> Value {
+    let decision = finding.rule.remedy().decision();
     json!({
         "rule": finding.rule.id,
         "title": finding.rule.title,
@@ -47,6 +48,9 @@ fn finding(finding: &Finding) -> Value {
         "message": finding.message,
         "why": finding.rule.why,
         "fix": finding.rule.fix,
+        "remedy": finding.rule.remedy().name(),
+        "decide": decision.map(|decision| decision.decide),
+        "sample": decision.map(|decision| decision.sample).filter(|sample| !sample.is_empty()),
         "evidence": finding.evidence,
         "related": finding.related,
         "patch": finding.patch,

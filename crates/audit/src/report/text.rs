@@ -43,6 +43,12 @@ pub(super) fn write(audit: &Audit, style: Style<'_>, out: &mut dyn Write) -> io:
             None => "",
         };
         writeln!(out, "  fix: {}{patch}", finding.rule.fix)?;
+        if let Some(decision) = finding.rule.remedy().decision() {
+            writeln!(out, "  to decide: {}", decision.decide)?;
+            for line in decision.sample.lines() {
+                writeln!(out, "    {line}")?;
+            }
+        }
     }
     writeln!(out, "\n{}", audit.summary())?;
     if audit.incomplete {

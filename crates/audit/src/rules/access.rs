@@ -73,22 +73,8 @@ fn mounts_token(world: &World<'_>, workload: &Workload<'_>) -> bool {
     of_pod.or_else(of_account).unwrap_or(true)
 }
 
-/// Whether the component asks the API server: by its role, its proxy, its configuration or its bindings.
-fn asks_api(world: &World<'_>, workload: &Workload<'_>) -> bool {
-    let by_config = world.collectors.iter().any(|collector| {
-        collector.workloads.contains(&workload.number) && {
-            let text = collector.root.to_json().to_string();
-            text.contains("k8s") || text.contains("kubernetes")
-        }
-    });
-    workload.role.is_some_and(Role::calls_api)
-        || workload.containers.iter().any(|container| container.is_rbac_proxy())
-        || by_config
-        || !world.bindings_of(workload.namespace, workload.service_account()).is_empty()
-}
-
 fn needless_token<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.obs().filter(|workload| !workload.managed && !asks_api(world, workload)) {
+    for workload in world.obs().filter(|workload| !workload.managed && !world.asks_api_server(workload)) {
         let said = workload.at("/spec/automountServiceAccountToken").is_some();
         if mounts_token(world, workload) && !said {
             found
@@ -103,7 +89,7 @@ fn needless_token<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
 }
 
 fn shared_account<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.obs().filter(|workload| !workload.managed && asks_api(world, workload)) {
+    for workload in world.obs().filter(|workload| !workload.managed && world.asks_api_server(workload)) {
         if workload.service_account() == "default" && mounts_token(world, workload) {
             let draft = found.add_pod(
                 workload,

@@ -8,6 +8,7 @@ use parapet_manifest::Node;
 use serde_json::{Value, json};
 
 use super::policies::allows_dns;
+use super::repair::add;
 use crate::finding::{Draft, Findings};
 use crate::least;
 use crate::reach::{End, Protocol};
@@ -160,7 +161,7 @@ fn anywhere<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
 /// Rules for all that the workloads of a policy send to; none if something of it can't be told.
 fn what_is_used(world: &World<'_>, policy: &Policy<'_>) -> Vec<Value> {
     let mut rules: Vec<Value> = Vec::new();
-    let mut add = |rule: Value| {
+    let mut take = |rule: Value| {
         if !rules.contains(&rule) {
             rules.push(rule);
         }
@@ -168,18 +169,18 @@ fn what_is_used(world: &World<'_>, policy: &Policy<'_>) -> Vec<Value> {
     for number in &policy.selects {
         let Some(workload) = world.workloads.get(*number) else { continue };
         let known = least::egress(world, workload);
-        known["spec"]["egress"].as_array().into_iter().flatten().cloned().for_each(&mut add);
+        known["spec"]["egress"].as_array().into_iter().flatten().cloned().for_each(&mut take);
         for collector in world.collectors.iter().filter(|collector| collector.workloads.contains(number)) {
             for exporter in &collector.exporters {
                 if least::service_of(world, &exporter.host, workload.namespace).is_some() {
                     continue;
                 }
                 match exporter.host.parse::<IpAddr>() {
-                    Ok(address) => add(outside(&ipnet::IpNet::from(address), &[], exporter.port)),
+                    Ok(address) => take(outside(&ipnet::IpNet::from(address), &[], exporter.port)),
                     // No policy can name a host: its port is what can be told.
                     Err(_) if exporter.host.contains('.') && !exporter.host.contains('$') => {
-                        add(outside(&everywhere(), &[ipnet::IpNet::from(METADATA_SERVICE)], exporter.port));
-                        add(least::dns());
+                        take(outside(&everywhere(), &[ipnet::IpNet::from(METADATA_SERVICE)], exporter.port));
+                        take(least::dns());
                     }
                     Err(_) => return Vec::new(),
                 }
@@ -189,7 +190,7 @@ fn what_is_used(world: &World<'_>, policy: &Policy<'_>) -> Vec<Value> {
             if world.options.api_server.is_empty() {
                 return Vec::new();
             }
-            add(api_server(world));
+            take(least::api_server(world));
         }
     }
     rules
@@ -206,14 +207,6 @@ fn outside(block: &ipnet::IpNet, except: &[ipnet::IpNet], port: u16) -> Value {
         to["ipBlock"]["except"] = except.iter().map(ToString::to_string).collect();
     }
     json!({"to": [to], "ports": [least::port((Protocol::Tcp, port))]})
-}
-
-/// The rule for the API server's addresses.
-fn api_server(world: &World<'_>) -> Value {
-    let address = |address: &IpAddr| json!({"ipBlock": {"cidr": ipnet::IpNet::from(*address).to_string()}});
-    let to: Vec<Value> = world.options.api_server.iter().map(address).collect();
-    let ports = [443, 6443].map(|port| least::port((Protocol::Tcp, port)));
-    json!({"to": to, "ports": ports})
 }
 
 fn port_to_anybody<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -351,7 +344,7 @@ fn no_api_server<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 format!("{workload} can't reach the API server: metadata is missing"),
             );
             if !world.options.api_server.is_empty() {
-                draft.push("/spec/egress", api_server(world));
+                add(world, draft, workload, Direction::Egress, least::api_server(world), "api-server");
             }
         }
     }
@@ -365,7 +358,8 @@ const CLOUD_ROLES: &[&str] =
     &["iam.amazonaws.com/role", "eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account"];
 
 fn cloud_metadata<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.obs() {
+    // Of what is on its host's network no policy decides: that is OBS-HOST-04's.
+    for workload in world.obs().filter(|workload| !workload.flag("hostNetwork")) {
         let needed = CLOUD_ROLES.iter().any(|name| workload.annotation(name).is_some());
         if needed
             || !world.allows(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::policies::{Matches, peers};
 use crate::finding::Draft;
-use crate::least::{peer, port};
+use crate::least::{identity, peer, port};
 use crate::reach::Protocol;
 use crate::world::{Direction, Policy, PolicyRule, Workload, World};
 
@@ -25,25 +25,50 @@ pub(super) fn connect(
                 !policies.iter().any(|policy| lets_through(world, policy, direction, other, to, *port))
             })
             .collect();
-        let Some(first) = policies.first().filter(|_| !cut.is_empty()) else { continue };
+        if policies.is_empty() || cut.is_empty() {
+            continue;
+        }
         let Some(peer) = peer(other, own.namespace) else { continue };
         let ports: Vec<Value> = cut.into_iter().map(port).collect();
         let rule = json!({direction.peers(): [peer], "ports": ports});
-        // A policy of others, too, would let them more through than is asked for.
-        match policies.iter().find(|policy| policy.selects == [own.number]) {
-            Some(policy) => {
-                draft.push_in(policy.document, format!("/spec/{}", direction.field()), rule);
-            }
-            None => {
-                let kind = if direction == Direction::Ingress { "Ingress" } else { "Egress" };
-                draft.new_object_after(first.document, &json!({
+        add(world, draft, own, direction, rule, &other.name);
+    }
+}
+
+/// The patch adds a rule for a workload: to a policy for it alone, or as a policy of its own. One for others, too, would let
+/// them more through than is asked for, and a default deny would no longer be one.
+pub(super) fn add(
+    world: &World<'_>,
+    draft: &mut Draft<'_>,
+    own: &Workload<'_>,
+    direction: Direction,
+    rule: Value,
+    what_for: &str,
+) {
+    let policies: Vec<&Policy<'_>> = world.isolating(own, direction).collect();
+    let is_for_it = |policy: &&&Policy<'_>| policy.selects == [own.number] && !policy.selects_all();
+    match (policies.iter().find(is_for_it), policies.first()) {
+        (Some(policy), _) => {
+            draft.push_in(policy.document, format!("/spec/{}", direction.field()), rule);
+        }
+        (None, Some(first)) if !own.labels.is_empty() => {
+            let kind = if direction == Direction::Ingress { "Ingress" } else { "Egress" };
+            let name = format!("{}-{}-{what_for}", own.name, direction.peers());
+            draft.new_object_after(
+                first.document,
+                &json!({
                     "apiVersion": "networking.k8s.io/v1",
                     "kind": "NetworkPolicy",
-                    "metadata": {"name": format!("{}-{}-{}", own.name, direction.peers(), other.name), "namespace": own.namespace},
-                    "spec": {"podSelector": {"matchLabels": own.labels}, "policyTypes": [kind], direction.field(): [rule]},
-                }));
-            }
+                    "metadata": {"name": name, "namespace": own.namespace},
+                    "spec": {
+                        "podSelector": {"matchLabels": identity(own)},
+                        "policyTypes": [kind],
+                        direction.field(): [rule],
+                    },
+                }),
+            );
         }
+        _ => {}
     }
 }
 

@@ -16,13 +16,14 @@ fn folder() -> PathBuf {
 }
 
 /// Options that a fixture names in `# option: key=value` lines.
-fn options_of(text: &str) -> Options {
+pub(crate) fn options_of(text: &str) -> Options {
     let mut options = options();
     for option in text.lines().filter_map(|line| line.strip_prefix("# option: ")) {
         match option.split_once('=').unwrap() {
             ("tenant-label", label) => options.tenant_label = Some(label.to_owned()),
             ("cni", name) => options.cni = Some(name.to_owned()),
             ("cluster-network", network) => options.cluster_networks.push(network.parse().unwrap()),
+            ("api-server", address) => options.api_server.push(address.parse().unwrap()),
             ("fips", value) => options.fips = value.parse().unwrap(),
             ("third-party-tokens", value) => options.third_party_tokens = value.parse().unwrap(),
             (other, _) => panic!("unknown option {other}"),
@@ -60,6 +61,17 @@ fn every_rule_finds_its_fault_where_it_stands_and_only_there() {
             let said: Vec<_> =
                 found.iter().map(|finding| format!("{}: {}", finding.place.span, finding.message)).collect();
             wrong.push(format!("{}: found at {lines:?}, marked at {marked:?}: {said:?}", rule.id));
+        }
+        // A fault whose remedy the input tells is marked as well.
+        if let Ok(decided) = read("decided.yaml") {
+            let marked = (1..).zip(decided.lines()).filter(|(_, line)| line.contains("# finding"));
+            let marked: Vec<u32> = marked.map(|(number, _)| number).collect();
+            let mut lines: Vec<u32> =
+                look_at(&decided, rule.id).iter().map(|finding| finding.place.span.line).collect();
+            lines.sort_unstable();
+            if lines != marked || marked.is_empty() {
+                wrong.push(format!("{}: decided.yaml: found at {lines:?}, marked at {marked:?}", rule.id));
+            }
         }
         for finding in look_at(&pass, rule.id) {
             wrong.push(format!(

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod examples;
+mod fixing;
 mod fixtures;
 mod narrowing;
 mod pages;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use parapet_audit::{Finding, Patch, apply, audit, fix, rules};
+use parapet_audit::{Finding, Patch, Remedy, apply, audit, fix, rules};
 use parapet_manifest::{Limits, load_text};
 use parapet_reach::{Cluster, DecodeOptions, Protocol, Reachability, find_endpoints};
 
@@ -14,10 +14,11 @@ pub(crate) fn parts(findings: &[Finding]) -> Vec<&Patch> {
     findings.iter().filter_map(|finding| finding.patch.as_ref()).flat_map(Patch::parts).collect()
 }
 
-/// The fixture of a rule with all of its patches applied.
-fn patched(id: &str) -> Option<(String, String)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{id}/fail.yaml"));
-    let text = fs::read_to_string(path).unwrap();
+/// A fixture of a rule with all of its patches applied; `decided` is a fault whose remedy the input tells, where the
+/// simplest one doesn't.
+fn patched(id: &str, fixture: &str) -> Option<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{id}/{fixture}.yaml"));
+    let text = fs::read_to_string(path).ok()?;
     let findings = look_at(&text, id);
     let patches = parts(&findings);
     if patches.is_empty() {
@@ -32,8 +33,8 @@ fn patched(id: &str) -> Option<(String, String)> {
 fn every_patch_silences_its_finding() {
     let mut wrong = Vec::new();
     let mut patches = 0;
-    for rule in rules() {
-        let Some((_, after)) = patched(rule.id) else { continue };
+    for (rule, fixture) in rules().flat_map(|rule| ["fail", "decided"].map(|fixture| (rule, fixture))) {
+        let Some((_, after)) = patched(rule.id, fixture) else { continue };
         patches += 1;
         let loaded = load_text("patched.yaml", after.as_bytes(), &Limits::default());
         let broken: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
@@ -46,15 +47,33 @@ fn every_patch_silences_its_finding() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
-    assert!(patches >= 102, "only {patches} rules offer a patch");
+    assert!(patches >= 127, "only {patches} patches");
+}
+
+#[test]
+fn a_rule_has_a_patch_or_says_what_is_to_be_decided() {
+    let mut wrong = Vec::new();
+    for rule in rules() {
+        let has_patch = ["fail", "decided"].iter().any(|fixture| patched(rule.id, fixture).is_some());
+        if has_patch != (rule.remedy() == Remedy::Patch) {
+            wrong.push(format!(
+                "{}: says {}, a fixture has a patch: {has_patch}",
+                rule.id,
+                rule.remedy().name()
+            ));
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    let decided = rules().filter(|rule| rule.remedy().decision().is_some()).count();
+    assert_eq!(decided, 27, "docs/audit.md says how many");
 }
 
 #[test]
 fn the_edit_of_the_text_is_the_json_patch() {
-    let (before, after) = patched("OBS-POD-03").unwrap();
+    let (before, after) = patched("OBS-POD-03", "fail").unwrap();
     let changed: Vec<&str> = after.lines().filter(|line| !before.contains(line)).collect();
     assert_eq!(changed, ["            allowPrivilegeEscalation: false  # finding"]);
-    let (before, after) = patched("OBS-NP-17").unwrap();
+    let (before, after) = patched("OBS-NP-17", "fail").unwrap();
     assert_eq!(
         after.replace("  policyTypes:\n    - Ingress\n    - Egress\n", ""),
         before.replace("# nothing", "")

@@ -4,6 +4,7 @@ use parapet_manifest::{Document, Node};
 use serde_json::json;
 
 use crate::finding::Findings;
+use crate::least::identity;
 use crate::rules::elasticsearch::{elastic, http_port, needs_api_keys};
 use crate::world::{Role, Workload, World, selector_matches};
 
@@ -101,9 +102,31 @@ pub(super) fn keys_under_strict<'w>(world: &'w World<'w>, found: &mut Findings<'
                         setting.key
                     ),
                 )
-                .related(workload.document, "/metadata/name", "the Elasticsearch");
+                .related(workload.document, "/metadata/name", "the Elasticsearch")
+                .maybe_new_object_after(workload.document, plain_too(world, workload).as_ref());
         }
     }
+}
+
+/// Plain text on the HTTP port beside mTLS, where no policy speaks of the workload yet.
+fn plain_too(world: &World<'_>, workload: &Workload<'_>) -> Option<serde_json::Value> {
+    let is_said = world.kind("PeerAuthentication").any(|document| {
+        document.at("/spec/selector").is_some_and(|selector| {
+            selector_matches(selector, |key| workload.labels.get(key).map(String::as_str))
+        })
+    });
+    (!is_said).then(|| {
+        json!({
+            "apiVersion": "security.istio.io/v1",
+            "kind": "PeerAuthentication",
+            "metadata": {"name": format!("{}-http", workload.name), "namespace": workload.namespace},
+            "spec": {
+                "selector": {"matchLabels": identity(workload)},
+                "mtls": {"mode": "STRICT"},
+                "portLevelMtls": {"9200": {"mode": "PERMISSIVE"}},
+            },
+        })
+    })
 }
 
 pub(super) fn operator_outside<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {

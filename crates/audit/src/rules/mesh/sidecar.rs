@@ -5,10 +5,12 @@ use serde_json::json;
 
 use super::peers::{is_injected, is_strict};
 use crate::finding::Findings;
+use crate::least::dns;
 use crate::reach::Protocol;
 use crate::rules::elasticsearch::http_port;
 use crate::rules::isolation::closing;
 use crate::rules::policies::allows_dns;
+use crate::rules::repair::add;
 use crate::world::{ContainerKind, Direction, Role, Workload, World};
 
 const INBOUND: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
@@ -264,8 +266,10 @@ pub(super) fn no_istiod<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             "/spec/egress",
             format!("the proxy of {workload} can't reach {lacking}: the pod doesn't start"),
         );
-        if !control_plane {
-            draft.push("/spec/egress", rule);
+        if control_plane {
+            add(world, draft, workload, Direction::Egress, dns(), "dns");
+        } else {
+            add(world, draft, workload, Direction::Egress, rule, "istiod");
         }
     }
 }

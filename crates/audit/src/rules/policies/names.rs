@@ -1,8 +1,7 @@
 //! Whether pods that ask for names may: OBS-NP-10.
 
-use serde_json::json;
-
 use crate::finding::Findings;
+use crate::least::dns;
 use crate::reach::Protocol;
 use crate::world::{Direction, Policy, PolicyRule, Workload, World};
 
@@ -61,19 +60,12 @@ pub(super) fn no_dns<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             continue;
         }
         let who = if blocked.is_empty() { "its pods".to_owned() } else { blocked.join(", ") };
-        let dns = json!({
-            "to": [{
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-            }],
-            "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-        });
         found
             .add(
                 policy.document,
                 "/spec/egress",
                 format!("{who} can't resolve names: no egress rule allows UDP and TCP 53 to the DNS pods"),
             )
-            .push("/spec/egress", dns);
+            .push("/spec/egress", dns());
     }
 }

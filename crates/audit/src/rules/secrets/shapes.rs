@@ -152,10 +152,27 @@ pub(super) fn material<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     for document in world.documents.iter().filter(|document| &*document.kind != "Secret") {
         walk(&document.root, &mut String::new(), &mut |pointer, text| {
             if let Some(what) = shape(text) {
-                found.add(document, pointer.to_owned(), format!("{what} in the manifest"));
+                let draft = found.add(document, pointer.to_owned(), format!("{what} in the manifest"));
+                if let Some((workload, pointer, name)) = variable_at(world, document, pointer) {
+                    by_reference(draft, workload, &pointer, name);
+                }
             }
         });
     }
+}
+
+/// The variable whose value stands at a place: its workload, its entry below the template, its name.
+fn variable_at<'w>(
+    world: &'w World<'w>,
+    document: &Document,
+    pointer: &str,
+) -> Option<(&'w Workload<'w>, String, &'w str)> {
+    let of_document = world.workloads.iter().filter(|workload| std::ptr::eq(workload.document, document));
+    of_document.into_iter().find_map(|workload| {
+        let mut variables = workload.containers.iter().flat_map(|container| container.variables());
+        let one = variables.find(|variable| workload.pointer(&variable.pointer) == pointer)?;
+        Some((workload, one.pointer.strip_suffix("/value")?.to_owned(), one.name))
+    })
 }
 
 /// Calls `take` with every text of a tree and its pointer.
