@@ -10,10 +10,10 @@
 
 mod clients;
 mod listeners;
-mod peers;
-mod policy;
 #[cfg(test)]
 mod never_cut;
+mod peers;
+mod policy;
 mod referrers;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,10 @@ use super::custom::{self, Custom, CustomLeaf};
 use super::leaf::{self, Live};
 use super::secret::{self, CA_CRT, TLS_CRT, TLS_KEY};
 use super::succession::{ANNOTATION, Succession};
-use super::{CertificateError, Context, Expiry, Notice, NoticeKind, Purpose, authority, earliest, names as wanted, notice};
+use super::{
+    CertificateError, Context, Expiry, Notice, NoticeKind, Purpose, authority, earliest, names as wanted,
+    notice,
+};
 
 /// What was read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,7 +113,13 @@ pub async fn reconcile_http<K: Application>(
 
 impl HttpCertificates {
     /// Something that somebody brought is in use.
-    fn tell(&mut self, what: Purpose, secret: Option<&str>, certificate: &Certificate, context: &Context<'_>) {
+    fn tell(
+        &mut self,
+        what: Purpose,
+        secret: Option<&str>,
+        certificate: &Certificate,
+        context: &Context<'_>,
+    ) {
         let (notice, next) = notice::brought(what, secret, certificate.validity(), context.now);
         self.notices.extend(notice);
         self.next = earliest(self.next, next);

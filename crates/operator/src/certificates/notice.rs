@@ -48,11 +48,13 @@ pub(super) fn brought(
     validity: Validity,
     now: Timestamp,
 ) -> (Option<Notice>, Option<Timestamp>) {
-    let of = secret.map_or_else(|| "the operator's authority".to_owned(), |name| format!("the one in Secret {name}"));
+    let of = secret
+        .map_or_else(|| "the operator's authority".to_owned(), |name| format!("the one in Secret {name}"));
     let certificate = format!("the {} certificate, {of},", what.words());
     let Validity { not_before, not_after } = validity;
     let notice = |kind, sentence| Some(Notice { kind, what, secret: secret.map(str::to_owned), sentence });
-    let tell_from = not_after.checked_sub(TELL_BEFORE.min(validity.life() / TELL_BEFORE_PART)).unwrap_or(not_before);
+    let tell_from =
+        not_after.checked_sub(TELL_BEFORE.min(validity.life() / TELL_BEFORE_PART)).unwrap_or(not_before);
     if now < not_before {
         let sentence = format!("{certificate} is not valid before {not_before}");
         (notice(NoticeKind::Invalid, sentence), Some(not_before))

@@ -13,7 +13,10 @@ use parapet_pki::{Certificate, Signer, Subject};
 use super::leaf::{self, Live};
 use super::secret::{self, CA_CRT};
 use super::succession::{ANNOTATION, Succession};
-use super::{CertificateError, Context, Expiry, Notice, NoticeKind, Purpose, authority, custom, earliest, names as wanted, notice};
+use super::{
+    CertificateError, Context, Expiry, Notice, NoticeKind, Purpose, authority, custom, earliest,
+    names as wanted, notice,
+};
 
 /// In the Secret of a group of nodes: the user mounts certificates; the pods' scripts don't wait for them.
 const DISABLED: &str = "transport.certs.disabled";

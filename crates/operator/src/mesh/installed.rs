@@ -93,7 +93,8 @@ impl Facts {
         let text = text.ok_or(FactsError::NoKey(VALUES))?;
         let values: Value = serde_json::from_str(text).map_err(FactsError::Values)?;
         let flag = |pointer: &str| values.pointer(pointer).and_then(flag);
-        let text = |pointer: &str| values.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let text =
+            |pointer: &str| values.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
         self.cluster_domain = text("/global/proxy/clusterDomain").map(str::to_owned);
         self.version = text("/global/tag").and_then(version);
         // The injector's template takes its absence for yes.
@@ -168,7 +169,9 @@ mod tests {
     #[test]
     fn what_an_installation_says_is_known_and_nothing_else() {
         let mut facts = Facts::default();
-        facts.add_mesh(Some("enableAutoMtls: false\nrootNamespace: mesh\nextensionProviders: [{name: a}]\n")).unwrap();
+        facts
+            .add_mesh(Some("enableAutoMtls: false\nrootNamespace: mesh\nextensionProviders: [{name: a}]\n"))
+            .unwrap();
         assert_eq!((facts.auto_mtls, facts.root_namespace.as_deref()), (Some(false), Some("mesh")));
         facts.add_mesh(Some("accessLogFile: /dev/stdout\n")).unwrap();
         assert_eq!(facts.auto_mtls, Some(true), "that it isn't said is known too");

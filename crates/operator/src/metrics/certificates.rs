@@ -111,8 +111,10 @@ mod tests {
             values.map(|line| line.split_once('{').unwrap().1.to_owned()).collect::<Vec<_>>().join(" ")
         };
         let at = |what, second| Expiry { what, at: Timestamp::from_second(second).unwrap() };
-        let (one, two) =
-            (ApplicationKey::new(Kind::Elasticsearch, "ns", "a"), ApplicationKey::new(Kind::Kibana, "ns", "a"));
+        let (one, two) = (
+            ApplicationKey::new(Kind::Elasticsearch, "ns", "a"),
+            ApplicationKey::new(Kind::Kibana, "ns", "a"),
+        );
         let http = [Purpose::HttpAuthority, Purpose::Http];
         assert_eq!(shown(), "");
         metrics.are(&one, &http, &[at(Purpose::HttpAuthority, 70), at(Purpose::Http, 50)]);

@@ -132,7 +132,9 @@ impl World {
         let name = json!({ "name": Self::name(to), "namespace": self.namespace(to) });
         match by {
             By::Nothing => (Value::Null, None),
-            By::Name if self.namespace(to) == self.namespace(index) => (json!({ "name": Self::name(to) }), Some(to)),
+            By::Name if self.namespace(to) == self.namespace(index) => {
+                (json!({ "name": Self::name(to) }), Some(to))
+            }
             By::Name => (name, Some(to)),
             By::Secret => (json!({ "secretName": "described" }), Some(to)),
             By::NameAfter(before) if Self::kind(before) == kind => (name, Some(before)),
@@ -193,7 +195,8 @@ impl World {
                 spec["nodeSets"] = json!([{ "name": "a", "count": 1 }, { "name": "b", "count": 1 }]);
                 spec["transport"] = json!({ "service": public(dice.public[1]) });
                 if dice.trusts_others {
-                    spec["transport"]["tls"] = json!({ "certificateAuthorities": { "configMapName": "others" } });
+                    spec["transport"]["tls"] =
+                        json!({ "certificateAuthorities": { "configMapName": "others" } });
                 }
                 spec["remoteClusterServer"] =
                     json!({ "enabled": dice.remote_server, "service": public(dice.public[2]) });
@@ -295,7 +298,8 @@ impl World {
                     Kind::Kibana => ("kibana", "kibana.k8s.elastic.co/name"),
                     Kind::ApmServer => ("apm-server", "apm.k8s.elastic.co/name"),
                 };
-                let all = [("common.k8s.elastic.co/type", kind), (name, Self::name(index)), ("more", "labels")];
+                let all =
+                    [("common.k8s.elastic.co/type", kind), (name, Self::name(index)), ("more", "labels")];
                 Some((self.namespace(index), labels(&all)))
             }
         }
@@ -349,7 +353,8 @@ impl World {
         let is_cut = |one: &Connection| {
             let (namespace, labels) = self.pods(Who::Application(one.to)).unwrap();
             let concerns = |policy: &&Value| {
-                policy["metadata"]["namespace"] == namespace && selects(&policy["spec"]["podSelector"], &labels)
+                policy["metadata"]["namespace"] == namespace
+                    && selects(&policy["spec"]["podSelector"], &labels)
             };
             let mut concerned = policies.iter().filter(concerns).peekable();
             concerned.peek().is_some()
@@ -378,8 +383,7 @@ fn lets_in(
         let (peers, ports) = (list(&rule["from"]), list(&rule["ports"]));
         let is_peer = |peer: &Value| {
             let Some((namespace, labels)) = &from else { return false };
-            let of_namespace =
-                [("kubernetes.io/metadata.name".to_owned(), (*namespace).to_owned())].into();
+            let of_namespace = [("kubernetes.io/metadata.name".to_owned(), (*namespace).to_owned())].into();
             let in_namespace = match peer.get("namespaceSelector") {
                 Some(selector) => selects(selector, &of_namespace),
                 None => policy["metadata"]["namespace"] == *namespace,

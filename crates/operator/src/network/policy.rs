@@ -48,7 +48,8 @@ pub fn elasticsearch(es: &Elasticsearch, world: &World<'_>) -> Result<NetworkPol
     // Nodes know each other by certificates. Whoever brings authorities for more of them, or a Service for those outside, has nodes
     // elsewhere that nobody here knows.
     let tls = &es.spec.transport.tls;
-    let trusts_others = tls.certificate_authorities.config_map_name.as_deref().is_some_and(|name| !name.is_empty());
+    let trusts_others =
+        tls.certificate_authorities.config_map_name.as_deref().is_some_and(|name| !name.is_empty());
     let is_open = trusts_others || listeners::is_public(&es.spec.transport.service.spec);
     rules.push(rule((!is_open).then_some(transport), TRANSPORT_PORT));
     if let Some(server) = es.spec.remote_cluster_server.as_ref().filter(|server| server.enabled) {

@@ -203,7 +203,11 @@ fn what_the_users_own_containers_declare_is_open_to_all() {
     for closed in [9115, 9500, 443, 9700, 22] {
         assert_eq!(given.who("x-0", closed), "", "{closed}");
     }
-    assert_eq!(given.who("x-0", 9200), "apm kibana neighbour operator other-0 x-1", "that it is declared says nothing");
+    assert_eq!(
+        given.who("x-0", 9200),
+        "apm kibana neighbour operator other-0 x-1",
+        "that it is declared says nothing"
+    );
     assert_eq!(given.who("x-0", 9300), "x-1");
     given.has_proxies = true;
     assert_eq!(given.who("kibana", 15020), "apm neighbour operator other-0 shop stranger x-0 x-1");
@@ -243,7 +247,10 @@ fn whoever_was_given_the_url_is_a_peer_until_it_is_given_another() {
         Some([("association.k8s.elastic.co/es-conf".to_owned(), conf)].into());
     assert_eq!(given.who("other-0", 9200), "kibana operator");
     let targets = targets_of_kibana(&given.kibanas[0]);
-    assert_eq!(targets, [crate::ApplicationKey::new(parapet_api::Kind::Elasticsearch, "data", "other")].into());
+    assert_eq!(
+        targets,
+        [crate::ApplicationKey::new(parapet_api::Kind::Elasticsearch, "data", "other")].into()
+    );
 }
 
 #[test]

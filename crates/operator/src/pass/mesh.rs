@@ -167,7 +167,11 @@ impl Judge<'_> {
         if why.is_empty() {
             why.push("what was read of the mesh doesn't say it".to_owned());
         }
-        Some(format!("Whether the service mesh fits can't be seen ({}): {}", checks.join(", "), why.join("; ")))
+        Some(format!(
+            "Whether the service mesh fits can't be seen ({}): {}",
+            checks.join(", "),
+            why.join("; ")
+        ))
     }
 }
 

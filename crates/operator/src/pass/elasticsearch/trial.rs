@@ -51,3 +51,50 @@ fn is_of_the_moment(error: &ClusterError) -> bool {
     let says = |words: &str| error.answer().is_some_and(|answer| answer.contains(words));
     error.is_forbidden() && OF_THE_MOMENT.into_iter().any(says)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::{Cluster, Options, Scope, WatchMetrics};
+
+    #[tokio::test]
+    async fn only_what_the_pods_are_counts() {
+        let check = async |code: u16, message: &str, of_the_moment: bool| {
+            let answer = json!({ "kind": "Status", "status": "Failure", "code": code, "message": message });
+            let service = tower::service_fn(move |_: Request<Body>| {
+                let body = Body::from(answer.to_string().into_bytes());
+                async move { Ok::<_, kube::Error>(Response::builder().status(code).body(body).unwrap()) }
+            });
+            let options =
+                Options { scope: Scope::All, deadline: Duration::from_secs(60), network_policies: false };
+            let cluster = Cluster::new(Client::new(service, "default"), options, WatchMetrics::default());
+            let mut pod = Pod::default();
+            pod.metadata.namespace = Some("ns".to_owned());
+            let error = cluster.try_create(&pod).await.unwrap_err();
+            assert_eq!(is_of_the_moment(&error), of_the_moment, "{code} {message}");
+        };
+        check(403, "User \"x\" cannot create resource \"pods\" in API group \"\"", true).await;
+        check(403, "pods \"x\" is forbidden: exceeded quota: one, requested: pods=1, used: pods=1", true)
+            .await;
+        check(403, "pods \"x\" is forbidden: status unknown for quota: one, resources: pods", true).await;
+        check(403, "unable to create new content in namespace ns because it is being terminated", true).await;
+        // A quota of resources that the template doesn't name, as it never will.
+        check(403, "pods \"x\" is forbidden: failed quota: one: must specify limits.cpu", false).await;
+        check(
+            403,
+            "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces",
+            false,
+        )
+        .await;
+        check(403, "maximum memory usage per Container is 1Gi, but limit is 2Gi", false).await;
+        check(403, "admission webhook \"policy\" denied the request: no registry of ours", false).await;
+        check(422, "Pod \"x\" is invalid: spec.containers[0].image: exceeded quota", false).await;
+    }
+}

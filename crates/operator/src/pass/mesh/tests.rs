@@ -164,7 +164,8 @@ fn api_server(served: BTreeMap<String, Value>, events: Arc<Mutex<Vec<String>>>) 
 }
 
 fn context(client: Client, events: Recorder) -> Context {
-    let options = cluster::Options { scope: Scope::All, deadline: Duration::from_secs(60), network_policies: false };
+    let options =
+        cluster::Options { scope: Scope::All, deadline: Duration::from_secs(60), network_policies: false };
     let enqueue: cluster::Listener = Arc::new(|_| {});
     let counted = ElasticsearchMetrics::register(&mut Registry::default());
     Context {
@@ -285,7 +286,8 @@ async fn each_of_the_thirteen_finds_its_own_through_a_pass() {
         "C4",
         |world| drop(world.pod["spec"]["containers"].as_array_mut().unwrap().pop()),
         |world| {
-            world.pod["spec"]["initContainers"] = json!([{ "name": "istio-proxy", "restartPolicy": "Always" }]);
+            world.pod["spec"]["initContainers"] =
+                json!([{ "name": "istio-proxy", "restartPolicy": "Always" }]);
         },
     )
     .await;
@@ -315,7 +317,9 @@ async fn each_of_the_thirteen_finds_its_own_through_a_pass() {
     .await;
     check_of(
         "C8",
-        |world| world.served.get_mut(OPERATOR_PODS).unwrap()["items"][0]["metadata"]["annotations"] = json!({}),
+        |world| {
+            world.served.get_mut(OPERATOR_PODS).unwrap()["items"][0]["metadata"]["annotations"] = json!({})
+        },
         |world| {
             world.served.get_mut(OPERATOR_PODS).unwrap()["items"][0]["metadata"]["annotations"] =
                 json!({ "traffic.sidecar.istio.io/excludeInboundPorts": "*" });
@@ -431,7 +435,10 @@ async fn what_can_not_be_seen_is_said_where_it_matters() {
         world.service["spec"]["ports"][0]["name"] = json!("https");
     })
     .await;
-    assert!(mtls.starts_with("Whether the service mesh fits can't be seen (C5): PeerAuthentications"), "{mtls}");
+    assert!(
+        mtls.starts_with("Whether the service mesh fits can't be seen (C5): PeerAuthentications"),
+        "{mtls}"
+    );
     let pods = finds(|world| world.refuse(OPERATOR_PODS)).await;
     assert!(pods.contains("(C7, C8): the operator's own pods: the operator may not read it"), "{pods}");
     let namespaces = finds(|world| world.refuse(NAMESPACES)).await;
@@ -446,18 +453,25 @@ async fn what_can_not_be_seen_is_said_where_it_matters() {
     })
     .await;
     assert!(found.starts_with("C1"), "what is wrong is wrong: {found}");
-    assert_eq!(finds(|world| world.served.get_mut(NAMESPACES).unwrap()["items"] = json!([])).await, "no mesh");
+    assert_eq!(
+        finds(|world| world.served.get_mut(NAMESPACES).unwrap()["items"] = json!([])).await,
+        "no mesh"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_finding_is_told_once_also_several_of_one_check() {
     let mut world = fitting();
-    world.elasticsearch["spec"]["nodeSets"] = json!([{ "name": "a", "count": 1 }, { "name": "b", "count": 1 }]);
+    world.elasticsearch["spec"]["nodeSets"] =
+        json!([{ "name": "a", "count": 1 }, { "name": "b", "count": 1 }]);
     world.service["spec"]["ports"][0]["name"] = json!("https");
     let (fit, told) = passes(world).await;
     assert_eq!(fit, "C1 C1 C2 / fits");
     let told: Vec<&str> = told.lines().collect();
     assert_eq!(told.len(), 2, "{told:#?}");
-    assert!(told[0].starts_with("C1 C1: Elasticsearch data/x: nodeSet a") && told[0].contains("nodeSet b"), "{told:#?}");
+    assert!(
+        told[0].starts_with("C1 C1: Elasticsearch data/x: nodeSet a") && told[0].contains("nodeSet b"),
+        "{told:#?}"
+    );
     assert!(told[1].starts_with("C2 C2: Service data/x-es-http"), "{told:#?}");
 }
