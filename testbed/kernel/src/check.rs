@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::random::{Family, OUTSIDE, cluster};
 use crate::topology::{Topology, missing, net};
 use crate::worker::{Order, Outcome, PORTS};
-use crate::{matrix, nft};
+use crate::{matrix, nft, tiers};
 
 /// Where the kernel shows its SCTP sockets, if it has any.
 const SCTP: &str = "/proc/net/sctp";
@@ -50,6 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut allowed = 0_u64;
     let mut wrong = Vec::new();
     let mut failed = 0;
+    let administered = cases.iter().filter(|case| tiers::any(&case.objects)).count();
     let mut progress = std::io::stderr();
     for (round, case) in cases.iter().enumerate() {
         let before = wrong.len();
@@ -99,7 +100,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     drop(workers);
     println!(
-        "seed {seed}: {} clusters, {probes} probes ({v6} over IPv6, {allowed} allowed), {} mismatches",
+        "seed {seed}: {} clusters ({administered} with administrators' policies), {probes} probes ({v6} over IPv6, {allowed} allowed), {} mismatches",
         cases.len(),
         wrong.len()
     );
@@ -112,6 +113,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     println!("{} passed, {failed} failed", cases.len() - failed);
     // A check in which everything is allowed, or nothing, would prove nothing.
     ensure!(allowed > 0 && allowed < probes, "every probe had the same outcome");
+    ensure!(administered > 0 || options.clusters < 20, "no cluster had administrators' policies");
     ensure!(v6 > 0 || options.clusters < 2, "nothing was probed over IPv6");
     if !wrong.is_empty() {
         bail!("the kernel and the engine disagree; --seed {seed} repeats it");

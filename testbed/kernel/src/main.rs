@@ -11,6 +11,7 @@ mod check;
 mod matrix;
 mod nft;
 mod random;
+mod tiers;
 mod topology;
 mod worker;
 

@@ -1,7 +1,9 @@
-//! NetworkPolicies as nftables rules, field by field from the objects.
+//! Policies as nftables rules, field by field from the objects.
 //!
-//! A chain for each pod and direction in which a policy isolates it: what a rule allows returns (so that the other end's
-//! chain has its say), everything else is rejected. Nothing here asks the engine, or shares its reading of selectors.
+//! Two chains for each pod and direction that a policy is about: the administrators' tier, and what comes after it, which is
+//! the NetworkPolicies of a pod that one of them isolates, or else the baseline. What a rule allows returns (so that the other
+//! end's chain has its say), and what an isolated pod isn't allowed is rejected. Nothing here asks the engine, or shares its
+//! reading of selectors.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,11 +11,13 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use crate::tiers::{self, Tier};
+
 /// A pod as rules see it.
 #[derive(Debug)]
-struct Pod<'a> {
-    object: &'a Value,
-    address: IpAddr,
+pub(crate) struct Pod<'a> {
+    pub(crate) object: &'a Value,
+    pub(crate) address: IpAddr,
 }
 
 /// The ruleset of a cluster: pods have `status.podIP`.
@@ -29,16 +33,26 @@ pub(crate) fn ruleset(objects: &[Value]) -> String {
             let policies: Vec<&Value> = of_kind(objects, "NetworkPolicy")
                 .filter(|policy| isolates(policy, direction) && selects(policy, pod.object))
                 .collect();
-            if policies.is_empty() {
+            let chain = format!("{}_{index}", direction.to_lowercase());
+            let next = format!("{chain}_next");
+            let pass = format!("goto {next}");
+            let admin = tiers::rules(objects, Tier::Admin, direction, pod, &pods, &pass);
+            let baseline = tiers::rules(objects, Tier::Baseline, direction, pod, &pods, "return");
+            if policies.is_empty() && admin.is_empty() && baseline.is_empty() {
                 continue;
             }
-            let chain = format!("{}_{index}", direction.to_lowercase());
             map.push((pod.address, format!("{} : jump {chain}", pod.address)));
-            let _ = writeln!(chains, "  chain {chain} {{");
-            for policy in policies {
-                rules(policy, direction, pod, &pods, objects, &mut chains);
+            // A chain that others go to is written before them.
+            let _ = writeln!(chains, "  chain {next} {{");
+            if policies.is_empty() {
+                chains.push_str(&baseline);
+            } else {
+                for policy in policies {
+                    rules(policy, direction, pod, &pods, objects, &mut chains);
+                }
+                chains.push_str("    goto deny\n");
             }
-            chains.push_str("    meta l4proto tcp reject with tcp reset\n    reject with icmpx type admin-prohibited\n  }\n");
+            let _ = writeln!(chains, "  }}\n  chain {chain} {{\n{admin}    {pass}\n  }}");
         }
     }
     let jump = |field: &str, map: &[(IpAddr, String)]| {
@@ -53,14 +67,16 @@ pub(crate) fn ruleset(objects: &[Value]) -> String {
         text
     };
     format!(
-        "flush ruleset\ntable inet policies {{\n{chains}  chain forward {{\n    type filter hook forward priority 0; policy accept;\n    \
+        "flush ruleset\ntable inet policies {{\n  chain deny {{\n    meta l4proto tcp reject with tcp reset\n    \
+         reject with icmpx type admin-prohibited\n  }}\n{chains}  chain forward {{\n    type filter hook forward priority 0; policy accept;\n    \
          ct state established,related accept\n{}{}  }}\n}}\n",
         jump("saddr", &egress),
         jump("daddr", &ingress)
     )
 }
 
-fn of_kind<'a>(objects: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
+/// The objects of a kind.
+pub(crate) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
     objects.iter().filter(move |object| object["kind"] == kind)
 }
 
@@ -81,7 +97,7 @@ fn selects(policy: &Value, pod: &Value) -> bool {
 }
 
 /// A label selector over labels; null and `{}` match everything.
-fn matches(selector: &Value, labels: &Value) -> bool {
+pub(crate) fn matches(selector: &Value, labels: &Value) -> bool {
     let mut wanted = selector["matchLabels"].as_object().into_iter().flatten();
     let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
     wanted.all(|(key, value)| labels.get(key) == Some(value)) && { expressions }.all(|expression| {
@@ -188,14 +204,7 @@ fn addresses(
     }
     let namespaces: BTreeSet<&str> = match &peer["namespaceSelector"] {
         Value::Null => policy["metadata"]["namespace"].as_str().into_iter().collect(),
-        selector => of_kind(objects, "Namespace")
-            .filter(|namespace| {
-                let mut labels = namespace["metadata"]["labels"].clone();
-                labels["kubernetes.io/metadata.name"] = namespace["metadata"]["name"].clone();
-                matches(selector, &labels)
-            })
-            .filter_map(|namespace| namespace["metadata"]["name"].as_str())
-            .collect(),
+        selector => namespaces_of(selector, objects),
     };
     let members: Vec<usize> = pods
         .iter()
@@ -214,18 +223,32 @@ fn addresses(
     (matched, members)
 }
 
+/// The names of the namespaces that a selector matches, each with the label that holds its name.
+pub(crate) fn namespaces_of<'a>(selector: &Value, objects: &'a [Value]) -> BTreeSet<&'a str> {
+    let selected = of_kind(objects, "Namespace").filter(|namespace| {
+        let mut labels = namespace["metadata"]["labels"].clone();
+        labels["kubernetes.io/metadata.name"] = namespace["metadata"]["name"].clone();
+        matches(selector, &labels)
+    });
+    selected.filter_map(|namespace| namespace["metadata"]["name"].as_str()).collect()
+}
+
 /// The keyword for an address, or a block of them. The pods of a cluster are of one family.
-fn family(text: &str) -> &'static str {
+pub(crate) fn family(text: &str) -> &'static str {
     if text.contains(':') { "ip6" } else { "ip" }
 }
 
 fn named(pod: &Value, name: &str, protocol: &str) -> BTreeSet<u64> {
+    named_any(pod, name).into_iter().filter(|(one, _)| one == protocol).map(|(_, number)| number).collect()
+}
+
+/// What a name means at a pod: protocols, in small letters, and numbers.
+pub(crate) fn named_any(pod: &Value, name: &str) -> BTreeSet<(String, u64)> {
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
-    containers
-        .flat_map(|container| container["ports"].as_array().into_iter().flatten())
-        .filter(|port| {
-            port["name"] == name && port["protocol"].as_str().unwrap_or("TCP").eq_ignore_ascii_case(protocol)
-        })
-        .filter_map(|port| port["containerPort"].as_u64())
-        .collect()
+    let ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
+    let named = ports.filter(|port| port["name"] == name).filter_map(|port| {
+        let protocol = port["protocol"].as_str().unwrap_or("TCP").to_lowercase();
+        Some((protocol, port["containerPort"].as_u64()?))
+    });
+    named.collect()
 }

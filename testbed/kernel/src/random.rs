@@ -87,7 +87,87 @@ pub(crate) fn cluster(seed: u64, pods: u8, family: Family) -> Vec<Value> {
     for index in 0..rng.random_range(1..7) {
         objects.push(policy(rng, index));
     }
+    // Every other cluster has administrators, too.
+    if rng.random_ratio(1, 2) {
+        for index in 0..rng.random_range(1..4) {
+            objects.push(admin_policy(rng, index));
+        }
+    }
     objects
+}
+
+/// A kind of administrators' policies: its version, its name, its tier where it says one, and its actions.
+type AdminKind = (&'static str, &'static str, Option<&'static str>, &'static [&'static str]);
+
+const ADMIN_KINDS: [AdminKind; 4] = [
+    ("v1alpha1", "AdminNetworkPolicy", None, &["Allow", "Deny", "Pass"]),
+    ("v1alpha2", "ClusterNetworkPolicy", Some("Admin"), &["Accept", "Deny", "Pass"]),
+    ("v1alpha2", "ClusterNetworkPolicy", Some("Baseline"), &["Accept", "Deny", "Pass"]),
+    ("v1alpha1", "BaselineAdminNetworkPolicy", None, &["Allow", "Deny"]),
+];
+
+/// An administrator's policy of any kind. Priorities differ: of equal ones the order isn't defined.
+fn admin_policy(rng: &mut SmallRng, index: usize) -> Value {
+    // Of the last kind there is one at most.
+    let kinds = if index == 0 { &ADMIN_KINDS[..] } else { &ADMIN_KINDS[..3] };
+    let of = pick(rng, kinds);
+    let (version, kind, tier, _) = of;
+    let mut spec = json!({ "subject": admin_peer(rng) });
+    for (key, peers) in [("ingress", "from"), ("egress", "to")] {
+        let count = rng.random_range(0..4);
+        spec[key] = (0..count).map(|_| admin_rule(rng, &of, peers)).collect();
+    }
+    let name = if kind == "BaselineAdminNetworkPolicy" {
+        "default".to_owned()
+    } else {
+        spec["priority"] = json!(index + 1);
+        format!("admin{index}")
+    };
+    if let Some(tier) = tier {
+        spec["tier"] = tier.into();
+    }
+    let api = format!("policy.networking.k8s.io/{version}");
+    json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+fn admin_rule(rng: &mut SmallRng, (version, _, _, actions): &AdminKind, peers_key: &str) -> Value {
+    let older = *version == "v1alpha1";
+    let mut rule = json!({ "action": pick(rng, actions) });
+    // Names of ports have no meaning for networks, and the API doesn't take them together.
+    let networks = peers_key == "to" && rng.random_ratio(1, 3);
+    let count = rng.random_range(1..3);
+    rule[peers_key] = (0..count)
+        .map(|_| if networks { json!({"networks": [pick(rng, &BLOCKS).0]}) } else { admin_peer(rng) })
+        .collect();
+    if rng.random_ratio(3, 4) {
+        let count = rng.random_range(1..3);
+        let key = if older { "ports" } else { "protocols" };
+        rule[key] = (0..count).map(|_| admin_port(rng, older, !networks)).collect();
+    }
+    rule
+}
+
+fn admin_peer(rng: &mut SmallRng) -> Value {
+    match rng.random_range(0..2) {
+        0 => json!({"namespaces": selector(rng)}),
+        _ => json!({"pods": {"namespaceSelector": selector(rng), "podSelector": selector(rng)}}),
+    }
+}
+
+fn admin_port(rng: &mut SmallRng, older: bool, by_name: bool) -> Value {
+    let protocol = pick(rng, &["TCP", "TCP", "UDP"]);
+    let (first, name) = (pick(rng, &PORTS), pick(rng, &NAMES));
+    let last = rng.random_range(first..=9300.max(first));
+    let small = protocol.to_lowercase();
+    match (rng.random_range(u8::from(!by_name)..4), older) {
+        (0, true) => json!({"namedPort": name}),
+        (0, false) => json!({"destinationNamedPort": name}),
+        (1, true) => json!({"portRange": {"protocol": protocol, "start": first, "end": last}}),
+        (1, false) => json!({ small: {"destinationPort": {"range": {"start": first, "end": last}}} }),
+        (_, true) => json!({"portNumber": {"protocol": protocol, "port": first}}),
+        (2, false) => json!({ small: {} }),
+        (_, false) => json!({ small: {"destinationPort": {"number": first}} }),
+    }
 }
 
 fn policy(rng: &mut SmallRng, index: usize) -> Value {
