@@ -54,8 +54,11 @@ fn explain(text: &str, places: &Places<'_>, at: Marker, info: &str) -> Fault {
         let span = places.span(Marker::new(0, line + 1, 0));
         return Fault { span, message: "a tab in the indentation: YAML takes only spaces there".to_owned() };
     }
+    let has_tab = text.lines().nth(first).is_some_and(|line| line.contains('\t'));
     let message = match info {
         "recursion limit exceeded" => "brackets nested too deep".to_owned(),
+        // Where YAML takes a tab, not every parser does.
+        _ if has_tab => format!("not YAML: {info}; there is a tab in this line, write spaces"),
         _ => format!("not YAML: {info}"),
     };
     Fault { span: places.span(at), message }

@@ -24,7 +24,8 @@ pub use engine::{AddressRange, Change, Edited, Endpoint, PodId, Reachability, Ro
 pub use explain::{Decision, Effect, Explanation, MeshExplanation, SideExplanation, Step};
 pub use exposure::{Exposed, Exposure};
 pub use listing::{
-    INGRESS_CONTROLLER, Line, Listing, ModeDependent, Peer, PeerKind, View, explain_pairs, find_endpoints,
+    INGRESS_CONTROLLER, Line, Listing, MOST_LINES, ModeDependent, Peer, PeerKind, View, explain_pairs,
+    find_endpoints,
 };
 pub use model::Cluster;
 pub use options::{Hairpin, HostNetwork, IpBlockPods, Options};

@@ -18,6 +18,9 @@ use crate::model::{Cluster, Direction, Pod};
 use crate::options::{IpBlockPods, Options};
 use crate::portset::{PortSet, Protocol};
 
+/// Lines that a listing holds: some two gigabytes as text. Three thousand workloads that nothing separates have so many.
+pub const MOST_LINES: usize = 10_000_000;
+
 /// The name of what stands for every entry point (Ingress, Route, Gateway).
 pub const INGRESS_CONTROLLER: &str = "{ingress-controller}";
 
@@ -42,6 +45,8 @@ pub struct View {
     pub namespaces: Vec<String>,
     /// The workload (`namespace/name`) that serves Ingress and Route, if it is known.
     pub ingress_controller: Option<String>,
+    /// Lines after which the rest is left out: [`MOST_LINES`].
+    pub most_lines: usize,
 }
 
 impl Default for View {
@@ -56,6 +61,7 @@ impl Default for View {
             focus_connection: None,
             namespaces: Vec::new(),
             ingress_controller: None,
+            most_lines: MOST_LINES,
         }
     }
 }
@@ -128,6 +134,8 @@ pub struct Listing {
     pub mode_dependent: Vec<ModeDependent>,
     /// What a reader should know.
     pub notes: Vec<String>,
+    /// There are more lines than the view takes, and not all of them are here.
+    pub too_many: bool,
 }
 
 impl Listing {
@@ -136,6 +144,7 @@ impl Listing {
         let reachability = Reachability::compute(cluster, options);
         let mut listing = Self::of_computed(&reachability, view);
         if options.ip_block_pods == IpBlockPods::BothAndReport
+            && !listing.too_many
             && cluster.pods.iter().any(|pod| !pod.addresses.is_empty())
         {
             listing.mode_dependent = mode_dependent(cluster, options, view, &listing);
@@ -148,10 +157,15 @@ impl Listing {
         let cluster = reachability.cluster();
         let people = People::new(reachability, view);
         let mut lines = Vec::new();
+        let mut too_many = false;
         reachability.rows(|row| {
             let sources = row.source_classes.iter().flat_map(|class| &people.of_class[*class]);
             let ranges = row.source_ranges.iter().filter_map(|range| people.sources[*range].as_ref());
             for source in sources.chain(ranges) {
+                if lines.len() > view.most_lines {
+                    too_many = true;
+                    return;
+                }
                 for group in &row.groups {
                     let classes = group.classes.iter().flat_map(|class| &people.of_class[class as usize]);
                     let outside = people.all[*source].kind == PeerKind::External;
@@ -198,6 +212,7 @@ impl Listing {
             lines,
             mode_dependent: Vec::new(),
             notes,
+            too_many,
         }
     }
 

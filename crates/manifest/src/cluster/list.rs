@@ -36,10 +36,12 @@ impl Stopped {
             Self::Forbidden if kind.is_secret() => "Secrets may not be listed: what refers to them is not \
                 compared with their names. That is as it should be: who may list them may read them"
                 .to_owned(),
-            Self::Forbidden if kind.is_endpoint_slice() => "the API server's EndpointSlices may not be listed, so its \
+            Self::Forbidden if kind.is_endpoint_slice() => {
+                "the API server's EndpointSlices may not be listed, so its \
                 addresses aren't known: policies that need them ask for them. Grant the verb \"list\" on \
                 \"endpointslices\" of \"discovery.k8s.io\" in the namespace default, or give the addresses"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Forbidden => format!(
                 "not allowed to list {plural}: grant the verb \"list\" on the resource {plural:?} of the API group \
                  {group:?} in a ClusterRole; until then they are missing here"

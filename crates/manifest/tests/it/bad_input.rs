@@ -23,6 +23,7 @@ fn check(bad: impl AsRef<[u8]>, place: &str, message: &str) {
 fn what_is_not_yaml() {
     check("a: [1, 2", "6:1", "not YAML");
     check("kind: Pod\n\tmetadata: x", "6:1", "a tab in the indentation");
+    check("kind: Pod\nname:\ta", "6:7", "there is a tab in this line");
     check(b"kind: Pod\nname: caf\xe9", "6:10", "not UTF-8");
     check("kind: {{ .Values.kind }}", "5:7", "unrendered template");
     check("{{- if .Values.on }}\nkind: Pod\n{{- end }}", "5:1", "helm template");

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::INCOMPLETE;
 use crate::listing::{Listing, PeerKind};
 
 const INFALLIBLE: &str = "a string takes every text";
 
 pub(super) fn mermaid(listing: &Listing) -> String {
-    let mut out = format!("%% modes: {}\nflowchart LR\n", listing.options);
+    let mut out = format!("%% modes: {}\n", listing.options);
+    if listing.incomplete {
+        writeln!(out, "%% {INCOMPLETE}").expect(INFALLIBLE);
+    }
+    out += "flowchart LR\n";
     let mut used: Vec<usize> =
         listing.lines.iter().flat_map(|line| [line.source, line.destination]).collect();
     used.sort_unstable();

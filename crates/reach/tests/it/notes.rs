@@ -58,3 +58,17 @@ fn addresses_that_nodes_may_hide_are_told() {
     assert!(!has(&told("LoadBalancer", "0.0.0.0/0"), "externalTrafficPolicy"));
     assert!(!has(&told("ClusterIP", "203.0.113.0/24"), "externalTrafficPolicy"));
 }
+
+#[test]
+fn more_lines_than_a_view_takes_are_left_out_and_told() {
+    let pod = |number: usize| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p{number}"), "namespace": "a"}, "spec": {}});
+    let (cluster, _) = Cluster::from_objects((0..20).map(pod), &DecodeOptions::default());
+    let list = |most_lines: usize| {
+        Listing::of(&cluster, &Options::default(), &View { most_lines, external: false, ..View::default() })
+    };
+    // All pods are one class, so that one row holds every line.
+    let all = list(380);
+    assert_eq!((all.lines.len(), all.too_many), (380, false));
+    let few = list(100);
+    assert!(few.too_many && (100..140).contains(&few.lines.len()), "{}", few.lines.len());
+}

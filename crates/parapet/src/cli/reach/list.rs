@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use parapet_reach::model::{Direction, Pod};
 use parapet_reach::render::{self, Format};
 use parapet_reach::{
-    Exposure, HostNetwork, IpBlockPods, Listing, Options, Protocol, Reachability, View, explain_pairs,
+    Exposure, HostNetwork, IpBlockPods, Listing, MOST_LINES, Options, Protocol, Reachability, View,
+    explain_pairs,
 };
 
 use super::input::{self, InputArguments};
@@ -118,6 +119,11 @@ impl ListArguments {
             return Ok(ExitCode::SUCCESS);
         }
         let listing = Listing::of(cluster, &options, &view);
+        if listing.too_many {
+            let error =
+                anyhow!("more than {MOST_LINES} connections: choose some with --focus or --namespace");
+            return Err(Failure::new(Reason::Usage, error));
+        }
         let exposure = exposure.then(|| {
             let reachability = Reachability::compute(cluster, &options);
             Exposure::of(&reachability, |pod| is_focused(pod, &view)).towards(view.focus_direction)
@@ -162,6 +168,7 @@ impl ViewArguments {
             focus_connection: focus_conn,
             namespaces: namespace,
             ingress_controller,
+            most_lines: MOST_LINES,
         }
     }
 }
