@@ -14,9 +14,13 @@ fuzz_target!(|file: &[u8]| {
     let mut options = Options::new(jiff::civil::date(2026, 11, 21));
     options.every_workload = true;
     let audit = audit(&loaded.documents, loaded.problems, &options);
-    let patches: Vec<&Patch> = audit.findings.iter().filter_map(|finding| finding.patch.as_ref()).collect();
+    let patches = audit.findings.iter().filter_map(|finding| finding.patch.as_ref());
+    let patches: Vec<&Patch> = patches.flat_map(Patch::parts).collect();
     load_text("m.yaml", &apply(file, &patches).0, &limits);
     let style = Style { version: "0.0.0", color: false };
+    let mut out = Vec::new();
+    report::write_sarif(&audit, style, &|_| Ok(file.to_vec()), &mut out).expect("a vector takes everything");
+    assert!(serde_json::from_slice::<Value>(&out).is_ok());
     for format in [
         Format::Text,
         Format::Json,

@@ -7,8 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::patch::Patch;
+use crate::paths;
+use crate::reach::Protocol;
 use crate::rule::{Rule, Severity};
-use crate::world::{Workload, World};
+use crate::world::{Sources, Workload, World};
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -83,6 +85,8 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// Other places that have a part in it.
     pub related: Vec<Related>,
+    /// Ways that connections take: from the client over the policies that let them through to the server.
+    pub paths: Vec<Vec<Related>>,
     /// What would put it right.
     pub patch: Option<Patch>,
     /// Why it doesn't count.
@@ -165,6 +169,7 @@ impl<'w> Findings<'w> {
             message: message.into(),
             evidence: Vec::new(),
             related: Vec::new(),
+            paths: Vec::new(),
             patch: None,
             suppressed: None,
         };
@@ -178,6 +183,19 @@ impl Draft<'_> {
     /// What the finding rests on.
     pub(crate) fn evidence(&mut self, evidence: impl IntoIterator<Item = String>) -> &mut Self {
         self.finding.evidence.extend(evidence);
+        self
+    }
+
+    /// It rests on who reaches a port of a workload, and on what lets them.
+    pub(crate) fn reached_by(
+        &mut self,
+        world: &World<'_>,
+        sources: &Sources<'_, '_>,
+        to: &Workload<'_>,
+        port: (Protocol, u16),
+    ) -> &mut Self {
+        self.finding.evidence.extend(sources.evidence());
+        self.finding.paths = paths::to(world, sources, to, port);
         self
     }
 

@@ -11,7 +11,7 @@ use parapet_manifest::{Document, Node, Value as Kind};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-pub use apply::apply;
+pub use apply::{Replacement, apply, replacements};
 use shared::{Shared, append, is_merged, put, shared, take_out};
 pub use text::Within;
 

@@ -21,6 +21,7 @@ pub(crate) use listening::is_its_client;
 pub(crate) use mesh::same_cluster;
 pub(crate) use metrics::monitors::{scrapes, targets};
 pub(crate) use policies::target_port;
+pub(crate) use repair::{admits, lets_through};
 
 use crate::finding::{Finding, Findings};
 use crate::rule::Rule;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use parapet_manifest::{Document, Node};
 
 pub(crate) use config::{Config, Setting, Settings};
-pub(crate) use container::{Container, ContainerKind};
+pub(crate) use container::{Container, ContainerKind, Port};
 pub(crate) use identity::{Binding, Grant, grants};
 pub(crate) use listener::{Collector, Listener, Purpose, address};
 pub(crate) use policy::{Direction, Policy, PolicyRule, selector_matches};

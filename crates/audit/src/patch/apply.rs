@@ -42,6 +42,25 @@ pub fn apply(bytes: &[u8], patches: &[&Patch]) -> (Vec<u8>, usize) {
     (result, skipped)
 }
 
+/// Bytes of a file and the text that takes their place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last; `start` for an insertion.
+    pub end: usize,
+    /// The text.
+    pub text: String,
+}
+
+/// What one part of a patch replaces in its file; nothing if it can't be done there.
+pub fn replacements(bytes: &[u8], part: &Patch) -> Option<Vec<Replacement>> {
+    let resolved = part.edits.iter().map(|edit| resolve(bytes, edit));
+    resolved
+        .map(|edit| edit.map(|Resolved { start, end, text, .. }| Replacement { start, end, text }))
+        .collect()
+}
+
 impl Resolved {
     /// Whether both can't be done: they overlap, or add one key in one place.
     fn clashes(&self, other: &Self) -> bool {
@@ -74,9 +93,10 @@ fn resolve(bytes: &[u8], edit: &Edit) -> Option<Resolved> {
         None => None,
     };
     let (start, end) = match &block {
-        Some(block) => (block.outer(edit.start)?, block.outer(edit.end)?),
+        Some(block) => (at(block.outer(edit.start)?), at(block.outer(edit.end)?)),
         None => (at(edit.start), at(edit.end)),
     };
+    let end = end.max(start);
     let deeper = block.as_ref().map_or(0, |block| block.indent);
     let end_of_line = |from: usize| {
         bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| from + newline + 1)

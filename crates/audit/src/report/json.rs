@@ -53,6 +53,7 @@ fn finding(finding: &Finding) -> Value {
         "sample": decision.map(|decision| decision.sample).filter(|sample| !sample.is_empty()),
         "evidence": finding.evidence,
         "related": finding.related,
+        "paths": finding.paths,
         "patch": finding.patch,
         "fingerprint": finding.fingerprint(),
         "suppressed": finding.suppressed,

@@ -158,7 +158,7 @@ fn open_ingress<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 "/metadata/name",
                 format!("{workload} accepts connections on every port{open} from {}", sources.words()),
             )
-            .evidence(sources.evidence())
+            .reached_by(world, &sources, workload, (Protocol::Tcp, port))
             .raised_if(sources.outside && is_exposed(world, workload))
             .lowered_if(!sources.outside)
             .new_object(&least::ingress(world, workload));

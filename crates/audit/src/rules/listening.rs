@@ -104,7 +104,9 @@ fn transport<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         if !sources.is_empty() {
             let message = format!("port 9300 of {workload} is reached by {}", sources.words());
             let draft = found.add(workload.document, "/metadata/name", message);
-            draft.evidence(sources.evidence()).lowered_if(!sources.outside && sources.workloads.len() == 1);
+            draft
+                .reached_by(world, &sources, workload, (Protocol::Tcp, 9300))
+                .lowered_if(!sources.outside && sources.workloads.len() == 1);
             let own = |from: &Workload<'_>| same_cluster(from, workload);
             if let Some(policy) = closing(world, workload, (Protocol::Tcp, 9300), own) {
                 draft.new_object(&policy);
@@ -152,7 +154,7 @@ fn http<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         if !sources.is_empty() {
             let message = format!("port 9200 of {workload} is reached by {}", sources.words());
             let draft = found.add(workload.document, "/metadata/name", message);
-            draft.evidence(sources.evidence()).lowered_if(!sources.outside);
+            draft.reached_by(world, &sources, workload, (Protocol::Tcp, 9200)).lowered_if(!sources.outside);
             if let Some(policy) = closing(world, workload, (Protocol::Tcp, 9200), is_meant) {
                 draft.new_object(&policy);
             }
@@ -173,7 +175,7 @@ fn agent<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
             let message =
                 format!("{workload} runs on every node and is reached by {} on port {port}", sources.words());
             let draft = found.add(workload.document, "/metadata/name", message);
-            draft.evidence(sources.evidence()).lowered_if(!sources.outside);
+            draft.reached_by(world, &sources, workload, (protocol, port)).lowered_if(!sources.outside);
             let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
             if let Some(policy) = closing(world, workload, (protocol, port), scraper) {
                 draft.new_object(&policy);

@@ -241,7 +241,7 @@ fn prometheus_administration<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
                 _ => draft.remove(&pointer),
             };
             draft
-                .evidence(sources.evidence())
+                .reached_by(world, &sources, workload, (Protocol::Tcp, 9090))
                 .raised_if(sources.outside && super::isolation::is_exposed(world, workload));
         }
     }

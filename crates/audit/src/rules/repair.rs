@@ -6,7 +6,7 @@ use super::policies::{Matches, peers};
 use crate::finding::Draft;
 use crate::least::{identity, peer, port};
 use crate::reach::Protocol;
-use crate::world::{Direction, Policy, PolicyRule, Workload, World};
+use crate::world::{Direction, Policy, PolicyRule, Port, Workload, World};
 
 /// The patch lets `from` connect to `ports` of `to`: on each side that policies isolate, and that lets nobody such through.
 pub(super) fn connect(
@@ -22,7 +22,9 @@ pub(super) fn connect(
             .iter()
             .copied()
             .filter(|port| {
-                !policies.iter().any(|policy| lets_through(world, policy, direction, other, to, *port))
+                !policies
+                    .iter()
+                    .any(|policy| lets_through(world, policy, direction, other, to, *port).is_some())
             })
             .collect();
         if policies.is_empty() || cut.is_empty() {
@@ -72,30 +74,44 @@ pub(super) fn add(
     }
 }
 
-/// Whether a policy has a rule for a port of `to` with `other` among its peers.
-fn lets_through(
+/// The rule of a policy for a port of `to` with `other` among its peers, by its pointer.
+pub(crate) fn lets_through(
     world: &World<'_>,
     policy: &Policy<'_>,
     direction: Direction,
     other: &Workload<'_>,
     to: &Workload<'_>,
-    (protocol, number): (Protocol, u16),
-) -> bool {
-    let named = |rule: &PolicyRule<'_>| {
-        let names: Vec<&str> =
-            rule.ports().iter().filter_map(|(_, port)| port.get("port")?.as_str()).collect();
-        to.ports().iter().any(|own| {
-            own.number == number
-                && own.protocol == protocol
-                && own.name.is_some_and(|name| names.contains(&name))
-        })
-    };
-    policy.rules(direction).iter().filter(|rule| rule.covers(protocol, number) || named(rule)).any(|rule| {
+    port: (Protocol, u16),
+) -> Option<String> {
+    let for_port = policy.rules(direction).into_iter().filter(|rule| is_for(rule, to, port));
+    let mut for_other = for_port.filter(|rule| {
         let all = rule.peers();
         all.is_empty()
             || all.iter().any(|(_, node)| match peers(world, policy.namespace, node) {
                 Matches::Workloads(matched) => matched.iter().any(|one| one.number == other.number),
                 Matches::Unknown => false,
             })
-    })
+    });
+    for_other.next().map(|rule| rule.pointer)
+}
+
+/// The rule of a policy that lets addresses outside of the cluster to a port, by its pointer.
+pub(crate) fn admits(policy: &Policy<'_>, to: &Workload<'_>, port: (Protocol, u16)) -> Option<String> {
+    let rules = policy.rules(Direction::Ingress);
+    let mut open = rules.into_iter().filter(|rule| {
+        let all = rule.peers();
+        is_for(rule, to, port)
+            && (all.is_empty() || all.iter().any(|(_, peer)| peer.get("ipBlock").is_some()))
+    });
+    open.next().map(|rule| rule.pointer)
+}
+
+/// Whether a rule is for a port of a workload, by number or by name.
+fn is_for(rule: &PolicyRule<'_>, to: &Workload<'_>, (protocol, number): (Protocol, u16)) -> bool {
+    let ports = rule.ports();
+    let names: Vec<&str> = ports.iter().filter_map(|(_, port)| port.get("port")?.as_str()).collect();
+    let is_named = |own: &Port<'_>| {
+        own.number == number && own.protocol == protocol && own.name.is_some_and(|name| names.contains(&name))
+    };
+    rule.covers(protocol, number) || to.ports().iter().any(is_named)
 }

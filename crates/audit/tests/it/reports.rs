@@ -1,6 +1,6 @@
 //! Each form is what its readers take.
 
-use parapet_audit::report::{Format, JSON_SCHEMA, Style, write};
+use parapet_audit::report::{Format, JSON_SCHEMA, Style, write, write_sarif};
 use parapet_audit::{Audit, audit, rules};
 use parapet_manifest::{Limits, load_text};
 use serde_json::Value;
@@ -89,6 +89,60 @@ fn sarif_has_the_structure_of_its_schema() {
         assert!(order >= last, "the worst come first");
         last = order;
     }
+}
+
+#[test]
+fn sarif_shows_the_way_of_a_connection_and_what_to_replace() {
+    let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: es\n  namespace: obs\nspec:\n  template:\n    \
+                metadata: {labels: {app: es}}\n    spec:\n      containers:\n        - name: es # größe\n          \
+                image: elasticsearch:9.0.0\n          securityContext: {privileged: true}\n---\napiVersion: apps/v1\nkind: Deployment\n\
+                metadata: {name: shop, namespace: obs}\nspec:\n  template:\n    metadata: {labels: {app: shop}}\n    \
+                spec: {containers: [{name: shop, image: 'registry.example/shop:1'}]}\n---\napiVersion: networking.k8s.io/v1\n\
+                kind: NetworkPolicy\nmetadata: {name: p, namespace: obs}\nspec:\n  podSelector: {matchLabels: {app: es}}\n  ingress:\n    \
+                - from: [{podSelector: {matchLabels: {app: kibana}}}]\n    - from: [{podSelector: {matchLabels: {app: shop}}}]\n";
+    let loaded = load_text("m.yaml", text.as_bytes(), &Limits::default());
+    let audit = audit(&loaded.documents, loaded.problems, &options());
+    let mut out = Vec::new();
+    let style = Style { version: "1.2.3", color: false };
+    write_sarif(&audit, style, &|_| Ok(text.as_bytes().to_vec()), &mut out).unwrap();
+    let report: Value = serde_json::from_slice(&out).unwrap();
+    let results = report["runs"][0]["results"].as_array().unwrap();
+    let of = |id: &str| results.iter().find(|result| result["ruleId"] == id).unwrap();
+
+    let steps = of("OBS-RX-13")["codeFlows"][0]["threadFlows"][0]["locations"].as_array().unwrap();
+    let said: Vec<(u64, &str)> = steps
+        .iter()
+        .map(|step| {
+            let place = &step["location"];
+            let line = place["physicalLocation"]["region"]["startLine"].as_u64().unwrap();
+            (line, place["message"]["text"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (17, "obs/shop[Deployment] connects"),
+            (30, "the policy p lets obs/shop[Deployment] in"),
+            (4, "port 9300 of obs/es[StatefulSet]"),
+        ]
+    );
+
+    let change = &of("OBS-POD-04")["fixes"][0]["artifactChanges"][0];
+    assert_eq!(change["artifactLocation"]["uri"], "m.yaml");
+    let replaced = &change["replacements"][0];
+    let region = |field: &str| usize::try_from(replaced["deletedRegion"][field].as_u64().unwrap()).unwrap();
+    let line = text.lines().nth(region("startLine") - 1).unwrap();
+    assert_eq!(&line[region("startColumn") - 1..region("endColumn") - 1], "true");
+    assert_eq!(replaced["insertedContent"]["text"], "false");
+    assert!(
+        results.iter().all(
+            |result| result["fixes"][0].is_null() || result["fixes"][0]["artifactChanges"][0].is_object()
+        )
+    );
+    // Without the files there are none.
+    let mut out = Vec::new();
+    write(Format::Sarif, &audit, style, &mut out).unwrap();
+    assert!(!String::from_utf8(out).unwrap().contains("artifactChanges"));
 }
 
 #[test]

@@ -246,15 +246,14 @@ impl AuditArguments {
         match &self.output {
             Some(path) => {
                 let mut file = Vec::new();
-                report::write(self.format.into(), &audit, style(false), &mut file).or_exit(Reason::Usage)?;
+                write_report(self.format, &audit, style(false), &mut file).or_exit(Reason::Usage)?;
                 write_file(path, &file).or_exit(Reason::Usage)?;
             }
             None if patch_on_stdout => {}
             None => {
                 let color =
                     stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-                report::write(self.format.into(), &audit, style(color), &mut stdout)
-                    .or_exit(Reason::Usage)?;
+                write_report(self.format, &audit, style(color), &mut stdout).or_exit(Reason::Usage)?;
             }
         }
         let fails = audit.count_from(self.fail_on) > 0 && !self.exit_zero;
@@ -348,6 +347,19 @@ impl AuditArguments {
             kubernetes_minor: self.kubernetes_version,
             today: jiff::Zoned::now().date(),
         }
+    }
+}
+
+/// Code scanning takes patches as well; they need the files.
+fn write_report(
+    format: ReportFormat,
+    audit: &Audit,
+    style: Style<'_>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match format {
+        ReportFormat::Sarif => report::write_sarif(audit, style, &|file| fs::read(file), out),
+        other => report::write(other.into(), audit, style, out),
     }
 }
 

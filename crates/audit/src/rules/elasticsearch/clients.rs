@@ -123,7 +123,7 @@ pub(super) fn plain_hop<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     "/metadata/name",
                     format!("memcached answers {} without authentication", sources.words()),
                 )
-                .evidence(sources.evidence());
+                .reached_by(world, &sources, workload, (Protocol::Tcp, 11211));
             let client = |from: &Workload<'_>| from.has_role(Role::Logstash);
             if let Some(policy) = closing(world, workload, (Protocol::Tcp, 11211), client) {
                 draft.new_object(&policy);

@@ -79,7 +79,7 @@ pub(super) fn transport_unguarded<'w>(world: &'w World<'w>, found: &mut Findings
                     annotation_pointer(INBOUND),
                     format!("9300 is outside of the mesh and reached by {}", sources.words()),
                 )
-                .evidence(sources.evidence());
+                .reached_by(world, &sources, workload, (Protocol::Tcp, 9300));
             let own = |from: &Workload<'_>| same_cluster(from, workload);
             if let Some(policy) = closing(world, workload, (Protocol::Tcp, 9300), own) {
                 draft.new_object(&policy);

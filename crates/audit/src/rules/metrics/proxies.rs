@@ -90,7 +90,7 @@ pub(super) fn open_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                             sources.words()
                         ),
                     )
-                    .evidence(sources.evidence())
+                    .reached_by(world, &sources, workload, (Protocol::Tcp, port.number))
                     .lowered_if(!sources.outside);
                 let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
                 if let Some(policy) = closing(world, workload, (Protocol::Tcp, port.number), scraper) {

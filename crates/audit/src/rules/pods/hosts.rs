@@ -138,7 +138,7 @@ pub(super) fn reachable_root<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
                         sources.words()
                     ),
                 )
-                .evidence(sources.evidence());
+                .reached_by(world, &sources, workload, (protocol, port));
             let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
             if let Some(policy) = closing(world, workload, (protocol, port), scraper) {
                 draft.new_object(&policy);

@@ -38,7 +38,7 @@ pub(super) fn unauthenticated<'w>(world: &'w World<'w>, found: &mut Findings<'w>
                         sources.words()
                     ),
                 )
-                .evidence(sources.evidence())
+                .reached_by(world, &sources, workload, (listener.protocol, listener.port))
                 .raised_if(sources.outside && is_exposed(world, workload));
             let near = |from: &Workload<'_>| from.namespace == workload.namespace;
             if let Some(policy) = closing(world, workload, (listener.protocol, listener.port), near) {
@@ -64,7 +64,7 @@ pub(super) fn debug_endpoint<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
                     listener.span,
                     format!("{} on port {} answers {}", listener.name, listener.port, sources.words()),
                 )
-                .evidence(sources.evidence());
+                .reached_by(world, &sources, workload, (listener.protocol, listener.port));
             let at = parapet_manifest::pointer(["extensions", &*listener.name, "endpoint"]);
             collector.set(draft, &at, json!(format!("localhost:{}", listener.port)));
         }
@@ -86,7 +86,7 @@ pub(super) fn own_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     listener.span,
                     format!("the collector's metrics on port {} answer {}", listener.port, sources.words()),
                 )
-                .evidence(sources.evidence());
+                .reached_by(world, &sources, workload, (listener.protocol, listener.port));
             let scraper = |from: &Workload<'_>| from.has_role(Role::Prometheus);
             if let Some(policy) = closing(world, workload, (listener.protocol, listener.port), scraper) {
                 draft.new_object_after(workload.document, &policy);
