@@ -1,13 +1,16 @@
 //! What users write wrongly, and what stands in the way: one clear sentence, nothing deleted, and all others served.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
+use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt as _;
 use parapet_api::{Elasticsearch, Health, Kibana, Phase};
 use serde_json::{Value, json};
 
-use super::references::{told, told_that};
+use super::references::{told, told_of, told_that};
 use super::{Group, NAME, elasticsearch, says, scenario};
 use crate::world::{Setup, World};
 
@@ -168,6 +171,71 @@ async fn secrets_that_are_damaged_or_gone_are_made_anew() -> Result<()> {
         for (name, pod) in world.all::<Pod>().await? {
             ensure!(pods.get(&name).and_then(kube::ResourceExt::uid) == pod.uid(), "{name} was made anew");
         }
+        Ok(())
+    })
+    .await
+}
+
+/// How often each Secret was told of.
+async fn told_of_secrets(world: &World) -> Result<BTreeMap<String, i32>> {
+    let mut times = BTreeMap::new();
+    for (_, event) in world.all::<Event>().await? {
+        let Some(secret) = event.related.and_then(|related| related.name) else { continue };
+        if event.action.as_deref() == Some("UserConfiguration") {
+            *times.entry(secret).or_default() += event.series.map_or(1, |series| series.count);
+        }
+    }
+    Ok(times)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_secrets_of_users_that_can_not_be_used_each_is_told_once() -> Result<()> {
+    scenario("bad-users", Setup::default(), async |world| {
+        let mut cluster = elasticsearch("8.15.3", &[Group::new("default", 1)]);
+        cluster["spec"]["auth"] = json!({
+            "fileRealm": [{ "secretName": "one" }, { "secretName": "two" }],
+            "roles": [{ "secretName": "roles" }],
+        });
+        world.apply(&cluster.to_string()).await?;
+        let is_told = async |secret: &str, times: i32| {
+            told_of(world, &world.namespace, |event| {
+                let about = event.related.as_ref().and_then(|related| related.name.as_deref());
+                about == Some(secret)
+                    && event.note.as_ref().is_some_and(|note| note.contains(secret))
+                    && event.series.as_ref().map_or(1, |series| series.count) >= times
+            })
+            .await
+        };
+        for secret in ["one", "two", "roles"] {
+            is_told(secret, 1).await?;
+        }
+        world.until_ready(NAME, 1).await?;
+        world.operator().await.as_ref().context("an operator")?.look_at_all(3).await;
+        let once = |all: [(&str, i32); 3]| BTreeMap::from(all.map(|(name, times)| (name.to_owned(), times)));
+        let told = told_of_secrets(world).await?;
+        ensure!(told == once([("one", 1), ("two", 1), ("roles", 1)]), "{told:?}");
+
+        // One comes and goes: it is told again, and nobody else is.
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "one" },
+            "stringData": { "username": "somebody", "password": "long-enough", "roles": "superuser" },
+        });
+        world.apply(&secret.to_string()).await?;
+        let has_it = |realm: &Secret, wanted: bool| {
+            let users = realm.data.as_ref().and_then(|data| data.get("users"));
+            users.is_some_and(|users| String::from_utf8_lossy(&users.0).contains("somebody:") == wanted)
+        };
+        world.until::<Secret>("quickstart-es-xpack-file-realm", |realm| has_it(realm, true)).await?;
+        world.delete::<Secret>("one").await?;
+        world.until::<Secret>("quickstart-es-xpack-file-realm", |realm| has_it(realm, false)).await?;
+        // The last thing told is written last.
+        let words = "quickstart-es-default";
+        let mut sets = super::node_sets(&[Group::new("default", 1)]);
+        sets[0]["podTemplate"]["spec"]["volumes"] = json!([{ "name": "elasticsearch-data", "emptyDir": {} }, {}]);
+        world.merge::<Elasticsearch>(NAME, json!({ "spec": { "nodeSets": sets } })).await?;
+        told_that(world, &world.namespace, "ReconciliationError", words).await?;
+        let told = told_of_secrets(world).await?;
+        ensure!(told == once([("one", 2), ("two", 1), ("roles", 1)]), "{told:?}");
         Ok(())
     })
     .await

@@ -14,6 +14,7 @@ use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana};
 use serde_json::json;
 
 use super::{Group, NAME, elasticsearch, scenario};
+use crate::world::meddler::{Asked, Verdict};
 use crate::world::{Setup, World};
 
 fn text(secret: &Secret, key: &str) -> String {
@@ -191,20 +192,7 @@ async fn who_may_not_get_an_application_may_not_refer_to_it() -> Result<()> {
                 },
             })
         };
-        let rights = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: get-it}
-rules: [{apiGroups: [elasticsearch.k8s.elastic.co], resources: [elasticsearches], verbs: [get]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: get-it}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: get-it}
-subjects: [{kind: ServiceAccount, name: may, namespace: references-denied}]
-";
-        world.apply(rights).await?;
-        until_allowed(world, "system:serviceaccount:references-denied:may", "references-rights").await?;
+        may_get(world, "references-denied", "may").await?;
         for name in ["may-not", "may"] {
             world.apply(&kibana(name).to_string()).await?;
         }
@@ -225,6 +213,56 @@ subjects: [{kind: ServiceAccount, name: may, namespace: references-denied}]
         let realm = world.until::<Secret>(REALM, |realm| realm_has(realm, "references-denied_may_")).await?;
         ensure!(!realm_has(&realm, "references-denied_may-not_"));
         told(world, "references-denied", "AssociationError").await
+    })
+    .await
+}
+
+/// What the API server says when an authorizer of its own fails.
+const FAILED_REVIEW: &str = r#"{
+    "kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}, "spec": {},
+    "status": { "allowed": false, "evaluationError": "the webhook doesn't answer" }
+}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_that_fails_takes_nothing_away_and_is_asked_again() -> Result<()> {
+    let setup = Setup { others: &["references-reviewed"], enforce_rbac_on_refs: true, ..Setup::default() };
+    scenario("references-review", setup, async |world| {
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 1)]).to_string()).await?;
+        world.until_ready(NAME, 1).await?;
+        may_get(world, "references-reviewed", "default").await?;
+        let kibana = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana",
+            "metadata": { "name": "k", "namespace": "references-reviewed" },
+            "spec": {
+                "version": "8.15.3", "count": 1,
+                "elasticsearchRef": { "name": NAME, "namespace": world.namespace },
+            },
+        });
+        world.apply(&kibana.to_string()).await?;
+        let state = |expected: AssociationState| {
+            let is_so = move |kibana: &Kibana| {
+                let status = kibana.status.as_ref();
+                status.and_then(|status| status.elasticsearch_association_status) == Some(expected)
+            };
+            world.until_in::<Kibana>("references-reviewed", "k", is_so)
+        };
+        state(AssociationState::Established).await?;
+        let user = world.until::<Secret>(REALM, |realm| realm_has(realm, "references-reviewed_k_")).await?;
+        {
+            let operator = world.operator().await;
+            let operator = operator.as_ref().context("an operator")?;
+            operator.meddler.rule(|asked: &Asked| match asked.path.ends_with("/subjectaccessreviews") {
+                true => Verdict::Answer(FAILED_REVIEW),
+                false => Verdict::Pass,
+            });
+            operator.look_at_all(1).await;
+        }
+        state(AssociationState::Pending).await?;
+        told_that(world, "references-reviewed", "AssociationError", "the webhook doesn't answer").await?;
+        let realm = world.api::<Secret>().get(REALM).await?;
+        ensure!(realm.data == user.data, "nobody lost anything");
+        world.operator().await.as_ref().context("an operator")?.meddler.behave();
+        state(AssociationState::Established).await.map(drop)
     })
     .await
 }
@@ -254,6 +292,26 @@ async fn a_reference_that_breaks_again_is_told_again() -> Result<()> {
         .await
     })
     .await
+}
+
+/// Lets an account of another namespace get the Elasticsearches of this one, and waits until it may.
+async fn may_get(world: &World, namespace: &str, account: &str) -> Result<()> {
+    let rights = format!(
+        "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: get-it}}
+rules: [{{apiGroups: [elasticsearch.k8s.elastic.co], resources: [elasticsearches], verbs: [get]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: get-it}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: get-it}}
+subjects: [{{kind: ServiceAccount, name: {account}, namespace: {namespace}}}]
+"
+    );
+    world.apply(&rights).await?;
+    until_allowed(world, &format!("system:serviceaccount:{namespace}:{account}"), &world.namespace).await
 }
 
 /// Waits until the API server knows that an account may get Elasticsearches: it learns of rights a moment after they are made,
@@ -287,7 +345,7 @@ pub(crate) async fn told_that(world: &World, namespace: &str, reason: &str, word
 }
 
 /// Waits for such an event.
-async fn told_of(world: &World, namespace: &str, is_it: impl Fn(&Event) -> bool) -> Result<()> {
+pub(crate) async fn told_of(world: &World, namespace: &str, is_it: impl Fn(&Event) -> bool) -> Result<()> {
     let events = Api::<Event>::namespaced(world.client.clone(), namespace);
     let mut events = watcher(events, watcher::Config::default()).applied_objects().boxed();
     loop {
@@ -324,6 +382,7 @@ async fn a_kibana_from_before_service_accounts_gets_a_token_when_all_nodes_take_
         let newer = json!({ "spec": { "version": "7.17.0" } });
         world.merge::<Elasticsearch>(NAME, newer.clone()).await?;
         world.merge::<Kibana>("k", newer).await?;
+        told_that(world, &world.namespace, "Delayed", "now it runs 7.16.3").await?;
         let es = world.elasticsearch(NAME).await?;
         let mut nodes =
             es.state(|state| state.nodes.values().map(|node| node.version.clone()).collect::<Vec<_>>());
