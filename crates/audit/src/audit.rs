@@ -26,6 +26,18 @@ pub struct Audit {
     pub modes: Vec<String>,
 }
 
+/// What is to be said where a cluster's certificates were not read.
+fn unread_certificates(documents: &[Document]) -> Option<Problem> {
+    let is_live = |document: &&Document| &*document.file == "cluster" && &*document.kind == "Secret";
+    let of_tls = |document: &&Document| {
+        document.root.get("type").and_then(parapet_manifest::Node::as_str) == Some("kubernetes.io/tls")
+    };
+    let mut secrets = documents.iter().filter(is_live).filter(of_tls);
+    let unread = secrets.find(|document| document.root.get("data").is_none())?;
+    let message = "certificates in Secrets were not looked at, so OBS-SEC-10 and OBS-SEC-13 say nothing of them: --read-secrets reads those of type kubernetes.io/tls";
+    Some(Problem::new(&unread.file, parapet_manifest::Span::START, ProblemSeverity::Note, message))
+}
+
 /// Audits documents; `problems` are those of reading them.
 pub fn audit(documents: &[Document], mut problems: Vec<Problem>, options: &Options) -> Audit {
     let world = World::new(documents, options);
@@ -39,6 +51,7 @@ pub fn audit(documents: &[Document], mut problems: Vec<Problem>, options: &Optio
         let message = format!("{}: {}", problem.object, problem.message);
         Problem::new(&document.file, document.place(&problem.path), severity, message)
     }));
+    problems.extend(unread_certificates(documents));
     problems.sort();
     problems.dedup();
     let modes = parapet_reach::Options::default();

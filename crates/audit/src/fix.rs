@@ -23,8 +23,9 @@ pub struct Fix {
 /// The bytes of changed files, by the name that documents have.
 pub type Files = BTreeMap<Arc<str>, Vec<u8>>;
 
-/// Rounds of patching and looking again: a container's securityContext alone takes five patches in one place.
-const ROUNDS: usize = 10;
+/// Rounds of patching and looking again, at most: a container's securityContext alone takes five patches in one place, and
+/// what is let through on one side is looked at on the other.
+const ROUNDS: usize = 30;
 
 /// The unified diff of every patch of findings that count; `repairs` takes in those that let something through, see
 /// [`Rule::repairs`](crate::Rule::repairs).

@@ -4,7 +4,8 @@
 //! is `cluster`; all of its places are 1:1. What can't be listed is a [`Problem`](crate::Problem) of the file
 //! `cluster:KIND`, and the rest is read.
 //!
-//! Of Secrets nothing but names, labels, owners and types is asked for or kept.
+//! Of Secrets nothing but names, labels, owners and types is asked for or kept, unless certificates are asked for: then those
+//! of type `kubernetes.io/tls` are read with certificate, key and CA.
 
 mod connect;
 pub mod kinds;
@@ -34,11 +35,13 @@ pub struct ClusterLimits {
     pub objects: usize,
     /// For everything together.
     pub deadline: Duration,
+    /// Whether Secrets of type `kubernetes.io/tls` are read with what they hold, private keys included.
+    pub certificates: bool,
 }
 
 impl Default for ClusterLimits {
     fn default() -> Self {
-        Self { page: 500, objects: 1_000_000, deadline: Duration::from_secs(300) }
+        Self { page: 500, objects: 1_000_000, deadline: Duration::from_secs(300), certificates: false }
     }
 }
 
@@ -74,6 +77,19 @@ pub async fn load(client: &Client, limits: &ClusterLimits) -> Result<Loaded, Clu
         let room = limits.objects.saturating_sub(loaded.documents.len());
         let mut objects = Vec::new();
         let listed = timeout_at(end, list::all(client, kind, limits.page, room, &mut objects)).await;
+        if limits.certificates && kind.is_secret() {
+            let read = timeout_at(end, list::certificates(client, kind, limits.page, &mut objects)).await;
+            let stopped = match read {
+                Ok(Ok(())) => None,
+                Ok(Err(stopped)) => Some(stopped),
+                Err(_) => Some(Stopped::Deadline(limits.deadline)),
+            };
+            loaded.problems.extend(stopped.map(|stopped| {
+                let place = format!("{FILE}:{}", kind.kind).into();
+                let message = format!("certificates were not read: {}", stopped.message(kind));
+                Problem::new(&place, Span::START, Severity::Warning, message)
+            }));
+        }
         for object in objects {
             add_live(&file, object, &mut loaded);
         }

@@ -45,6 +45,9 @@ pub(crate) struct ClusterArguments {
     /// The kubeconfig; without --context its current context is read. Default with --context: KUBECONFIG, or ~/.kube/config
     #[arg(short = 'k', long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// Read Secrets of type kubernetes.io/tls with what they hold; for commands that ask for it.
+    #[arg(skip)]
+    pub(crate) certificates: bool,
 }
 
 /// Where implementations of policies differ: which one is meant. Every report repeats it.
@@ -172,11 +175,12 @@ impl ClusterArguments {
 
     /// What is in the cluster.
     pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
-        let Self { context, kubeconfig } = self.clone();
+        let Self { context, kubeconfig, certificates } = self.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let client = cluster::connect(&ClusterAddress { context, kubeconfig }).await?;
-            Ok(cluster::load(&client, &ClusterLimits::default()).await?)
+            let limits = ClusterLimits { certificates, ..ClusterLimits::default() };
+            Ok(cluster::load(&client, &limits).await?)
         })
     }
 }

@@ -121,6 +121,8 @@ pub(crate) fn is_its_client(world: &World<'_>, other: &Workload<'_>, workload: &
         || !world.of(&[Role::Elasticsearch]).any(|another| another.namespace == other.namespace);
     match other.role {
         Some(Role::Operator) => workload.managed,
+        // Where those send their configuration shows; they need no Elasticsearch.
+        Some(role) if role.is_collector() || role == Role::Filebeat => other.namespace == workload.namespace,
         Some(Role::Elasticsearch) => other.number == workload.number || same_cluster(other, workload),
         Some(role) => is_client(role) && near,
         None => false,

@@ -74,6 +74,20 @@ pub(super) fn add(
     }
 }
 
+/// Whether policies isolate `own` in a direction and none of them has `other` among the peers of a rule for the port.
+pub(super) fn is_cut(
+    world: &World<'_>,
+    direction: Direction,
+    own: &Workload<'_>,
+    other: &Workload<'_>,
+    to: &Workload<'_>,
+    port: (Protocol, u16),
+) -> bool {
+    let mut policies = world.isolating(own, direction).peekable();
+    policies.peek().is_some()
+        && !policies.any(|policy| lets_through(world, policy, direction, other, to, port).is_some())
+}
+
 /// The rule of a policy for a port of `to` with `other` among its peers, by its pointer.
 pub(crate) fn lets_through(
     world: &World<'_>,

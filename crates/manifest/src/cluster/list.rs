@@ -128,6 +128,49 @@ pub(super) async fn all(
     }
 }
 
+/// What is kept of a Secret with a certificate.
+const OF_CERTIFICATES: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
+
+/// Gives those of `objects`, Secrets without content, that are of type `kubernetes.io/tls` theirs.
+pub(super) async fn certificates(
+    client: &Client,
+    kind: &Kind,
+    page: u32,
+    objects: &mut [Value],
+) -> Result<(), Stopped> {
+    let mut next: Option<String> = None;
+    loop {
+        let mut parameters = ListParams::default().limit(page).fields("type=kubernetes.io/tls");
+        if let Some(token) = &next {
+            parameters = parameters.continue_token(token);
+        }
+        let request = Request::new(kind.path()).list(&parameters).map_err(kube::Error::BuildRequest);
+        let page = match client.request::<Page>(request.map_err(Stopped::Failed)?).await {
+            Ok(page) => page,
+            Err(kube::Error::Api(status)) if status.code == 403 => return Err(Stopped::Forbidden),
+            Err(error) => return Err(Stopped::Failed(error)),
+        };
+        for item in &page.items {
+            let is_it = |object: &&mut Value| {
+                ["name", "namespace"].iter().all(|field| object["metadata"][field] == item["metadata"][field])
+            };
+            if let Some(object) = objects.iter_mut().find(is_it) {
+                object["data"] = content(item);
+            }
+        }
+        next = page.metadata.next.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Certificate, key and CA; whatever else was put beside them is not kept.
+fn content(secret: &Value) -> Value {
+    let kept = OF_CERTIFICATES.iter().filter_map(|key| Some(((*key).to_owned(), secret["data"].get(key)?.clone())));
+    Value::Object(kept.collect())
+}
+
 async fn one(client: &Client, kind: &Kind, parameters: &ListParams) -> Result<Page, kube::Error> {
     let mut request = Request::new(kind.path()).list(parameters).map_err(kube::Error::BuildRequest)?;
     if kind.is_secret() {
@@ -187,6 +230,13 @@ mod tests {
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": "db", "namespace": "shop"},
         });
         assert_eq!(secret(row, &secrets()), Some(expected));
+    }
+
+    #[test]
+    fn of_a_certificates_secret_nothing_else_is_kept() {
+        let data = json!({"tls.crt": "Yw==", "tls.key": "aw==", "password": "aA=="});
+        assert_eq!(content(&json!({"data": data})), json!({"tls.crt": "Yw==", "tls.key": "aw=="}));
+        assert_eq!(content(&json!({})), json!({}));
     }
 
     #[test]

@@ -86,6 +86,12 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "FILE", help_heading = "Suppression")]
     write_baseline: Option<PathBuf>,
 
+    /// Of a live cluster also read Secrets of type kubernetes.io/tls, private keys included, for OBS-SEC-10 and OBS-SEC-13
+    ///
+    /// It takes the verb list on Secrets, which is to read all of them: grant it for this and take it away again. Nothing of
+    /// what is read is written anywhere.
+    #[arg(long, help_heading = "What is meant")]
+    read_secrets: bool,
     /// Look at every workload, not only at the observability stack's
     #[arg(long, help_heading = "What is meant")]
     all_workloads: bool,
@@ -261,7 +267,9 @@ impl AuditArguments {
     }
 
     fn audit(&self) -> Result<Audited, Failure> {
-        let loaded = self.manifests.load()?;
+        let mut manifests = self.manifests.clone();
+        manifests.cluster.certificates = self.read_secrets;
+        let loaded = manifests.load()?;
         let options = self.options();
         let mut audit = parapet_audit::audit(&loaded.documents, loaded.problems, &options);
         let mut stderr = io::stderr().lock();

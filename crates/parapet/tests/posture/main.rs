@@ -4,6 +4,7 @@
 
 mod audit;
 mod bad_input;
+mod certificates;
 mod examples;
 mod live;
 mod policy;

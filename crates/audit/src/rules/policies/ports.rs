@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Matches, each_rule, peers};
 use crate::finding::Findings;
 use crate::reach::{End, Protocol};
-use crate::rules::repair::connect;
+use crate::rules::repair::{connect, is_cut};
 use crate::world::{Direction, Policy, PolicyRule, Workload, World};
 
 /// The workloads whose ports a rule is about: the selected ones for ingress, the peers for egress.
@@ -160,7 +160,13 @@ pub(super) fn one_sided<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                                 protocol,
                                 number,
                             );
-                        denied.then_some((from, to))
+                        // A mesh may deny it as well: that is no policy's fault.
+                        let (side, one, peer) = match rule.direction {
+                            Direction::Egress => (Direction::Ingress, to, from),
+                            Direction::Ingress => (Direction::Egress, from, to),
+                        };
+                        (denied && is_cut(world, side, one, peer, to, (protocol, number)))
+                            .then_some((from, to))
                     });
                 if let Some((from, to)) = blocked {
                     let (here, there) = match rule.direction {

@@ -1,6 +1,6 @@
 //! Selectors that match nobody, or that no API server takes: OBS-NP-05 to 09.
 
-use parapet_manifest::Node;
+use parapet_manifest::{Document, Node};
 use serde_json::json;
 
 use super::{Matches, each_rule, peers};
@@ -144,12 +144,35 @@ fn meant<'w>(world: &'w World<'w>, key: &str, value: &str) -> Option<&'w str> {
 }
 
 pub(super) fn no_namespace<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    let named = world.documents.iter().find_map(|document| document.namespace.as_deref());
-    let Some(other) = named else { return };
     for policy in world.policies.iter().filter(|policy| policy.document.namespace.is_none()) {
+        let Some(other) = where_it_belongs(world, policy.document) else { continue };
         let message =
             format!("the policy {} names no namespace; other objects are in {other}", policy.document.name);
         found.add(policy.document, "/metadata", message).set("/metadata/namespace", json!(other));
+    }
+}
+
+/// The namespace of the pods that a policy would select; else one that its file names, else any.
+fn where_it_belongs<'w>(world: &'w World<'w>, policy: &'w Document) -> Option<&'w str> {
+    let selector = policy.at("/spec/podSelector").filter(|selector| !selector.entries().is_empty());
+    let mut places: Vec<&str> = world
+        .workloads
+        .iter()
+        .filter(|workload| {
+            let label = |key: &str| workload.labels.get(key).map(String::as_str);
+            selector.is_some_and(|selector| selector_matches(selector, label))
+        })
+        .map(|workload| workload.namespace)
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    let named = |same_file: bool| {
+        let mut near = world.documents.iter().filter(|one| !same_file || one.file == policy.file);
+        near.find_map(|document| document.namespace.as_deref())
+    };
+    match places.as_slice() {
+        [one] => Some(one),
+        _ => named(true).or_else(|| named(false)),
     }
 }
 

@@ -41,10 +41,12 @@ fn public_key_of(key: &PrivateKeyDer<'_>) -> Option<Vec<u8>> {
 }
 
 pub(super) fn unusable_certificate<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    // Of a live cluster's Secrets only names and types are read.
-    let secrets = world.kind("Secret").filter(|secret| {
-        &*secret.file != "cluster" && secret.at("/type").and_then(Node::as_str) == Some("kubernetes.io/tls")
-    });
+    // Of a live cluster's Secrets only names and types are read, unless more is asked for.
+    let is_read = |secret: &&Document| &*secret.file != "cluster" || secret.root.get("data").is_some();
+    let secrets = world
+        .kind("Secret")
+        .filter(is_read)
+        .filter(|secret| secret.at("/type").and_then(Node::as_str) == Some("kubernetes.io/tls"));
     for secret in secrets {
         let [certificate, key] = ["tls.crt", "tls.key"].map(|name| {
             let bytes = content(secret, name).filter(|bytes| !bytes.is_empty());
