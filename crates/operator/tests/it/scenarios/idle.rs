@@ -49,10 +49,10 @@ async fn a_hundred_clusters_that_rest_cause_no_write() -> Result<()> {
         .buffer_unordered(4)
         .try_collect::<Vec<_>>()
         .await?;
-    // What was under way when the last one became ready may end.
-    rests(&world).await?;
     let operator = world.operator().await;
     let operator = operator.as_ref().context("an operator")?;
+    // What was under way when the last one became ready may end.
+    operator.rests().await;
     let (before, asked) = (writes(&world).await?, operator.meddler.writes().len());
     for name in &names {
         world.elasticsearch(name).await?.forget_calls();
@@ -121,7 +121,7 @@ async fn an_operator_that_begins_writes_nothing_until_it_sees_something_new() ->
             })
             .await?;
         let es = world.elasticsearch(NAME).await?;
-        rests(world).await?;
+        world.operator().await.as_ref().context("an operator")?.rests().await;
         let before = world.api::<Elasticsearch>().get(NAME).await?.status;
 
         // Its first passes come before its first look, as they are what begins it.
@@ -155,17 +155,4 @@ async fn an_operator_that_begins_writes_nothing_until_it_sees_something_new() ->
         Ok(())
     })
     .await
-}
-
-/// Until a whole round of passes has written nothing.
-async fn rests(world: &World) -> Result<()> {
-    let operator = world.operator().await;
-    let operator = operator.as_ref().context("an operator")?;
-    loop {
-        let before = operator.meddler.writes().len();
-        operator.look_at_all(1).await;
-        if operator.meddler.writes().len() == before {
-            return Ok(());
-        }
-    }
 }

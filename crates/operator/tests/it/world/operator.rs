@@ -109,6 +109,17 @@ impl Operator {
         }
     }
 
+    /// Returns when a whole round of passes has written nothing.
+    pub(crate) async fn rests(&self) {
+        loop {
+            let before = self.meddler.writes().len();
+            self.look_at_all(1).await;
+            if self.meddler.writes().len() == before {
+                return;
+            }
+        }
+    }
+
     /// Waits until so many applications had so many passes each.
     pub(crate) async fn passed(&self, applications: usize, times: u64) {
         let all =
