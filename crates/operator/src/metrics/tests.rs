@@ -123,6 +123,27 @@ async fn names_types_and_labels_are_the_documented_ones_and_no_others() {
     assert_eq!(found, expected);
 }
 
+#[test]
+fn our_own_are_in_the_documentation() {
+    let mut registry = Registry::default();
+    let _ = (
+        Metrics::register(&mut registry),
+        CertificateMetrics::register(&mut registry),
+        crate::elasticsearch::ElasticsearchMetrics::register(&mut registry),
+    );
+    let documentation = include_str!("../../../../docs/operator.md");
+    let held = format!("{registry:?}");
+    let names: BTreeSet<&str> = held
+        .match_indices("\"parapet_operator_")
+        .filter_map(|(at, _)| held[at + 1..].split('"').next())
+        .collect();
+    assert!(names.len() > 7, "the registry's Debug has changed: {names:?}");
+    for name in names {
+        assert!(documentation.contains(&format!("`{name}")), "{name}");
+    }
+    assert!(documentation.contains("`parapet_operator_certificate_expiry_timestamp_seconds"));
+}
+
 #[tokio::test]
 async fn every_controller_is_there_from_the_start_with_all_ways_to_end() {
     let text = text().await;
