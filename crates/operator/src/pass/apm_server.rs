@@ -102,7 +102,9 @@ async fn reconcile(
     let objects = &cx.options.objects;
     let service = cx.apply(&services::apm_server(apm, objects)).await?.object;
     let http = http::http(Own::new(cx, false), apm, http::by_service(&service), followed).await?;
-    let is_new = cx.cluster.get::<Deployment>(apm.object_namespace(), &deployment_name(apm)).is_none();
+    // One that lost its Deployment ran before.
+    let is_new = before.version.is_none()
+        && cx.cluster.get::<Deployment>(apm.object_namespace(), &deployment_name(apm)).is_none();
     network::reconcile(cx, apm, is_new, crate::network::apm_server).await?;
     let version: StackVersion = apm.spec.version.parse()?;
     let mut next = http.next;

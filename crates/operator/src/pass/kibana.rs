@@ -79,13 +79,10 @@ async fn reconcile(
     let objects = &cx.options.objects;
     let service = cx.apply(&services::kibana(kibana, objects)).await?.object;
     let http = http::http(Own::new(cx, false), kibana, http::by_service(&service), followed).await?;
-    let is_new = cx
-        .cluster
-        .get::<Deployment>(
-            kibana.object_namespace(),
-            &names::generated(Kind::Kibana, kibana.object_name(), &[]),
-        )
-        .is_none();
+    let deployment = names::generated(Kind::Kibana, kibana.object_name(), &[]);
+    // One that lost its Deployment ran before.
+    let is_new = before.version.is_none()
+        && cx.cluster.get::<Deployment>(kibana.object_namespace(), &deployment).is_none();
     network::reconcile(cx, kibana, is_new, crate::network::kibana).await?;
     let version: StackVersion = kibana.spec.version.parse()?;
     let monitored = monitor(cx, kibana, established, followed).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::DynamicObject;
@@ -89,6 +89,34 @@ async fn an_operator_of_some_namespaces_has_no_rights_elsewhere_and_misses_none(
     let refused = secrets.list(&Default::default()).await.unwrap_err();
     assert!(matches!(&refused, kube::Error::Api(status) if status.code == 403), "{refused}");
     helm(cluster, &["uninstall", OPERATOR, &namespace]).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_the_mesh_it_may_read_what_it_reads_by_name_and_nothing_else() {
+    let Some(cluster) = shared().await else { return };
+    let (system, applications, name) = ("mesh-rights-system", "mesh-rights-applications", "mesh-rights");
+    cluster.namespace(system).await.unwrap();
+    cluster.namespace(applications).await.unwrap();
+    let (namespace, chart) = (format!("--namespace={system}"), chart());
+    let namespaces = format!("--set=managedNamespaces={{{applications}}}");
+    let own = ["--set=fullnameOverride=mesh-rights", "--set=webhook.enabled=false"];
+    helm(cluster, &[&["install", name, &chart, &namespace, &namespaces], &own[..]].concat()).await.unwrap();
+    let client = client(&cluster.kubeconfig_of(system, name).await.unwrap()).await;
+    // Nobody is refused what isn't there.
+    let code = |error: kube::Error| match error {
+        kube::Error::Api(status) => status.code,
+        other => panic!("{other}"),
+    };
+    let maps = |namespace: &str| Api::<ConfigMap>::namespaced(client.clone(), namespace);
+    for map in ["istio", "istio-sidecar-injector"] {
+        assert_eq!(code(maps("istio-system").get(map).await.unwrap_err()), 404, "{map}");
+    }
+    assert_eq!(code(maps("istio-system").list(&Default::default()).await.unwrap_err()), 403);
+    assert_eq!(code(maps("kube-system").get("kube-root-ca.crt").await.unwrap_err()), 403);
+    let sets = Api::<DaemonSet>::namespaced(client.clone(), "kube-system");
+    assert_eq!(code(sets.get("istio-cni-node").await.unwrap_err()), 404);
+    assert_eq!(code(sets.get("kube-proxy").await.unwrap_err()), 403);
+    helm(cluster, &["uninstall", name, &namespace]).await.unwrap();
 }
 
 async fn client(kubeconfig: &Path) -> Client {
