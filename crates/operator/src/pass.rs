@@ -259,14 +259,6 @@ pub enum PassError {
         /// The call that it didn't answer.
         why: String,
     },
-    /// Elasticsearch let an earlier pass wait.
-    #[error("{why}")]
-    LetBe {
-        /// How long it isn't called.
-        left: Duration,
-        /// The call that it didn't answer.
-        why: String,
-    },
     /// Elasticsearch without what its ordinary distribution has.
     #[error("this Elasticsearch is not the default distribution, which has licences and security: {0}")]
     Distribution(#[source] ClientError),
@@ -305,7 +297,6 @@ impl PassError {
             | Self::Elasticsearch(_)
             | Self::NobodyToAsk
             | Self::LetBe { .. }
-            | Self::LetBe { .. }
             | Self::Node(_)
             | Self::StorageClasses(_)
             | Self::StorageClassesDeadline => false,
@@ -327,7 +318,6 @@ impl PassError {
             | Self::Certificates(_)
             | Self::Incomplete { .. }
             | Self::NobodyToAsk
-            | Self::LetBe { .. }
             | Self::LetBe { .. }
             | Self::Distribution(_)
             | Self::Recreation(_)
