@@ -154,7 +154,8 @@ impl Survey<'_> {
         for key in applications {
             self.journal.on_behalf_of(key);
             for (_, passes) in passes.iter().filter(|(kind, _)| *kind == key.kind) {
-                if let Err(failed) = passes.pass(key).await {
+                // On the heap: whoever looks has the stack of one thread.
+                if let Err(failed) = Box::pin(passes.pass(key)).await {
                     failures.push((key.clone(), failed.error.to_string()));
                 }
             }

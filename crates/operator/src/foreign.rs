@@ -46,16 +46,16 @@ pub(crate) fn of_elasticsearch(cluster: &Cluster, es: &Elasticsearch) -> Vec<Str
             "{count} authorities in the Secret {authorities} are of clusters that aren't known here: they are trusted until they end"
         ));
     }
+    let licence = names::elasticsearch::license(name);
     let connected = es.annotation(annotations::MANAGED_REMOTE_CLUSTERS).filter(|all| !all.is_empty());
-    if let Some(connected) = connected {
+    if let Some(connected) = connected.filter(|_| secret(&licence).is_none()) {
         found.push(format!(
-            "The remote clusters {connected} stay connected as Elasticsearch has them: cluster.remote is never changed from here"
+            "The remote clusters {connected} stay connected as Elasticsearch has them: without the Secret {licence} nothing of that changes"
         ));
     }
-    if secret(&names::elasticsearch::license(name)).is_some() {
+    if secret(&licence).is_some() {
         found.push(format!(
-            "The licence in the Secret {} is given to Elasticsearch, and no newer one takes its place by itself",
-            names::elasticsearch::license(name)
+            "The licence in the Secret {licence} is given to Elasticsearch, and no newer one takes its place by itself"
         ));
     }
     found.extend(referrers(cluster, es));

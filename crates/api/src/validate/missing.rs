@@ -13,10 +13,11 @@ const FIPS: &str = "xpack.security.fips_mode.enabled";
 /// Of an Elasticsearch.
 pub(super) fn elasticsearch(es: &Elasticsearch) -> Vec<Warning> {
     let mut found = Vec::new();
-    if es.spec.remote_clusters.iter().flatten().next().is_some() {
-        let reason = "this operator doesn't connect clusters: set cluster.remote in Elasticsearch yourself; the Services, the ports \
-                      and the authorities for it are there";
-        found.push(Warning::new("spec.remoteClusters", reason));
+    for (index, remote) in es.spec.remote_clusters.iter().flatten().enumerate() {
+        if remote.api_key.is_some() {
+            let reason = "this operator makes no API keys: what is connected stays so, and new ones are yours to connect";
+            found.push(Warning::new(format!("spec.remoteClusters[{index}].apiKey"), reason));
+        }
     }
     if es.annotation(annotations::FILE_BASED_SECURE_SETTINGS).is_some() {
         let reason = "has no effect: this operator puts secure settings into the keystore";

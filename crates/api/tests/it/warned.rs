@@ -152,11 +152,15 @@ fn what_is_asked_for_and_not_done_is_said() {
     } } });
     check(beats.clone(), &[]);
     check(json!({ "spec": { "monitoring": { "metrics": {}, "logs": { "elasticsearchRefs": [] } } } }), &[]);
+    let other = json!({ "name": "other", "elasticsearchRef": { "name": "other" } });
+    check(json!({ "spec": { "remoteClusters": [other] } }), &[]);
+    let mut by_key = other.clone();
+    by_key["apiKey"] = json!({ "access": { "search": { "names": ["logs"] } } });
     check(
-        json!({ "spec": { "remoteClusters": [{ "name": "other", "elasticsearchRef": { "name": "other" } }] } }),
+        json!({ "spec": { "remoteClusters": [other, by_key] } }),
         &[
-            "spec.remoteClusters: this operator doesn't connect clusters: set cluster.remote in Elasticsearch yourself; the \
-           Services, the ports and the authorities for it are there",
+            "spec.remoteClusters[1].apiKey: this operator makes no API keys: what is connected stays so, and new ones are yours \
+             to connect",
         ],
     );
     check(json!({ "spec": { "remoteClusters": [] } }), &[]);

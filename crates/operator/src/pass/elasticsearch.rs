@@ -57,7 +57,8 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
     }
     refused::warn(cx, &**es, &validate::elasticsearch_warnings(es));
     let mut followed = BTreeSet::new();
-    let ended = reconcile(cx, key, es, &mut followed).await;
+    // It holds all that a pass knows, which is much for the stack of a thread.
+    let ended = Box::pin(reconcile(cx, key, es, &mut followed)).await;
     cx.cluster.follow(key, followed);
     match &ended {
         Ok(_) => cx.events.over_at(&**es, Reason::ReconciliationError, "Reconciliation"),
@@ -116,16 +117,18 @@ async fn reconcile(
     let inputs = Inputs { version: &version, keystore, monitored: &monitored };
     let specified = under_policy(cx, es, &existing)?;
     let nodes = nodes::reconcile(own, key, &specified, &inputs, &existing, &known).await;
+    let connected = remote::connect(cx, es, &known).await;
     let let_be = known.end();
     let nodes = nodes?;
     budgets::remove_those_of_roles(cx, es).await?;
+    let connected = connected?;
     let looked = Looked { elasticsearches: std::slice::from_ref(es), ..Looked::default() };
     let mesh = mesh::check(cx, es, looked, &existing.pods, Some(known.last.answer.clone())).await;
     let notices = [http.notices, transport.notices].concat();
     let beside = Beside { fit: &mesh, notices: &notices, monitoring: monitored.states };
     status::reconciled(cx, es, &version, &nodes, &existing, &known, beside).await?;
     let next = http.next.sooner(transport.next).sooner(labelled).sooner(nodes.next).sooner(mesh.next());
-    Ok(next.sooner(monitored.next).sooner(let_be))
+    Ok(next.sooner(monitored.next).sooner(connected).sooner(let_be))
 }
 
 /// With what a policy of another operator left for its pods.

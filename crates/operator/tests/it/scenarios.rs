@@ -15,6 +15,7 @@ mod monitoring;
 mod new_cluster;
 mod phases;
 mod references;
+mod remote_clusters;
 mod resources;
 mod scale;
 mod unreachable;

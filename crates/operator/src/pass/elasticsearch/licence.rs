@@ -86,6 +86,14 @@ fn kept(cx: &Context, es: &Elasticsearch, name: &str, useless: &Useless) -> Ensu
     Ensured { next: Next::Wait, refused: None }
 }
 
+/// Whether the cluster was given an enterprise licence, or a trial of one, that holds: what the reference asks of its own licence.
+pub(super) fn is_enterprise(cx: &Context, es: &Elasticsearch) -> bool {
+    let name = names::elasticsearch::license(es.object_name());
+    let secret = cx.cluster.get::<Secret>(es.object_namespace(), &name);
+    let given = secret.and_then(|secret| Given::read(&secret, cx.now()).ok());
+    given.is_some_and(|given| matches!(given.kind.as_str(), "enterprise" | "enterprise_trial" | "trial"))
+}
+
 fn invalid(cx: &Context, es: &Elasticsearch, text: String) {
     let news = News::warning(Reason::InvalidLicense, "Reconciliation", text);
     cx.events.tell(controller(Kind::Elasticsearch), es, news);
@@ -142,6 +150,7 @@ async fn ensure(
 struct Given {
     file: Value,
     uid: String,
+    kind: String,
     ends: Option<Timestamp>,
 }
 
@@ -163,9 +172,10 @@ impl Given {
             let file: Value = serde_json::from_slice(&secret.data.as_ref()?.get(KEY)?.0).ok()?;
             let licence = file.get("license").or_else(|| file.pointer("/licenses/0"))?;
             let uid = licence.get("uid")?.as_str()?.to_owned();
+            let kind = licence.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             let ends = licence.get("expiry_date_in_millis").and_then(Value::as_i64);
             let ends = ends.and_then(|ends| Timestamp::from_millisecond(ends).ok());
-            Some(Self { file, uid, ends })
+            Some(Self { file, uid, kind, ends })
         };
         let given = read().ok_or(Useless::Unreadable)?;
         match given.ends {

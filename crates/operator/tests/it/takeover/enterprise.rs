@@ -293,6 +293,10 @@ async fn nothing_of_an_enterprise_installation_is_lost() -> Result<()> {
     assert_eq!(budgets, ["quickstart-es-default"], "no pod has two");
     let scripted = world.elasticsearch(NAME).await?;
     scripted.until(|state| state.licence["uid"] == "paid").await;
+    let seeds = "cluster.remote.near.seeds";
+    scripted
+        .until(|state| state.persistent.get(seeds) == Some(&json!(["near-es-transport.enterprise.svc:9300"])))
+        .await;
     let conditions = es.status.context("a status")?.conditions;
     let said =
         conditions.iter().find(|one| one.kind == ConditionType::FullyManaged).context("a condition")?;
@@ -315,6 +319,12 @@ async fn nothing_of_an_enterprise_installation_is_lost() -> Result<()> {
             .unwrap_or_default()
     };
     world.until::<Secret>("quickstart-es-remote-ca", |secret| text_of(secret, "ca.crt") == far).await?;
+    scripted.until(|state| !state.persistent.contains_key(seeds)).await;
+    world
+        .until::<Elasticsearch>(NAME, |es| {
+            !es.annotations().contains_key("elasticsearch.k8s.elastic.co/managed-remote-clusters")
+        })
+        .await?;
     world
         .until::<Secret>("quickstart-es-xpack-file-realm", |secret| {
             let roles = text_of(secret, "roles.yml");
