@@ -105,104 +105,122 @@ async fn until_sent(world: &World) -> Result<()> {
     Ok(())
 }
 
+const REALM: &str = "observer-es-xpack-file-realm";
+
+/// Whether the cluster that is sent to knows who sends.
+fn knows(realm: &Secret) -> [bool; 2] {
+    [("quickstart", "beat-es-mon-user"), ("k", "beat-kb-mon-user")].map(|(owner, user)| {
+        text(realm, "users_roles").contains(&format!("monitoring-{owner}-monitoring-{TARGET}-{user}"))
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_and_logs_go_to_a_cluster_that_comes_later_goes_and_is_named_no_more() -> Result<()> {
     scenario("monitoring", Setup::default(), async |world| {
-        world.apply(&monitored(json!({ "name": TARGET })).to_string()).await?;
-        world.apply(&kibana().to_string()).await?;
-        let pending = all(world, AssociationState::Pending);
-        world.until::<Elasticsearch>(NAME, |es| states(es) == pending && is_ready(es, 1)).await?;
-        world
-            .until::<Kibana>("k", |kibana| {
-                let status = kibana.status.clone().unwrap_or_default();
-                states_of_kibana(kibana) == pending && status.health == Some(Health::Green)
-            })
-            .await?;
-        told_that(world, &world.namespace, "AssociationError", "observer doesn't exist").await?;
-        let set = world.api::<StatefulSet>().get(SET).await?;
-        ensure!(containers(template(&set)) == ["elasticsearch"], "nothing is held, and no Beat runs");
-
-        world.apply(&target().to_string()).await?;
-        until_sent(world).await?;
-        let set = world.api::<StatefulSet>().get(SET).await?;
-        ensure!(containers(template(&set)) == WITH_BEATS, "{:?}", containers(template(&set)));
-        let users = ["beat-es-mon-user", "beat-kb-mon-user"];
-        let owners = [("quickstart", users[0]), ("k", users[1])];
-        let user = |(owner, user): (&str, &str)| format!("monitoring-{owner}-monitoring-{TARGET}-{user}");
-        let knows = |realm: &Secret| owners.map(|owner| text(realm, "users_roles").contains(&user(owner)));
-        let realm = "observer-es-xpack-file-realm";
-        world.until::<Secret>(realm, |realm| knows(realm) == [true, true]).await?;
-        let config = world.api::<Secret>().get("quickstart-es-monitoring-metricbeat-config").await?;
-        let yml = text(&config, "metricbeat.yml");
-        for part in [
-            "https://localhost:9200",
-            "elastic-internal-monitoring",
-            "https://observer-es-http.monitoring.svc:9200",
-        ] {
-            ensure!(yml.contains(part), "{part}: {yml}");
-        }
-        // What is secret is in the Secret alone.
-        let own = world.api::<Secret>().get("quickstart-monitoring-observer-beat-es-mon-user").await?;
-        let password = text(&own, &user(owners[0]));
-        let internal = text(
-            &world.api::<Secret>().get("quickstart-es-internal-users").await?,
-            "elastic-internal-monitoring",
-        );
-        ensure!(yml.contains(&password) && yml.contains(&internal));
-        let whole = serde_json::to_string(&set)?;
-        ensure!(
-            !whole.contains(&password) && !whole.contains(&internal),
-            "no secret in arguments or variables"
-        );
-
-        writes_nothing(world).await?;
-
-        // The cluster is gone: what runs goes on, and is as it was when the cluster is back.
-        let (before, ran) = (world.api::<StatefulSet>().get(SET).await?, uid(world).await?);
-        world.nodes.give_up(TARGET);
-        let gone = world.api::<Elasticsearch>().get(TARGET).await?;
-        world.delete::<Elasticsearch>(TARGET).await?;
-        world.until_gone(&gone).await?;
-        world.until::<Elasticsearch>(NAME, |es| states(es) == pending).await?;
-        world.until::<Kibana>("k", |kibana| states_of_kibana(kibana) == pending).await?;
-        if let Some(operator) = &*world.operator().await {
-            operator.look_at_all(2).await;
-        }
-        let after = world.api::<StatefulSet>().get(SET).await?;
-        ensure!(
-            template(&after) == template(&before) && uid(world).await? == ran,
-            "nothing restarts for that"
-        );
-        world.apply(&target().to_string()).await?;
-        until_sent(world).await?;
-        world.until::<Secret>(realm, |realm| knows(realm) == [true, true]).await?;
-        ensure!(uid(world).await? == ran, "the same user with the same password, so nobody restarts");
-
-        let nobody = json!({ "spec": { "monitoring": null } });
-        world.merge::<Elasticsearch>(NAME, nobody.clone()).await?;
-        world.merge::<Kibana>("k", nobody).await?;
-        world.until::<StatefulSet>(SET, |set| containers(template(set)) == ["elasticsearch"]).await?;
-        world
-            .until::<Deployment>("k-kb", |live| {
-                live.spec.as_ref().is_some_and(|spec| containers(&spec.template) == ["kibana"])
-            })
-            .await?;
-        world.until::<Secret>(realm, |realm| knows(realm) == [false, false]).await?;
-        world.until_ready(NAME, 1).await?;
-        let es = world.until::<Elasticsearch>(NAME, |es| states(es).is_none()).await?;
-        let told = es.annotations().keys().find(|name| name.starts_with("association.k8s.elastic.co/"));
-        ensure!(told.is_none(), "{told:?}");
-        world.until::<Kibana>("k", |kibana| states_of_kibana(kibana).is_none()).await?;
-        if let Some(operator) = &*world.operator().await {
-            operator.look_at_all(2).await;
-        }
-        let secrets = world.all::<Secret>().await?;
-        let left: Vec<&String> =
-            secrets.keys().filter(|name| name.contains("monitoring") || name.contains("-mon-user")).collect();
-        ensure!(left.is_empty(), "{left:?}");
-        Ok(())
+        Box::pin(is_not_there_yet(world)).await?;
+        Box::pin(comes(world)).await?;
+        Box::pin(writes_nothing(world)).await?;
+        Box::pin(goes_and_comes_back(world)).await?;
+        Box::pin(is_named_no_more(world)).await
     })
     .await
+}
+
+async fn is_not_there_yet(world: &World) -> Result<()> {
+    world.apply(&monitored(json!({ "name": TARGET })).to_string()).await?;
+    world.apply(&kibana().to_string()).await?;
+    let pending = all(world, AssociationState::Pending);
+    world.until::<Elasticsearch>(NAME, |es| states(es) == pending && is_ready(es, 1)).await?;
+    world
+        .until::<Kibana>("k", |kibana| {
+            let status = kibana.status.clone().unwrap_or_default();
+            states_of_kibana(kibana) == pending && status.health == Some(Health::Green)
+        })
+        .await?;
+    told_that(world, &world.namespace, "AssociationError", "observer doesn't exist").await?;
+    let set = world.api::<StatefulSet>().get(SET).await?;
+    ensure!(containers(template(&set)) == ["elasticsearch"], "nothing is held, and no Beat runs");
+
+    Ok(())
+}
+
+async fn comes(world: &World) -> Result<()> {
+    world.apply(&target().to_string()).await?;
+    Box::pin(until_sent(world)).await?;
+    let set = world.api::<StatefulSet>().get(SET).await?;
+    ensure!(containers(template(&set)) == WITH_BEATS, "{:?}", containers(template(&set)));
+    world.until::<Secret>(REALM, |realm| knows(realm) == [true, true]).await?;
+    let config = world.api::<Secret>().get("quickstart-es-monitoring-metricbeat-config").await?;
+    let yml = text(&config, "metricbeat.yml");
+    for part in [
+        "https://localhost:9200",
+        "elastic-internal-monitoring",
+        "https://observer-es-http.monitoring.svc:9200",
+    ] {
+        ensure!(yml.contains(part), "{part}: {yml}");
+    }
+    // What is secret is in the Secret alone.
+    let own = world.api::<Secret>().get("quickstart-monitoring-observer-beat-es-mon-user").await?;
+    let password = text(&own, "monitoring-quickstart-monitoring-observer-beat-es-mon-user");
+    let internal = text(
+        &world.api::<Secret>().get("quickstart-es-internal-users").await?,
+        "elastic-internal-monitoring",
+    );
+    ensure!(yml.contains(&password) && yml.contains(&internal));
+    let whole = serde_json::to_string(&set)?;
+    ensure!(!whole.contains(&password) && !whole.contains(&internal), "no secret in arguments or variables");
+
+    Ok(())
+}
+
+/// What runs goes on, and is as it was when the cluster is back.
+async fn goes_and_comes_back(world: &World) -> Result<()> {
+    let (before, ran) = (world.api::<StatefulSet>().get(SET).await?, uid(world).await?);
+    world.nodes.give_up(TARGET);
+    let gone = world.api::<Elasticsearch>().get(TARGET).await?;
+    world.delete::<Elasticsearch>(TARGET).await?;
+    world.until_gone(&gone).await?;
+    world.until::<Elasticsearch>(NAME, |es| states(es) == all(world, AssociationState::Pending)).await?;
+    world
+        .until::<Kibana>("k", |kibana| states_of_kibana(kibana) == all(world, AssociationState::Pending))
+        .await?;
+    if let Some(operator) = &*world.operator().await {
+        operator.look_at_all(2).await;
+    }
+    let after = world.api::<StatefulSet>().get(SET).await?;
+    ensure!(template(&after) == template(&before) && uid(world).await? == ran, "nothing restarts for that");
+    world.apply(&target().to_string()).await?;
+    Box::pin(until_sent(world)).await?;
+    world.until::<Secret>(REALM, |realm| knows(realm) == [true, true]).await?;
+    ensure!(uid(world).await? == ran, "the same user with the same password, so nobody restarts");
+
+    Ok(())
+}
+
+async fn is_named_no_more(world: &World) -> Result<()> {
+    let nobody = json!({ "spec": { "monitoring": null } });
+    world.merge::<Elasticsearch>(NAME, nobody.clone()).await?;
+    world.merge::<Kibana>("k", nobody).await?;
+    world.until::<StatefulSet>(SET, |set| containers(template(set)) == ["elasticsearch"]).await?;
+    world
+        .until::<Deployment>("k-kb", |live| {
+            live.spec.as_ref().is_some_and(|spec| containers(&spec.template) == ["kibana"])
+        })
+        .await?;
+    world.until::<Secret>(REALM, |realm| knows(realm) == [false, false]).await?;
+    world.until_ready(NAME, 1).await?;
+    let es = world.until::<Elasticsearch>(NAME, |es| states(es).is_none()).await?;
+    let told = es.annotations().keys().find(|name| name.starts_with("association.k8s.elastic.co/"));
+    ensure!(told.is_none(), "{told:?}");
+    world.until::<Kibana>("k", |kibana| states_of_kibana(kibana).is_none()).await?;
+    if let Some(operator) = &*world.operator().await {
+        operator.look_at_all(2).await;
+    }
+    let secrets = world.all::<Secret>().await?;
+    let left: Vec<&String> =
+        secrets.keys().filter(|name| name.contains("monitoring") || name.contains("-mon-user")).collect();
+    ensure!(left.is_empty(), "{left:?}");
+    Ok(())
 }
 
 /// Whatever is looked at again, nothing is written.
@@ -321,72 +339,83 @@ async fn pods_that_another_operator_gave_beats_are_taken_over_as_they_are() -> R
         world.apply(&target().to_string()).await?;
         world.apply(&monitored(json!({ "name": TARGET })).to_string()).await?;
         world.apply(&kibana().to_string()).await?;
-        until_sent(world).await?;
+        Box::pin(until_sent(world)).await?;
         if let Some(operator) = world.operator().await.take() {
             operator.kill().await;
         }
-
-        // Now all of it is as the other operator leaves it: its hashes, its spelling, no security context beside Kibana.
-        let theirs = "common.k8s.elastic.co/template-hash";
-        let hash = respell(world, "quickstart-es").await?;
-        let annotations = json!({ HASH: hash, "elasticsearch.k8s.elastic.co/config-hash": "1234567890" });
-        let patch = json!({
-            "metadata": { "labels": { theirs: "1234567890" } },
-            "spec": { "template": { "metadata": { "annotations": annotations } } },
-        });
-        world.merge::<StatefulSet>(SET, patch).await?;
-        let old = world.api::<Pod>().get("quickstart-es-default-0").await?;
-        world.nodes.give_up(NAME);
-        world.api::<Pod>().delete("quickstart-es-default-0", &DeleteParams::default()).await?;
-        world.until_gone(&old).await?;
-        let hash = respell(world, "k-kb").await?;
-        let annotations = json!({
-            "kibana.k8s.elastic.co/monitoring-config-hash": hash,
-            "kibana.k8s.elastic.co/config-hash": "1234567890",
-        });
-        let beats: Vec<Value> =
-            ["metricbeat", "filebeat"].iter().map(|name| json!({ "name": name, "securityContext": null })).collect();
-        let patch = Patch::Strategic(json!({
-            "metadata": { "labels": { theirs: "1234567890" } },
-            "spec": { "template": { "metadata": { "annotations": annotations }, "spec": { "containers": beats } } },
-        }));
-        let deployments: Api<Deployment> = world.api();
-        deployments.patch("k-kb", &PatchParams::default(), &patch).await?;
-        world
-            .until::<Deployment>("k-kb", |live| {
-                let status = live.status.clone().unwrap_or_default();
-                status.observed_generation == live.metadata.generation
-                    && status.updated_replicas == Some(1)
-                    && status.replicas == Some(1)
-                    && status.available_replicas == Some(1)
-            })
-            .await?;
-        world
-            .until::<StatefulSet>(SET, |set| {
-                let status = set.status.clone().unwrap_or_default();
-                status.observed_generation == set.metadata.generation && status.ready_replicas == Some(1)
-            })
-            .await?;
-        let (set, deployment) = (world.api::<StatefulSet>().get(SET).await?, deployments.get("k-kb").await?);
-        let pods = uids(world).await?;
-
-        world.restart_operator().await?;
-        let noted = |labels: &BTreeMap<String, String>| labels.contains_key(ADOPTED_CONFIG_HASH);
-        world.until::<StatefulSet>(SET, |set| noted(set.labels())).await?;
-        world.until::<Deployment>("k-kb", |deployment| noted(deployment.labels())).await?;
-        world.until_ready(NAME, 1).await?;
-        if let Some(operator) = &*world.operator().await {
-            operator.look_at_all(3).await;
-        }
-        let after = world.api::<StatefulSet>().get(SET).await?;
-        ensure!(template(&after) == template(&set), "the template of Elasticsearch's pods");
-        ensure!(after.metadata.generation == set.metadata.generation);
-        let after = deployments.get("k-kb").await?;
-        ensure!(after.metadata.generation == deployment.metadata.generation, "{after:#?}\n{deployment:#?}");
-        ensure!(uids(world).await? == pods, "no pod is made anew");
-        writes_nothing(world).await
+        Box::pin(is_made_another_operators(world)).await?;
+        Box::pin(is_taken_over(world)).await
     })
     .await
+}
+
+/// All of it is as another operator leaves it: its hashes, its spelling, no security context beside Kibana.
+async fn is_made_another_operators(world: &World) -> Result<()> {
+    let theirs = "common.k8s.elastic.co/template-hash";
+    let hash = respell(world, "quickstart-es").await?;
+    let annotations = json!({ HASH: hash, "elasticsearch.k8s.elastic.co/config-hash": "1234567890" });
+    let patch = json!({
+        "metadata": { "labels": { theirs: "1234567890" } },
+        "spec": { "template": { "metadata": { "annotations": annotations } } },
+    });
+    world.merge::<StatefulSet>(SET, patch).await?;
+    let old = world.api::<Pod>().get("quickstart-es-default-0").await?;
+    world.nodes.give_up(NAME);
+    world.api::<Pod>().delete("quickstart-es-default-0", &DeleteParams::default()).await?;
+    world.until_gone(&old).await?;
+    let hash = respell(world, "k-kb").await?;
+    let annotations = json!({
+        "kibana.k8s.elastic.co/monitoring-config-hash": hash,
+        "kibana.k8s.elastic.co/config-hash": "1234567890",
+    });
+    let beats: Vec<Value> = ["metricbeat", "filebeat"]
+        .iter()
+        .map(|name| json!({ "name": name, "securityContext": null }))
+        .collect();
+    let patch = Patch::Strategic(json!({
+        "metadata": { "labels": { theirs: "1234567890" } },
+        "spec": { "template": { "metadata": { "annotations": annotations }, "spec": { "containers": beats } } },
+    }));
+    let deployments: Api<Deployment> = world.api();
+    deployments.patch("k-kb", &PatchParams::default(), &patch).await?;
+    world
+        .until::<Deployment>("k-kb", |live| {
+            let status = live.status.clone().unwrap_or_default();
+            status.observed_generation == live.metadata.generation
+                && status.updated_replicas == Some(1)
+                && status.replicas == Some(1)
+                && status.available_replicas == Some(1)
+        })
+        .await?;
+    world
+        .until::<StatefulSet>(SET, |set| {
+            let status = set.status.clone().unwrap_or_default();
+            status.observed_generation == set.metadata.generation && status.ready_replicas == Some(1)
+        })
+        .await?;
+    Ok(())
+}
+
+async fn is_taken_over(world: &World) -> Result<()> {
+    let deployments: Api<Deployment> = world.api();
+    let (set, deployment) = (world.api::<StatefulSet>().get(SET).await?, deployments.get("k-kb").await?);
+    let pods = uids(world).await?;
+
+    world.restart_operator().await?;
+    let noted = |labels: &BTreeMap<String, String>| labels.contains_key(ADOPTED_CONFIG_HASH);
+    world.until::<StatefulSet>(SET, |set| noted(set.labels())).await?;
+    world.until::<Deployment>("k-kb", |deployment| noted(deployment.labels())).await?;
+    world.until_ready(NAME, 1).await?;
+    if let Some(operator) = &*world.operator().await {
+        operator.look_at_all(3).await;
+    }
+    let after = world.api::<StatefulSet>().get(SET).await?;
+    ensure!(template(&after) == template(&set), "the template of Elasticsearch's pods");
+    ensure!(after.metadata.generation == set.metadata.generation);
+    let after = deployments.get("k-kb").await?;
+    ensure!(after.metadata.generation == deployment.metadata.generation, "{after:#?}\n{deployment:#?}");
+    ensure!(uids(world).await? == pods, "no pod is made anew");
+    writes_nothing(world).await
 }
 
 async fn uids(world: &World) -> Result<BTreeMap<String, Option<String>>> {
