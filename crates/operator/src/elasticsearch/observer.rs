@@ -9,8 +9,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::metrics::ElasticsearchMetrics;
-use super::read::look;
 use super::patience::Pause;
+use super::read::look;
 use super::{Client, ClientError, Patience, Snapshot};
 use crate::ApplicationKey;
 use crate::cluster::Listener;
@@ -200,7 +200,11 @@ impl Inner {
             let seen = match (&client, other.filter(|_| before.failure.is_none())) {
                 (Some(client), Some(other)) => {
                     let seen = look(client, &before, closely).await;
-                    if seen.failure.is_none() { seen } else { better(seen, look(&other, &before, closely).await) }
+                    if seen.failure.is_none() {
+                        seen
+                    } else {
+                        better(seen, look(&other, &before, closely).await)
+                    }
                 }
                 (Some(client), None) => look(client, &before, closely).await,
                 (None, _) => unreachable_yet(&before),

@@ -98,12 +98,7 @@ pub struct Related {
 impl Related {
     /// An object of Kubernetes' own first group.
     pub fn core(kind: &'static str, namespace: &str, name: &str) -> Self {
-        Self {
-            api_version: "v1".to_owned(),
-            kind,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
+        Self { api_version: "v1".to_owned(), kind, namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
     /// An application.

@@ -109,7 +109,8 @@ async fn bind<K: Managed>(
     let namespace = selector.namespace_or(referrer.object_namespace());
     let target = Target { name: selector.name_or_secret(), namespace };
     followed.insert(Followed::ours(Resource::Application(kind.target()), target.namespace, target.name));
-    let (account, wanted) = (link.account(), format!("{} {}/{}", kind.target().name(), namespace, target.name));
+    let (account, wanted) =
+        (link.account(), format!("{} {}/{}", kind.target().name(), namespace, target.name));
     match link.right(&account, &target).await? {
         Right::Given => {}
         Right::Missing => {
@@ -441,8 +442,7 @@ pub(super) async fn forget_others<K: Managed>(
     mounted: &BTreeSet<String>,
 ) -> Result<(), PassError> {
     let own = referrer.object_namespace();
-    let annotations: BTreeSet<String> =
-        kept.iter().map(|selector| kind.annotation(selector, own)).collect();
+    let annotations: BTreeSet<String> = kept.iter().map(|selector| kind.annotation(selector, own)).collect();
     let untold: BTreeMap<String, Option<String>> = referrer
         .meta()
         .annotations
@@ -485,7 +485,8 @@ async fn remove_secrets(
     own: &BTreeMap<String, String>,
     stays: impl Fn(&Secret) -> bool,
 ) -> Result<(), PassError> {
-    let Some((label, value)) = own.iter().find(|(label, _)| label.ends_with("association.k8s.elastic.co/name"))
+    let Some((label, value)) =
+        own.iter().find(|(label, _)| label.ends_with("association.k8s.elastic.co/name"))
     else {
         return Ok(());
     };

@@ -27,7 +27,11 @@ pub(super) fn waiting<K: Application>(cx: &Context, object: &K, to: Related, bou
 }
 
 /// What a reference of that application's refers to, for events: the application, or the Secret that describes it.
-pub(super) fn referred<K: Application>(object: &K, kind: AssociationKind, selector: &ObjectSelector) -> Related {
+pub(super) fn referred<K: Application>(
+    object: &K,
+    kind: AssociationKind,
+    selector: &ObjectSelector,
+) -> Related {
     let secret = selector.secret_name.as_deref().filter(|name| !name.is_empty());
     match secret {
         Some(secret) => Related::core("Secret", object.object_namespace(), secret),

@@ -46,7 +46,8 @@ pub(super) async fn reconcile(
             }
         }
         if !lacks.is_empty() {
-            let (pod, lacks) = (pod.metadata.name.as_deref().unwrap_or_default(), lacks.join(" and no label "));
+            let (pod, lacks) =
+                (pod.metadata.name.as_deref().unwrap_or_default(), lacks.join(" and no label "));
             let note = format!("The pod {pod} waits: its node {name} has no label {lacks}");
             waiting.insert(Related::core("Pod", es.object_namespace(), pod), note);
         }

@@ -97,8 +97,7 @@ pub(super) async fn reconcile(
     let (mut held, mut failed) = (Vec::new(), Vec::new());
     let mut again = Next::Wait;
     if !state.paused {
-        let acting =
-            Acting { cx, key, es, known, live: &existing.sets, pods: &existing.pods };
+        let acting = Acting { cx, key, es, known, live: &existing.sets, pods: &existing.pods };
         if claims::made_anew(&acting).await? {
             held.push("A StatefulSet is being made anew around its pods, for larger volumes".to_owned());
             return Ok(Nodes { state, plan, held, unanswered: failed, next: Next::Soon, aware: None });

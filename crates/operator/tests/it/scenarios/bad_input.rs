@@ -231,7 +231,8 @@ async fn of_several_secrets_of_users_that_can_not_be_used_each_is_told_once() ->
         // The last thing told is written last.
         let words = "quickstart-es-default";
         let mut sets = super::node_sets(&[Group::new("default", 1)]);
-        sets[0]["podTemplate"]["spec"]["volumes"] = json!([{ "name": "elasticsearch-data", "emptyDir": {} }, {}]);
+        sets[0]["podTemplate"]["spec"]["volumes"] =
+            json!([{ "name": "elasticsearch-data", "emptyDir": {} }, {}]);
         world.merge::<Elasticsearch>(NAME, json!({ "spec": { "nodeSets": sets } })).await?;
         told_that(world, &world.namespace, "ReconciliationError", words).await?;
         let told = told_of_secrets(world).await?;
