@@ -218,7 +218,7 @@ async fn is_named_no_more(world: &World) -> Result<()> {
     }
     let secrets = world.all::<Secret>().await?;
     let left: Vec<&String> =
-        secrets.keys().filter(|name| name.contains("monitoring") || name.contains("-mon-user")).collect();
+        secrets.keys().filter(|name| name.contains("-monitoring-") || name.contains("-mon-user")).collect();
     ensure!(left.is_empty(), "{left:?}");
     Ok(())
 }
