@@ -31,9 +31,19 @@ impl World {
     }
 
     fn realm(&self, associated: &[Secret], provided: &Provided, live: Option<&Secret>) -> Secret {
-        let elastic = (!provided.has_elastic_user()).then_some((&self.elastic, Strength::Generated));
-        let inputs = Realm { elastic, internal: &self.internal, associated, provided, live };
+        let inputs = Realm { associated, ..self.inputs(Strength::Generated, provided, live) };
         file_realm(&self.es, &inputs, &self.hasher, &mut random()).unwrap()
+    }
+
+    /// `strength`: of the password of `elastic`, unless its owner brings that user.
+    fn inputs<'a>(
+        &'a self,
+        strength: Strength,
+        provided: &'a Provided,
+        live: Option<&'a Secret>,
+    ) -> Realm<'a> {
+        let elastic = (!provided.has_elastic_user()).then_some((&self.elastic, strength));
+        Realm { elastic, internal: &self.internal, associated: &[], provided, live }
     }
 
     fn plain(&self) -> Secret {
@@ -107,13 +117,7 @@ fn the_realm_of_a_new_cluster() {
 fn a_password_that_somebody_may_have_chosen_is_hashed_at_full_cost() {
     let world = World::new(|_| {});
     let provided = Provided::default();
-    let inputs = Realm {
-        elastic: Some((&world.elastic, Strength::Chosen)),
-        internal: &world.internal,
-        associated: &[],
-        provided: &provided,
-        live: None,
-    };
+    let inputs = world.inputs(Strength::Chosen, &provided, None);
     let realm = file_realm(&world.es, &inputs, &world.hasher, &mut random()).unwrap();
     assert!(text(&realm, "users").lines().last().unwrap().starts_with("elastic:$2a$10$"));
 }
@@ -137,13 +141,7 @@ fn hashes_that_fit_are_kept_and_nothing_is_drawn() {
     let world = World::new(|_| {});
     let first = world.plain();
     let provided = Provided::default();
-    let inputs = Realm {
-        elastic: Some((&world.elastic, Strength::Chosen)),
-        internal: &world.internal,
-        associated: &[],
-        provided: &provided,
-        live: Some(&first),
-    };
+    let inputs = world.inputs(Strength::Chosen, &provided, Some(&first));
     let again = file_realm(&world.es, &inputs, &Hasher::new(100), &mut never).unwrap();
     assert_eq!(again.data, first.data);
 }
