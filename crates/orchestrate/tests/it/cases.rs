@@ -2,5 +2,6 @@
 
 mod bootstrap;
 mod given;
+mod over;
 mod predicates;
 mod two_masters;
