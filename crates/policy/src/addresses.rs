@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::Cidr;
@@ -54,12 +55,21 @@ pub fn api_server(objects: &[Value]) -> Option<ApiServer> {
     Some(ApiServer { addresses: endpoints.into_iter().collect(), ports: ports.into_iter().collect() })
 }
 
-/// The blocks of addresses that nodes give to their pods (`spec.podCIDRs`), where the cluster does it so.
+/// Blocks of pods' addresses beyond which none is told: each stands in every rule for the world, and people read those.
+const MOST_BLOCKS: usize = 64;
+
+/// The blocks of addresses that nodes give to their pods (`spec.podCIDRs`), where the cluster does it so; neighbours are one.
+/// None if that leaves too many: the block that all of them are cut from has to be given then.
 pub fn of_pods(objects: &[Value]) -> Vec<Cidr> {
     let nodes = objects.iter().filter(|object| object["apiVersion"] == "v1" && object["kind"] == "Node");
     let blocks = nodes.flat_map(|node| items(&node["spec"]["podCIDRs"]).chain([&node["spec"]["podCIDR"]]));
-    let blocks = blocks.filter_map(|block| Cidr::try_from(block.as_str()?.to_owned()).ok());
-    blocks.collect::<BTreeSet<Cidr>>().into_iter().collect()
+    let blocks = blocks.filter_map(|block| block.as_str()?.parse::<IpNet>().ok());
+    let mut blocks = IpNet::aggregate(&blocks.collect());
+    blocks.sort();
+    if blocks.len() > MOST_BLOCKS {
+        return Vec::new();
+    }
+    blocks.into_iter().map(Cidr).collect()
 }
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {
@@ -112,6 +122,11 @@ mod tests {
         let both = node(json!({"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24", "fd01::/64"]}));
         let found = of_pods(&[both, node(json!({})), node(json!({"podCIDR": "10.244.0.0/24"}))]);
         let found: Vec<String> = found.into_iter().map(String::from).collect();
-        assert_eq!(found, ["10.244.0.0/24", "10.244.1.0/24", "fd01::/64"]);
+        assert_eq!(found, ["10.244.0.0/23", "fd01::/64"]);
+        // Every other block, so that no two are neighbours.
+        let apart = |count: u8| -> Vec<Value> {
+            (0..count).map(|at| node(json!({"podCIDR": format!("10.1.{}.0/24", at * 2)}))).collect()
+        };
+        assert_eq!((of_pods(&apart(64)).len(), of_pods(&apart(65)).len()), (64, 0));
     }
 }

@@ -5,6 +5,7 @@ mod istio;
 mod network_policy;
 
 pub use admin::cluster_network_policies;
+pub(crate) use istio::MOST_PORTS;
 pub use istio::authorization_policies;
 pub use network_policy::network_policies;
 

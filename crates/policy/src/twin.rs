@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::needs::Needs;
 use crate::proof::{Allowed, Tuple};
+use crate::render::MOST_PORTS;
 use crate::units::{UnitId, Units};
 
 /// Ports of Istio's proxies themselves: what comes there doesn't pass through them.
@@ -148,7 +149,7 @@ impl Twin {
                 WiderReason::SameLabels
             } else if ports.is_subset(&shared) {
                 WiderReason::SameAccount
-            } else if !shared.is_empty() {
+            } else if has_no_form(&shared) {
                 WiderReason::ManyPorts
             } else {
                 WiderReason::Unexplained
@@ -226,7 +227,9 @@ impl Twin {
                 });
                 let why = match () {
                     () if ports.is_subset(&of_others) => WiderReason::SameLabels,
-                    () if direction == Direction::Ingress && !known.is_empty() => WiderReason::ManyPorts,
+                    () if direction == Direction::Ingress && has_no_form(&of_others) => {
+                        WiderReason::ManyPorts
+                    }
                     () => WiderReason::Unexplained,
                 };
                 let (unit, range) = (unit.to_string(), range.to_string());
@@ -238,6 +241,11 @@ impl Twin {
             }
         }
     }
+}
+
+/// Whether an AuthorizationPolicy says "every port" for these.
+fn has_no_form(ports: &PortSet) -> bool {
+    ports.count() > MOST_PORTS
 }
 
 fn without_policies(cluster: &Cluster, needs: &Needs) -> Cluster {

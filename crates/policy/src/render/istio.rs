@@ -14,7 +14,7 @@ use crate::select::Choice;
 use crate::units::{UnitId, Units};
 
 /// Ports that one rule lists before it says "every port" would be wrong and a list too long: ranges have no form here.
-const MOST_PORTS: u32 = 64;
+pub(crate) const MOST_PORTS: u32 = 64;
 
 /// Who may use the same ports.
 #[derive(Default)]

@@ -246,6 +246,36 @@ fn what_is_cut_out_of_one_block_is_not_cut_out_of_another() {
     };
     assert_eq!(source("0.0.0.0/0")["notIpBlocks"], json!(["169.254.169.254/32"]));
     assert_eq!(source("169.254.169.254/32").get("notIpBlocks"), None);
+
+    // The same towards them, in the kind that has no exceptions.
+    let towards = |to| Flow { from: web(), to, ports: vec![FlowPort::Number(80)], ..flow(Party::World) };
+    let flows = vec![towards(Party::World), towards(Party::Cidr(metadata))];
+    let needs = Needs::resolve(&FlowFile { flows, ..FlowFile::default() }, &cluster, &units).unwrap();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let documents = render::cluster_network_policies(&plan, &needs.flows).unwrap();
+    let twin = Twin::of_cluster_network_policies(&cluster, &units, &needs, &documents);
+    assert!(twin.holds() && twin.wider.is_empty(), "{twin:#?}");
+}
+
+#[test]
+fn many_blocks_of_pods_are_cut_out_in_lists_that_the_api_takes() {
+    let (cluster, units, needs) = shop();
+    let pod_cidrs = (0..60).map(|at| Cidr(format!("10.{}.0.0/16", at * 2).parse().unwrap())).collect();
+    let file = FlowFile { pod_cidrs, flows: needs.flows[..4].to_vec(), ..FlowFile::default() };
+    let needs = Needs::resolve(&file, &cluster, &units).unwrap();
+    let plan = Plan::generate(&cluster, &units, &needs);
+    let documents = render::cluster_network_policies(&plan, &needs.flows).unwrap();
+    let denies =
+        documents.iter().flat_map(|document| document["spec"]["egress"].as_array().into_iter().flatten());
+    let denies: Vec<&Value> = denies
+        .filter(|rule| rule["name"].as_str().unwrap().starts_with("not-"))
+        .flat_map(|rule| rule["to"].as_array().unwrap())
+        .map(|peer| &peer["networks"])
+        .collect();
+    let sizes: Vec<usize> = denies.iter().map(|networks| networks.as_array().unwrap().len()).collect();
+    // Sixty of IPv4 and the metadata services of both families.
+    assert_eq!((sizes.iter().sum::<usize>(), sizes.iter().max()), (62, Some(&25)));
+    assert!(Twin::of_cluster_network_policies(&cluster, &units, &needs, &documents).holds());
 }
 
 fn ingress_to(service: &str) -> Value {
