@@ -5,6 +5,7 @@
 mod examples;
 mod fixing;
 mod fixtures;
+mod live;
 mod narrowing;
 mod pages;
 mod patches;

@@ -167,7 +167,8 @@ pub(super) async fn certificates(
 
 /// Certificate, key and CA; whatever else was put beside them is not kept.
 fn content(secret: &Value) -> Value {
-    let kept = OF_CERTIFICATES.iter().filter_map(|key| Some(((*key).to_owned(), secret["data"].get(key)?.clone())));
+    let kept =
+        OF_CERTIFICATES.iter().filter_map(|key| Some(((*key).to_owned(), secret["data"].get(key)?.clone())));
     Value::Object(kept.collect())
 }
 
