@@ -1,6 +1,7 @@
 //! A change of one document: as a JSON Patch (RFC 6902), and as edits of its text that keep everything else.
 
 mod apply;
+mod edits;
 mod shared;
 mod text;
 mod yaml;
@@ -12,7 +13,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 pub use apply::{Replacement, apply, replacements};
-use shared::{Shared, append, is_merged, put, shared, take_out};
+use edits::{add_entries, edit, merge, nest, replace, replace_text, unescaped};
+use shared::{Shared, append, put, shared, take_out};
 pub use text::Within;
 
 /// A change of one document, or of several that belong together.
@@ -352,67 +354,4 @@ impl Patch {
         parts.extend(self.create.iter().map(yaml::block));
         parts.join("---\n")
     }
-}
-
-/// Adds `value` to what is there: fields to a mapping, items to a list.
-fn merge(into: &mut Value, value: Value) {
-    match (into, value) {
-        (Value::Object(fields), Value::Object(more)) => {
-            for (name, value) in more {
-                merge(fields.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (Value::Array(items), Value::Array(more)) => items.extend(more),
-        (into, value) => *into = value,
-    }
-}
-
-fn nest(segments: &[&str], value: Value) -> Value {
-    segments.iter().rev().fold(value, |inner, segment| {
-        if *segment == "-" || *segment == "0" { json!([inner]) } else { json!({unescaped(segment): inner}) }
-    })
-}
-
-fn unescaped(segment: &str) -> String {
-    segment.replace("~1", "/").replace("~0", "~")
-}
-
-fn edit(start: usize, end: usize, change: Change) -> Edit {
-    Edit { start, end, within: None, change }
-}
-
-fn replace(node: &Node, value: &Value, json: bool) -> Edit {
-    let text = yaml::inline(value, json);
-    // Nothing is there: a key without a value.
-    if node.bytes.start == node.bytes.end {
-        replace_text(node, &format!(" {text}"))
-    } else {
-        replace_text(node, &text)
-    }
-}
-
-fn replace_text(node: &Node, text: &str) -> Edit {
-    let change = if yaml::is_flow(node) { Change::Replace } else { Change::ReplaceBlock };
-    edit(node.bytes.start as usize, node.bytes.end as usize, change(text.to_owned()))
-}
-
-fn add_entries(map: &Node, values: &Map<String, Value>, json: bool) -> Option<Edit> {
-    let Kind::Map(entries) = &map.value else { return None };
-    let whole = Value::Object(values.clone());
-    let (Some(first), Some(last)) = (entries.first(), entries.iter().map(yaml::end_of).max()) else {
-        return Some(replace_text(map, &yaml::inline(&whole, json)));
-    };
-    let mut at = last as usize;
-    let change = if yaml::is_flow(map) {
-        // In front of the bracket, where what stands last is a merge key.
-        if entries.iter().all(|entry| is_merged(entry.key.bytes.start, entry.key.bytes.end)) {
-            at = (map.bytes.end as usize).saturating_sub(1);
-        }
-        let text = yaml::inline(&whole, json);
-        Change::Replace(format!(", {}", text.get(1..text.len() - 1).unwrap_or_default()))
-    } else {
-        let indent = (first.key.span.column as usize).saturating_sub(1);
-        Change::InsertLines { indent, text: yaml::block(&whole) }
-    };
-    Some(edit(at, at, change))
 }

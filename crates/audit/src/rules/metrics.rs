@@ -3,6 +3,7 @@
 pub(super) mod monitors;
 mod operators;
 mod proxies;
+mod remedies;
 
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{Critical, High, Info, Low, Medium};

@@ -1,19 +1,21 @@
 //! What collectors open, and what policies open for them: OBS-RX-01 to 11.
 
 mod listeners;
+mod senders;
 
 use parapet_manifest::Node;
 use serde_json::{Value, json};
 
 use super::repair::connect;
-use crate::finding::{Draft, Findings};
+use crate::finding::Findings;
 use crate::least;
 use crate::reach::{End, Protocol};
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
 use crate::world::{Collector, Direction, Listener, Policy, PolicyRule, Role, Workload, World, address};
-use listeners::{debug_endpoint, is_prometheus, own_metrics, shared_port, unauthenticated};
+use listeners::{debug_endpoint, own_metrics, shared_port, unauthenticated};
+use senders::{open_receiver, senders};
 
 const fn rule(
     id: &'static str,
@@ -173,23 +175,6 @@ fn from_anybody<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     }
 }
 
-/// Those that the input shows to send to a policy's workloads, as peers of it.
-fn senders(
-    world: &World<'_>,
-    policy: &Policy<'_>,
-    is_asked_for: impl Fn((Protocol, u16)) -> bool,
-) -> Vec<Value> {
-    let mut senders: Vec<Value> = Vec::new();
-    for number in &policy.selects {
-        for (client, ports) in world.shown().clients(*number) {
-            let sends = ports.iter().any(|port| is_asked_for(*port));
-            let one = world.workloads.get(client).and_then(|one| least::peer(one, policy.namespace));
-            senders.extend(one.filter(|one| sends && !senders.contains(one)));
-        }
-    }
-    senders
-}
-
 /// The configuration that a workload runs, if it is in the input.
 fn collectors_of<'w>(world: &'w World<'w>, number: usize) -> impl Iterator<Item = &'w Collector<'w>> {
     world.collectors.iter().filter(move |collector| collector.workloads.contains(&number))
@@ -273,30 +258,6 @@ fn unreachable_receiver<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                     open_receiver(world, draft, to, listener);
                 }
             }
-        }
-    }
-}
-
-/// The patch opens a receiver's port to those that may send to another one, or to those that are shown to send to it.
-fn open_receiver(world: &World<'_>, draft: &mut Draft<'_>, to: &Workload<'_>, listener: &Listener) {
-    let port = (listener.protocol, listener.port);
-    for policy in world.isolating(to, Direction::Ingress).filter(|policy| policy.selects == [to.number]) {
-        let is_for_senders = |rule: &PolicyRule<'_>| {
-            let ports = rule.ports();
-            !rule.is_for_anybody()
-                && !is_prometheus(rule)
-                && ports
-                    .iter()
-                    .any(|(_, port)| number(port).is_some_and(|port| RECEIVER_PORTS.contains(&port)))
-        };
-        if let Some(rule) = policy.rules(Direction::Ingress).iter().find(|rule| is_for_senders(rule)) {
-            draft.push_in(policy.document, format!("{}/ports", rule.pointer), least::port(port));
-            return;
-        }
-    }
-    for (client, ports) in world.shown().clients(to.number) {
-        if let Some(from) = world.workloads.get(client).filter(|_| ports.contains(&port)) {
-            connect(world, draft, from, to, &[port]);
         }
     }
 }

@@ -169,7 +169,7 @@ pub(super) fn exporter_blocked<'w>(world: &'w World<'w>, found: &mut Findings<'w
                     draft.push_in(
                         policy.document,
                         "/spec/egress",
-                        super::outside(&ipnet::IpNet::from(address), &[], exporter.port),
+                        super::narrow::outside(&ipnet::IpNet::from(address), &[], exporter.port),
                     );
                 }
             }

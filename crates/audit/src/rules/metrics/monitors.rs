@@ -3,6 +3,7 @@
 use parapet_manifest::{Document, Node, Span};
 use serde_json::{Value, json};
 
+use super::remedies::{CA, authority, granted, only_port, token};
 use crate::finding::{Draft, Findings};
 use crate::reach::End;
 use crate::rules::repair::connect;
@@ -121,7 +122,7 @@ pub(super) fn token_in_clear<'w>(world: &'w World<'w>, found: &mut Findings<'w>)
 }
 
 /// The Services that a monitor selects.
-fn services<'w>(world: &'w World<'w>, monitor: &'w Document) -> Vec<&'w Document> {
+pub(super) fn services<'w>(world: &'w World<'w>, monitor: &'w Document) -> Vec<&'w Document> {
     let Some(selector) = monitor.at("/spec/selector") else { return Vec::new() };
     world
         .kind("Service")
@@ -194,33 +195,6 @@ pub(super) fn unverifiable<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
     }
 }
 
-/// The key that the CA has in a Secret of type kubernetes.io/tls, by convention of those who issue them.
-const CA: &str = "ca.crt";
-
-/// The Secret with the CA of what a ServiceMonitor scrapes: the one that its pods mount, where the monitor may name it.
-fn authority<'w>(world: &'w World<'w>, monitor: &'w Document) -> Option<(&'w Document, &'w Document)> {
-    if &*monitor.kind != "ServiceMonitor" {
-        return None;
-    }
-    let selected = services(world, monitor);
-    let [service] = selected.as_slice() else { return None };
-    let mut secrets: Vec<&Document> = Vec::new();
-    for backend in world.backends(service).iter().filter(|one| one.namespace == world.namespace(monitor)) {
-        for (_, volume) in backend.volumes() {
-            let Some(name) = volume.at("/secret/secretName").and_then(Node::as_str) else { continue };
-            let secret = world.find("Secret", backend.namespace, name);
-            let has_ca = |secret: &&Document| {
-                ["data", "stringData"].iter().any(|part| secret.at(&format!("/{part}/{CA}")).is_some())
-            };
-            secrets.extend(secret.filter(has_ca));
-        }
-    }
-    match secrets.as_slice() {
-        [one] => Some((service, one)),
-        _ => None,
-    }
-}
-
 const MOUNTED_SECRETS: &str = "/etc/prometheus/secrets/";
 
 pub(super) fn ca_not_mounted<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -271,17 +245,6 @@ pub(super) fn deprecated_token_file<'w>(world: &'w World<'w>, found: &mut Findin
             draft.set(format!("{}/authorization", scrape.pointer), credentials).remove(pointer);
         }
     }
-}
-
-/// The one Secret of a namespace that holds a service account's token.
-fn token<'w>(world: &'w World<'w>, namespace: &str) -> Option<&'w str> {
-    let is_token = |secret: &&Document| {
-        secret.root.get("type").and_then(Node::as_str) == Some("kubernetes.io/service-account-token")
-    };
-    let mut tokens =
-        world.kind("Secret").filter(|secret| world.namespace(secret) == namespace).filter(is_token);
-    let one = tokens.next()?;
-    tokens.next().is_none().then_some(&*one.name)
 }
 
 pub(super) fn no_role_for_metrics<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -336,22 +299,6 @@ pub(super) fn no_role_for_metrics<'w>(world: &'w World<'w>, found: &mut Findings
                 .new_object(&binding);
         }
     }
-}
-
-/// A ClusterRole with rules, and its binding to an account.
-pub(super) fn granted(name: &str, rules: Value, namespace: &str, account: &str) -> [Value; 2] {
-    let api = "rbac.authorization.k8s.io";
-    let role = json!({
-        "apiVersion": format!("{api}/v1"), "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules,
-    });
-    let binding = json!({
-        "apiVersion": format!("{api}/v1"),
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
-    });
-    [role, binding]
 }
 
 pub(super) fn dangling<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
@@ -419,18 +366,6 @@ pub(super) fn dangling<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
                 );
             }
         }
-    }
-}
-
-/// The name of the only port that the Services have.
-fn only_port<'w>(services: &[&'w Document]) -> Option<&'w str> {
-    let ports =
-        services.iter().flat_map(|service| service.at("/spec/ports").map_or(&[] as &[Node], Node::items));
-    let mut names: Vec<Option<&str>> = ports.map(|port| port.get("name").and_then(Node::as_str)).collect();
-    names.dedup();
-    match names.as_slice() {
-        [one] => *one,
-        _ => None,
     }
 }
 

@@ -3,8 +3,8 @@
 use parapet_manifest::Node;
 use serde_json::json;
 
-use super::monitors::granted;
 use super::operators::operator_version;
+use super::remedies::granted;
 use crate::finding::Findings;
 use crate::reach::Protocol;
 use crate::rules::isolation::closing;
