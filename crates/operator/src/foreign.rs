@@ -43,7 +43,7 @@ pub(crate) fn of_elasticsearch(cluster: &Cluster, es: &Elasticsearch) -> Vec<Str
         && count > 0
     {
         found.push(format!(
-            "{count} authorities in the Secret {authorities} are of clusters that aren't known here: they are trusted until they end"
+            "Of the authorities in the Secret {authorities} {count} are of clusters that aren't known here, and trusted until they end"
         ));
     }
     let licence = names::elasticsearch::license(name);

@@ -235,7 +235,7 @@ const SAID: [&str; 8] = [
     "The roles of_policy in the Secret quickstart-es-xpack-file-realm",
     "The entries s3.client.default.secret_key of the keystore",
     "The API keys for remote clusters in the Secret quickstart-es-remote-api-keys",
-    "1 authorities in the Secret quickstart-es-remote-ca",
+    "Of the authorities in the Secret quickstart-es-remote-ca 1 are of clusters",
     "The licence in the Secret quickstart-es-license",
     "filebeat (beat)",
 ];
