@@ -124,7 +124,7 @@ fn rules(policy: &NetworkPolicy, direction: Direction) -> Result<Rules, PolicyEr
                 }
                 Peer::Block(_) if direction == Direction::Ingress => {}
                 Peer::Block(Block { cidr, except: holes }) if holes.is_empty() => {
-                    whole.push(cidr.to_string())
+                    whole.push(cidr.to_string());
                 }
                 Peer::Block(Block { cidr, except: holes }) => {
                     holed.push(cidr.to_string());

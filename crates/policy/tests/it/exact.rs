@@ -90,8 +90,8 @@ fn name(index: usize) -> String {
 
 impl Case {
     fn cluster(&self) -> Cluster {
-        let mut cluster = Cluster::default();
-        cluster.namespaces = NAMESPACES.iter().map(|name| Namespace::new(name, &Labels::default())).collect();
+        let namespaces = NAMESPACES.iter().map(|name| Namespace::new(name, &Labels::default())).collect();
+        let mut cluster = Cluster { namespaces, ..Cluster::default() };
         for (index, (namespace, labels, replicas)) in self.workloads.iter().enumerate() {
             let app = format!("app-{labels}");
             let mut pod = Pod::new(NAMESPACES[*namespace], &name(index), [("app", app.as_str())]);
