@@ -18,6 +18,7 @@ use parapet_pki::{AlternativeName, Certificate, KeyKind, Signer, Subject, Subjec
 use serde_json::json;
 
 use crate::certificates::world::verifies;
+use crate::scenarios::references::told_that;
 use crate::world::{Setup, World};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -328,7 +329,23 @@ async fn a_users_certificate_is_followed_and_its_mistakes_are_said() -> Result<(
             .await?;
         scenario.world.until::<Secret>(PUBLIC, |secret| text(secret, "tls.crt") == certificate).await?;
     }
+    // Nobody here renews it: that it ends is said before, and that it ended.
+    let valid = |is: ConditionState, words: &'static str| {
+        scenario.world.until::<Elasticsearch>("quickstart", move |es| {
+            let conditions = es.status.iter().flat_map(|status| &status.conditions);
+            conditions.filter(|one| one.kind == ConditionType::CertificatesValid).any(|one| {
+                one.status == is && one.message.as_ref().is_some_and(|text| text.contains(words))
+            })
+        })
+    };
+    scenario.jump(SignedDuration::from_hours(22)).await?;
+    valid(ConditionState::True, "the one in Secret mine, ends at").await?;
+    told_that(&scenario.world, &scenario.world.namespace, "CertificateEnding", "only you can renew it").await?;
+    scenario.jump(DAY).await?;
+    valid(ConditionState::False, "the one in Secret mine, is not valid since").await?;
+    told_that(&scenario.world, &scenario.world.namespace, "CertificateInvalid", "bring another one").await?;
     scenario.merge(json!({ "spec": { "http": { "tls": { "certificate": null } } } })).await?;
+    valid(ConditionState::True, "All certificates are valid").await?;
     let host = format!("quickstart-es-http.{}.svc", scenario.world.namespace);
     scenario
         .world

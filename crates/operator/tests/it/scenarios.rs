@@ -14,10 +14,12 @@ mod meanwhile;
 mod monitoring;
 mod new_cluster;
 mod phases;
-mod references;
+mod policies;
+pub(crate) mod references;
 mod remote_clusters;
 mod resources;
 mod scale;
+mod trial;
 mod unreachable;
 mod upgrade;
 
