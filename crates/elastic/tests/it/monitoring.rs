@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use parapet_api::{Application, Elasticsearch, Kibana, StackVersion};
+use parapet_api::{Application, Elasticsearch, Kibana, StackVersion, validate};
 use parapet_elastic::association::{Conf, Target};
 use parapet_elastic::compare::{changed, differences};
 use parapet_elastic::config::{self, Credentials, Yml};
@@ -304,4 +304,27 @@ fn pods_of_the_reference_are_taken_over_as_they_are() {
 fn foreign<K: kube::Resource>(object: &mut K) {
     let labels = object.meta_mut().labels.get_or_insert_default();
     labels.insert("common.k8s.elastic.co/template-hash".to_owned(), "1234567890".to_owned());
+}
+
+#[test]
+fn the_example_is_accepted_without_a_word() {
+    let example = include_str!("../../../../examples/elastic/monitoring.yaml");
+    let documents: Vec<Value> = serde_saphyr::from_multiple(example).unwrap();
+    let mut sending = 0;
+    for document in documents {
+        let rules = validate::Rules::default();
+        let (errors, warnings, monitoring) = if document["kind"] == "Kibana" {
+            let kibana: Kibana = serde_json::from_value(document).unwrap();
+            let errors = validate::kibana(&kibana, &rules);
+            (errors, validate::kibana_warnings(&kibana), kibana.spec.monitoring)
+        } else {
+            let es: Elasticsearch = serde_json::from_value(document).unwrap();
+            let errors = validate::elasticsearch(&es, &rules);
+            (errors, validate::elasticsearch_warnings(&es), es.spec.monitoring)
+        };
+        assert!(errors.is_empty() && warnings.is_empty(), "{errors:?} {warnings:?}");
+        let clusters = monitoring.iter().flat_map(|all| [all.metrics.cluster(), all.logs.cluster()]);
+        sending += clusters.flatten().count();
+    }
+    assert_eq!(sending, 4, "metrics and logs of a cluster and of its Kibana");
 }
