@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::Container;
 use super::zones::{about, required_terms, topology_key};
 use super::{Warning, annotation_path, missing};
 use crate::settings::Settings;
-use crate::{ApmServer, Application, Elasticsearch, Kibana, NodeSet, Resources, StackVersion, annotations};
+use crate::{
+    ApmServer, Application, Elasticsearch, GoDuration, Kibana, NodeSet, Resources, StackVersion, annotations,
+};
 
 /// Settings that the operator sets. A user may set them too, at one's own risk.
 const RESERVED: [&str; 16] = [
@@ -50,6 +52,7 @@ pub fn elasticsearch(es: &Elasticsearch) -> Vec<Warning> {
             format!("{FIPS} is set for some groups of nodes and not for others"),
         ));
     }
+    found.extend(durations(es));
     found.extend(restart(es));
     found.extend(missing::elasticsearch(es));
     found
@@ -92,6 +95,14 @@ fn common<K: Application>(object: &K) -> Vec<Warning> {
         }
     }
     found
+}
+
+/// The reference takes anything, too: what is no duration is as if it weren't there.
+fn durations(es: &Elasticsearch) -> impl Iterator<Item = Warning> + '_ {
+    [annotations::CLIENT_TIMEOUT, annotations::OBSERVER_INTERVAL].into_iter().filter_map(|key| {
+        let error = es.annotation(key)?.parse::<GoDuration>().err()?;
+        Some(Warning::new(annotation_path(key), format!("{error}; the operator's own setting holds")))
+    })
 }
 
 fn reserved(path: &str, settings: &Settings<'_>) -> Vec<Warning> {

@@ -23,6 +23,21 @@ fn nothing_is_said_of_an_ordinary_object() {
 }
 
 #[test]
+fn annotations_that_are_no_durations() {
+    for key in ["eck.k8s.elastic.co/es-client-timeout", "eck.k8s.elastic.co/es-observer-interval"] {
+        for fine in ["10s", "1m30s", "0", "-1s"] {
+            check(json!({ "metadata": { "annotations": { key: fine } } }), &[]);
+        }
+        for wrong in ["10", "ten seconds", ""] {
+            let said = format!(
+                "metadata.annotations[{key}]: {wrong:?} is not a duration like 1h30m or 100ms; the operator's own setting holds"
+            );
+            check(json!({ "metadata": { "annotations": { key: wrong } } }), &[&said]);
+        }
+    }
+}
+
+#[test]
 fn settings_that_are_the_operators() {
     let reserved = [
         "cluster.initial_master_nodes",

@@ -5,6 +5,7 @@ mod compatibility;
 mod definitions;
 mod explained;
 mod manifests;
+mod refused;
 mod scenario_certificates;
 mod scenarios;
 mod takeover;

@@ -1,58 +1,127 @@
 //! Manifests as people have them become the objects that they expect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt as _};
 use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana, Phase};
+use serde_json::{Value, json};
 
 use crate::world::World;
 
-const ELASTICSEARCH: &str = r#"
-apiVersion: elasticsearch.k8s.elastic.co/v1
-kind: Elasticsearch
-metadata: {name: elastic-istio}
-spec:
-  version: 8.15.3
-  http: {tls: {selfSignedCertificate: {disabled: true}}}
-  nodeSets:
-  - name: default
-    count: 3
-    podTemplate:
-      metadata:
-        annotations:
-          traffic.sidecar.istio.io/includeInboundPorts: "*"
-          traffic.sidecar.istio.io/excludeOutboundPorts: "9300"
-          traffic.sidecar.istio.io/excludeInboundPorts: "9300"
-      spec: {automountServiceAccountToken: true}
-"#;
+/// What people apply.
+const ELASTICSEARCH: &str = include_str!("../../../../examples/elastic/elasticsearch.yaml");
+const PLUGINS: &str = include_str!("../../../../examples/elastic/elasticsearch-plugins.yaml");
+const KIBANA: &str = include_str!("../../../../examples/elastic/kibana.yaml");
+const APM_SERVER: &str = include_str!("../../../../examples/elastic/apm-server.yaml");
+const DESTINATION_RULE: &str = include_str!("../../../../examples/elastic/destination-rule.yaml");
 
-const OTHERS: &str = r#"
-apiVersion: kibana.k8s.elastic.co/v1
-kind: Kibana
-metadata: {name: elastic-istio}
-spec:
-  version: 8.15.3
-  count: 1
-  elasticsearchRef: {name: elastic-istio}
-  http: {tls: {selfSignedCertificate: {disabled: true}}}
-  podTemplate: {spec: {automountServiceAccountToken: true}}
----
-apiVersion: apm.k8s.elastic.co/v1
-kind: ApmServer
-metadata: {name: elastic-istio}
-spec:
-  version: 8.15.3
-  count: 1
-  elasticsearchRef: {name: elastic-istio}
-  http: {tls: {selfSignedCertificate: {disabled: true}}}
-  podTemplate:
-    metadata: {annotations: {sidecar.istio.io/rewriteAppHTTPProbers: "true"}}
-    spec: {automountServiceAccountToken: true}
-"#;
+/// The documentation's annotations of Elasticsearch's pods; `out`: the ports of other machines that pass the mesh by.
+fn annotations(out: &str) -> Value {
+    json!({
+        "traffic.sidecar.istio.io/includeInboundPorts": "*",
+        "traffic.sidecar.istio.io/excludeOutboundPorts": out,
+        "traffic.sidecar.istio.io/excludeInboundPorts": "9300",
+    })
+}
+
+/// Object by object and field by field, as the documentation of the mesh has them.
+fn documented() -> [(&'static str, Value); 5] {
+    let tls_is_off = json!({ "tls": { "selfSignedCertificate": { "disabled": true } } });
+    let elasticsearch = |out: &str, pod: Value| {
+        json!({
+            "apiVersion": "elasticsearch.k8s.elastic.co/v1", "kind": "Elasticsearch",
+            "metadata": { "name": "elastic-istio" },
+            "spec": { "version": "8.15.3", "http": tls_is_off, "nodeSets": [{
+                "name": "default", "count": 3,
+                "podTemplate": { "metadata": { "annotations": annotations(out) }, "spec": pod },
+            }] },
+        })
+    };
+    let stateless = |group: &str, kind: &str, template: Value| {
+        json!({
+            "apiVersion": format!("{group}.k8s.elastic.co/v1"), "kind": kind, "metadata": { "name": "elastic-istio" },
+            "spec": {
+                "version": "8.15.3", "count": 1, "elasticsearchRef": { "name": "elastic-istio" }, "http": tls_is_off,
+                "podTemplate": template,
+            },
+        })
+    };
+    let token = json!({ "automountServiceAccountToken": true });
+    let installs = json!({
+        "automountServiceAccountToken": true,
+        "initContainers": [{
+            "name": "install-plugins",
+            "command": ["sh", "-c", "bin/elasticsearch-plugin install --batch repository-gcs\n"],
+        }],
+    });
+    let rewritten = json!({ "annotations": { "sidecar.istio.io/rewriteAppHTTPProbers": "true" } });
+    [
+        (ELASTICSEARCH, elasticsearch("9300", token.clone())),
+        (PLUGINS, elasticsearch("9300,443", installs)),
+        (KIBANA, stateless("kibana", "Kibana", json!({ "spec": token }))),
+        (APM_SERVER, stateless("apm", "ApmServer", json!({ "metadata": rewritten, "spec": token }))),
+        (
+            DESTINATION_RULE,
+            json!({
+                "apiVersion": "networking.istio.io/v1alpha3", "kind": "DestinationRule",
+                "metadata": { "name": "elastic-istio" },
+                "spec": {
+                    "host": "elastic-istio-es-http.default.svc.cluster.local",
+                    "trafficPolicy": { "tls": { "mode": "ISTIO_MUTUAL" } },
+                },
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn the_examples_say_what_the_documentation_says_and_nothing_else() {
+    for (manifest, expected) in documented() {
+        let written: Vec<Value> = serde_saphyr::from_multiple(manifest).expect("it is YAML");
+        assert_eq!(written, [expected]);
+    }
+}
+
+/// The annotations of the example's pods, each as it is written.
+fn has_annotations(template: &PodTemplateSpec, expected: &Value) -> Result<()> {
+    let annotations = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref()).context("annotations")?;
+    for (name, value) in expected.as_object().context("annotations")? {
+        ensure!(annotations.get(name).map(String::as_str) == value.as_str(), "{name}: {annotations:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_installed_by_an_init_container_with_the_image_and_folders_of_elasticsearch() -> Result<()> {
+    let Some(world) = World::start("mesh-plugins").await? else { return Ok(()) };
+    world.apply(PLUGINS).await?;
+    let set: StatefulSet = world.until("elastic-istio-es-default", |_| true).await?;
+    let template = set.spec.context("a specification")?.template;
+    has_annotations(&template, &annotations("9300,443"))?;
+    let pod = template.spec.context("a pod")?;
+    let main = pod.containers.iter().find(|one| one.name == "elasticsearch").context("the main container")?;
+    let init = pod.init_containers.context("init containers")?;
+    let names: Vec<&str> = init.iter().map(|one| one.name.as_str()).collect();
+    ensure!(names == ["elastic-internal-init-filesystem", "elastic-internal-suspend", "install-plugins"], "{names:?}");
+    let installs = &init[2];
+    let script = "bin/elasticsearch-plugin install --batch repository-gcs\n";
+    ensure!(installs.command.as_deref() == Some(&["sh", "-c", script].map(str::to_owned)), "{:?}", installs.command);
+    ensure!(installs.image == main.image && installs.resources == main.resources);
+    let mounts = |container: &Container| -> BTreeSet<(String, String)> {
+        let all = container.volume_mounts.iter().flatten();
+        all.map(|mount| (mount.name.clone(), mount.mount_path.clone())).collect()
+    };
+    ensure!(mounts(main).is_subset(&mounts(installs)), "what it installs is there for Elasticsearch");
+    let names = |container: &Container| -> BTreeSet<String> {
+        container.env.iter().flatten().map(|one| one.name.clone()).collect()
+    };
+    ensure!(names(main).is_subset(&names(installs)));
+    Ok(())
+}
 
 /// All objects of one kind in the namespace, by name.
 async fn all<K>(world: &World) -> Result<BTreeMap<String, K>>
@@ -69,16 +138,16 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manifests_of_the_mesh_become_the_documented_objects_and_then_nothing_is_written() -> Result<()> {
     let Some(world) = World::start("mesh-manifests").await? else { return Ok(()) };
-    world.apply(ELASTICSEARCH).await?;
-    world.apply(OTHERS).await?;
+    for manifest in [ELASTICSEARCH, KIBANA, APM_SERVER] {
+        world.apply(manifest).await?;
+    }
 
     let set: StatefulSet = world.until("elastic-istio-es-default", |_| true).await?;
     let spec = set.spec.context("a specification")?;
     assert_eq!(spec.replicas, Some(3));
     assert_eq!(spec.update_strategy.and_then(|one| one.type_).as_deref(), Some("OnDelete"));
     let template = spec.template;
-    let annotations = template.metadata.and_then(|meta| meta.annotations).unwrap_or_default();
-    assert_eq!(annotations["traffic.sidecar.istio.io/excludeInboundPorts"], "9300");
+    has_annotations(&template, &annotations("9300"))?;
     let pod = template.spec.context("a pod")?;
     assert_eq!(pod.automount_service_account_token, Some(true));
     let main = pod.containers.iter().find(|one| one.name == "elasticsearch").context("the main container")?;
@@ -88,9 +157,12 @@ async fn the_manifests_of_the_mesh_become_the_documented_objects_and_then_nothin
 
     let kibana: Deployment = world.until("elastic-istio-kb", |_| true).await?;
     let apm: Deployment = world.until("elastic-istio-apm-server", |_| true).await?;
-    for deployment in [kibana, apm] {
-        let pod = deployment.spec.and_then(|spec| spec.template.spec).context("a pod")?;
-        assert_eq!(pod.automount_service_account_token, Some(true));
+    for (deployment, annotations) in
+        [(kibana, json!({})), (apm, json!({ "sidecar.istio.io/rewriteAppHTTPProbers": "true" }))]
+    {
+        let template = deployment.spec.context("a specification")?.template;
+        has_annotations(&template, &annotations)?;
+        assert_eq!(template.spec.context("a pod")?.automount_service_account_token, Some(true));
     }
 
     world

@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
+use parapet_api::validate::Rules;
 use parapet_api::{Elasticsearch, Health, Phase};
 use parapet_operator::certificates;
 use parapet_operator::elasticsearch::Dialling;
@@ -83,6 +84,8 @@ pub(crate) struct Setup {
     pub(crate) selector: Option<&'static str>,
     /// For which applications NetworkPolicies are made.
     pub(crate) network_policies: NetworkPolicies,
+    /// What is refused.
+    pub(crate) rules: Rules,
 }
 
 impl Default for Setup {
@@ -99,6 +102,10 @@ impl Default for Setup {
             others: &[],
             selector: None,
             network_policies: NetworkPolicies::Off,
+            rules: Rules {
+                exposed_node_labels: vec![regex::Regex::new("test/.*").expect("a constant expression")],
+                ..Rules::default()
+            },
         }
     }
 }

@@ -79,16 +79,9 @@ pub(super) async fn observe(
         access: Access {
             user: users::INTERNAL.to_owned(),
             password: Password::new(password),
-            deadline: duration(es, annotations::CLIENT_TIMEOUT)
-                .filter(|deadline| !deadline.is_zero())
-                .unwrap_or(cx.options.elasticsearch_deadline),
+            deadline: deadline(es, cx.options.elasticsearch_deadline),
         },
-        pace: Pace {
-            interval: match duration(es, annotations::OBSERVER_INTERVAL) {
-                Some(interval) => Some(interval).filter(|interval| !interval.is_zero()),
-                None => cx.options.observation_interval,
-            },
-        },
+        pace: pace(es, cx.options.observation_interval),
     };
     let observer = cx.clusters.observe(key, target)?;
     if es.status.is_some() {
@@ -123,9 +116,54 @@ fn trusted(secret: &Secret) -> Option<String> {
     (!all.is_empty()).then(|| all.join("\n"))
 }
 
-/// What an annotation says, if it says a duration; the webhook refuses others.
+/// How long a call may take: as the annotation says, or else the operator's configuration.
+fn deadline(es: &Elasticsearch, configured: Duration) -> Duration {
+    duration(es, annotations::CLIENT_TIMEOUT).filter(|deadline| !deadline.is_zero()).unwrap_or(configured)
+}
+
+/// How often it is looked at: as the annotation says, or else the operator's configuration.
+fn pace(es: &Elasticsearch, configured: Option<Duration>) -> Pace {
+    let interval = match duration(es, annotations::OBSERVER_INTERVAL) {
+        Some(interval) => Some(interval).filter(|interval| !interval.is_zero()),
+        None => configured,
+    };
+    Pace { interval }
+}
+
+/// What an annotation says, if it says a duration. Of others its user is warned.
 fn duration(es: &Elasticsearch, annotation: &str) -> Option<Duration> {
     let duration: GoDuration = es.annotation(annotation)?.parse().ok()?;
     // Below zero is as good as zero: switched off.
     Some(Duration::try_from(duration.get()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn annotated(annotation: &str, value: &str) -> Elasticsearch {
+        serde_json::from_value(json!({
+            "apiVersion": "elasticsearch.k8s.elastic.co/v1", "kind": "Elasticsearch",
+            "metadata": { "name": "a", "annotations": { annotation: value } },
+            "spec": { "version": "8.15.3", "nodeSets": [] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn annotations_say_how_long_and_how_often_unless_they_are_no_durations() {
+        let configured = Duration::from_secs(180);
+        for (value, expected) in [("5s", 5), ("1m30s", 90), ("0", 180), ("-5s", 180), ("soon", 180), ("5", 180)] {
+            let es = annotated("eck.k8s.elastic.co/es-client-timeout", value);
+            assert_eq!(deadline(&es, configured).as_secs(), expected, "{value}");
+            assert_eq!(pace(&es, Some(configured)).interval, Some(configured), "the other annotation's");
+        }
+        for (value, expected) in [("5s", Some(5)), ("0", None), ("-5s", None), ("soon", Some(180))] {
+            let es = annotated("eck.k8s.elastic.co/es-observer-interval", value);
+            assert_eq!(pace(&es, Some(configured)).interval.map(|one| one.as_secs()), expected, "{value}");
+            assert_eq!(deadline(&es, configured), configured, "the other annotation's");
+        }
+    }
 }

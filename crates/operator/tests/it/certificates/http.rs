@@ -224,6 +224,19 @@ fn keys_follow_the_authority() {
 }
 
 #[test]
+fn new_authorities_have_the_kind_of_key_that_is_asked_for() {
+    assert_eq!(World::new().policy.key, KeyKind::EcdsaP256, "unless something else is asked for");
+    for kind in [KeyKind::EcdsaP256, KeyKind::Rsa2048] {
+        let mut world = World::new();
+        world.policy.key = kind;
+        world.http(&elasticsearch(&json!({}))).unwrap();
+        let key = world.text(AUTHORITY, "tls.key");
+        assert_eq!(parapet_pki::SubjectKey::from_pem(&key).unwrap().kind(), kind);
+        assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"), "PKCS#8");
+    }
+}
+
+#[test]
 fn one_authority_for_all_is_read_from_a_folder_in_either_form() {
     let folder = tempfile::tempdir().unwrap();
     assert!(read_global(folder.path()).is_err());

@@ -99,8 +99,10 @@ async fn an_upgrade_waits_for_replicas_and_says_by_which_rule() -> Result<()> {
         });
         world.nodes.history(NAME);
         world.merge::<Elasticsearch>(NAME, json!({ "spec": { "version": "8.16.0" } })).await?;
-        let ruled = |es: &Elasticsearch| waiting(es).iter().any(|node| node.predicate.is_some());
-        let said = world.until::<Elasticsearch>(NAME, ruled).await?;
+        // The first node is back, and its copies aren't: whoever has the only other copy stays.
+        let rule = "require_started_replica";
+        let is_held = |node: &UpgradedNode| node.predicate.as_deref() == Some(rule);
+        let said = world.until::<Elasticsearch>(NAME, |es| waiting(es).iter().any(is_held)).await?;
         for node in waiting(&said).iter().filter(|node| node.predicate.is_some()) {
             ensure!(node.message.as_ref().is_some_and(|text| !text.is_empty()), "{node:?} says why");
         }

@@ -163,10 +163,7 @@ pub(crate) fn context(
     let options = pass::Options {
         objects: parapet_elastic::Settings::default(),
         certificates: setup.certificates,
-        rules: parapet_api::validate::Rules {
-            exposed_node_labels: vec![regex::Regex::new("test/.*").expect("a constant expression")],
-            ..parapet_api::validate::Rules::default()
-        },
+        rules: setup.rules.clone(),
         enforce_rbac_on_refs: setup.enforce_rbac_on_refs,
         validate_storage_class: setup.validate_storage_class,
         network_policies: setup.network_policies,
