@@ -1,7 +1,7 @@
 //! Objects in the form in which they wait for the next pass.
 //!
 //! The types of a StatefulSet or a pod have room for every field that there is: one of 8 KB of JSON takes 120 KB. As a pass
-//! comes rarely and reads few, those kinds are kept as JSON and read again when they are asked for.
+//! comes rarely and reads few, they are kept as compressed JSON and read again when they are asked for.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// An object as JSON. Clones are the same.
+/// An object as JSON in one block of LZ4. Clones are the same.
 pub struct Packed<K> {
-    json: Arc<[u8]>,
+    block: Arc<[u8]>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -20,24 +20,25 @@ impl<K: Serialize + DeserializeOwned> Packed<K> {
     /// Packs it.
     pub(super) fn of(object: &K) -> Self {
         let json = serde_json::to_vec(object).expect("Kubernetes objects are JSON");
-        Self { json: json.into(), kind: PhantomData }
+        Self { block: lz4_flex::block::compress_prepend_size(&json).into(), kind: PhantomData }
     }
 
     /// As it was.
     pub(super) fn unpacked(&self) -> K {
-        serde_json::from_slice(&self.json).expect("it was written from such an object")
+        let json = lz4_flex::block::decompress_size_prepended(&self.block).expect("it was compressed above");
+        serde_json::from_slice(&json).expect("it was written from such an object")
     }
 }
 
 impl<K> Clone for Packed<K> {
     fn clone(&self) -> Self {
-        Self { json: Arc::clone(&self.json), kind: PhantomData }
+        Self { block: Arc::clone(&self.block), kind: PhantomData }
     }
 }
 
 impl<K> fmt::Debug for Packed<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Packed").field("bytes", &self.json.len()).finish()
+        f.debug_struct("Packed").field("bytes", &self.block.len()).finish()
     }
 }
 

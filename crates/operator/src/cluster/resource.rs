@@ -188,7 +188,7 @@ cached! {
     StatefulSet: stateful_sets, (packed), OURS, |_| {}, differences;
     Deployment: deployments, (packed), OURS, |_| {}, differences;
     Pod: pods, (packed), OURS, trim_pod, of_metadata;
-    Service: services, (as they are), OURS, |_| {}, differences;
+    Service: services, (packed), OURS, |_| {}, differences;
     // The copies of other applications' authorities have no type, but say which reference they are for.
     Secret: secrets, (as they are), &[
         labels::TYPE,
@@ -196,9 +196,9 @@ cached! {
         "!common.k8s.elastic.co/type,apmassociation.k8s.elastic.co/name",
         "!common.k8s.elastic.co/type,esassociation.k8s.elastic.co/name",
     ], |_| {}, differences;
-    ConfigMap: config_maps, (as they are), OURS, |_| {}, differences;
-    PersistentVolumeClaim: claims, (as they are), &[labels::CLUSTER_NAME], |_| {}, differences;
-    PodDisruptionBudget: budgets, (as they are), OURS, |_| {}, differences;
+    ConfigMap: config_maps, (packed), OURS, |_| {}, differences;
+    PersistentVolumeClaim: claims, (packed), &[labels::CLUSTER_NAME], |_| {}, differences;
+    PodDisruptionBudget: budgets, (packed), OURS, |_| {}, differences;
     NetworkPolicy: policies, (packed), OURS, |_| {}, differences;
 }
 
