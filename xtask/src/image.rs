@@ -33,7 +33,7 @@ pub(crate) struct ImageArguments {
     /// Which roles are in it
     #[arg(long, value_enum, default_value_t = Role::All)]
     role: Role,
-    /// A binary that is there already; without it, one is built with the profile `dist`
+    /// A binary that is there already; without it, one is built with the profile `dist`, the operator's with `dist-small`
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     /// Where the layout goes; what is there is replaced. Without it, a folder of the cache
@@ -91,6 +91,14 @@ impl Role {
             Self::Guard => &["--no-default-features", "--features", "guard"],
         }
     }
+
+    /// What it is built with: fast, or small where that is worth more.
+    fn profile(self) -> &'static str {
+        match self {
+            Self::All | Self::Guard => "dist",
+            Self::Operator => "dist-small",
+        }
+    }
 }
 
 /// Makes the image, and says where it is and how large.
@@ -130,16 +138,17 @@ fn build(workspace: &Workspace, role: Role, arch: Option<Architecture>, musl: bo
         // The console is part of it.
         crate::console::build_if_changed(workspace)?;
     }
-    let mut step = Step::cargo(workspace, ["build", "--locked", "-p", "parapet", "--profile", "dist"]);
+    let profile = role.profile();
+    let mut step = Step::cargo(workspace, ["build", "--locked", "-p", "parapet", "--profile", profile]);
     step = role.features().iter().fold(step, Step::arg);
     if !foreign && !musl {
         step.run()?;
-        return server::own_copy(workspace, "dist", "parapet");
+        return server::own_copy(workspace, profile, "parapet");
     }
     let target = format!("{}-unknown-linux-{}", arch.of_rust(), if musl { "musl" } else { "gnu" });
     step.arg("--target")
         .arg(&target)
         .run()
         .with_context(|| format!("`rustup target add {target}` and a C compiler for it may be missing"))?;
-    Ok(workspace.target.join(target).join("dist/parapet"))
+    Ok(workspace.target.join(target).join(profile).join("parapet"))
 }
