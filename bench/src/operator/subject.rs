@@ -126,6 +126,26 @@ impl Subject {
         })
     }
 
+    /// Writes that the API server has counted, whoever sent them; without leases, which its own controllers renew, and reviews, which
+    /// change nothing.
+    pub(super) async fn writes_counted(&self) -> Result<u64> {
+        let page = self.client.request_text(http::Request::get("/metrics").body(Vec::new())?).await?;
+        let mut writes = 0;
+        for line in page.lines() {
+            let Some(counted) = line.strip_prefix("apiserver_request_total{") else { continue };
+            let (labels, count) = counted.rsplit_once("} ").context("labels and a number")?;
+            let has = |name, values: &[&str]| {
+                values.iter().any(|value| labels.contains(&format!("{name}=\"{value}\"")))
+            };
+            if has("verb", &["APPLY", "DELETE", "DELETECOLLECTION", "PATCH", "POST", "PUT"])
+                && !has("resource", &["leases", "subjectaccessreviews", "tokenreviews"])
+            {
+                writes += count.parse::<f64>().with_context(|| format!("no count in {line}"))? as u64;
+            }
+        }
+        Ok(writes)
+    }
+
     /// Returns when it called nobody for `long`.
     pub(super) async fn quiet(&self, long: Duration) -> Result<()> {
         let mut last = self.sample().await?;
