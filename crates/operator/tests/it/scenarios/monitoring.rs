@@ -1,6 +1,7 @@
 //! Clusters and Kibanas that send metrics and logs of theirs to another cluster.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::ByteString;
@@ -15,6 +16,15 @@ use serde_json::{Value, json};
 use super::references::{told_that, until_allowed};
 use super::{Group, NAME, elasticsearch, scenario};
 use crate::world::{Setup, World, is_ready};
+
+/// A look that isn't answered in time on a busy machine would be told of, rightly.
+fn patient() -> Setup {
+    Setup {
+        elasticsearch_deadline: Duration::from_secs(10),
+        observation_interval: Duration::from_secs(2),
+        ..Setup::default()
+    }
+}
 
 /// What is sent to.
 const TARGET: &str = "observer";
@@ -116,7 +126,7 @@ fn knows(realm: &Secret) -> [bool; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_and_logs_go_to_a_cluster_that_comes_later_goes_and_is_named_no_more() -> Result<()> {
-    scenario("monitoring", Setup::default(), async |world| {
+    scenario("monitoring", patient(), async |world| {
         Box::pin(is_not_there_yet(world)).await?;
         Box::pin(comes(world)).await?;
         Box::pin(writes_nothing(world)).await?;
@@ -237,7 +247,7 @@ async fn writes_nothing(world: &World) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_get_a_cluster_sends_it_nothing() -> Result<()> {
-    let setup = Setup { others: &["monitoring-there"], enforce_rbac_on_refs: true, ..Setup::default() };
+    let setup = Setup { others: &["monitoring-there"], enforce_rbac_on_refs: true, ..patient() };
     scenario("monitoring-rights", setup, async |world| {
         let rights = "
 apiVersion: rbac.authorization.k8s.io/v1
@@ -286,7 +296,7 @@ subjects: [{kind: ServiceAccount, name: may, namespace: monitoring-rights}]
 /// A cluster elsewhere is described by a Secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_elsewhere_is_sent_to_by_a_secret() -> Result<()> {
-    scenario("monitoring-secret", Setup::default(), async |world| {
+    scenario("monitoring-secret", patient(), async |world| {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "elsewhere" },
             "stringData": { "url": "https://es.example.com:9243", "username": "someone", "password": "something", "ca.crt": "CA" },
@@ -335,7 +345,7 @@ async fn respell(world: &World, prefix: &str) -> Result<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_that_another_operator_gave_beats_are_taken_over_as_they_are() -> Result<()> {
-    scenario("monitoring-adopted", Setup::default(), async |world| {
+    scenario("monitoring-adopted", patient(), async |world| {
         world.apply(&target().to_string()).await?;
         world.apply(&monitored(json!({ "name": TARGET })).to_string()).await?;
         world.apply(&kibana().to_string()).await?;
