@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Condition, Application, AssociationState, ElasticsearchSelector, Health, HttpConfig, Kind, ObjectSelector,
-    Resources, SecretSource,
+    Application, AssociationState, Condition, ElasticsearchSelector, Health, HttpConfig, Kind,
+    ObjectSelector, Resources, SecretSource,
 };
 
 /// An APM Server.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Condition, Application, AssociationState, ElasticsearchSelector, Health, HttpConfig, Kind, Monitoring,
+    Application, AssociationState, Condition, ElasticsearchSelector, Health, HttpConfig, Kind, Monitoring,
     ObjectSelector, Resources, SecretSource,
 };
 

@@ -88,7 +88,8 @@ fn the_examples_say_what_the_documentation_says_and_nothing_else() {
 
 /// The annotations of the example's pods, each as it is written.
 fn has_annotations(template: &PodTemplateSpec, expected: &Value) -> Result<()> {
-    let annotations = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref()).context("annotations")?;
+    let annotations =
+        template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref()).context("annotations")?;
     for (name, value) in expected.as_object().context("annotations")? {
         ensure!(annotations.get(name).map(String::as_str) == value.as_str(), "{name}: {annotations:?}");
     }
@@ -96,7 +97,8 @@ fn has_annotations(template: &PodTemplateSpec, expected: &Value) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_is_installed_by_an_init_container_with_the_image_and_folders_of_elasticsearch() -> Result<()> {
+async fn a_plugin_is_installed_by_an_init_container_with_the_image_and_folders_of_elasticsearch() -> Result<()>
+{
     let Some(world) = World::start("mesh-plugins").await? else { return Ok(()) };
     world.apply(PLUGINS).await?;
     let set: StatefulSet = world.until("elastic-istio-es-default", |_| true).await?;
@@ -106,10 +108,17 @@ async fn a_plugin_is_installed_by_an_init_container_with_the_image_and_folders_o
     let main = pod.containers.iter().find(|one| one.name == "elasticsearch").context("the main container")?;
     let init = pod.init_containers.context("init containers")?;
     let names: Vec<&str> = init.iter().map(|one| one.name.as_str()).collect();
-    ensure!(names == ["elastic-internal-init-filesystem", "elastic-internal-suspend", "install-plugins"], "{names:?}");
+    ensure!(
+        names == ["elastic-internal-init-filesystem", "elastic-internal-suspend", "install-plugins"],
+        "{names:?}"
+    );
     let installs = &init[2];
     let script = "bin/elasticsearch-plugin install --batch repository-gcs\n";
-    ensure!(installs.command.as_deref() == Some(&["sh", "-c", script].map(str::to_owned)), "{:?}", installs.command);
+    ensure!(
+        installs.command.as_deref() == Some(&["sh", "-c", script].map(str::to_owned)),
+        "{:?}",
+        installs.command
+    );
     ensure!(installs.image == main.image && installs.resources == main.resources);
     let mounts = |container: &Container| -> BTreeSet<(String, String)> {
         let all = container.volume_mounts.iter().flatten();

@@ -213,7 +213,9 @@ async fn an_api_server_refuses_what_the_rules_refuse() -> Result<()> {
         ensure!(listed.is_empty(), "nothing was stored");
     }
     asked.end().await?;
-    let Some(strict) = Asked::start_with("webhook-strict", true, crate::refused::strict()).await? else { return Ok(()) };
+    let Some(strict) = Asked::start_with("webhook-strict", true, crate::refused::strict()).await? else {
+        return Ok(());
+    };
     for row in crate::refused::strict_rows() {
         refused(strict.create_object(row.kind, row.object("bad")).await, row.kind, row.words);
     }

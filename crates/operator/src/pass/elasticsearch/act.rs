@@ -60,7 +60,10 @@ impl Acting<'_> {
         }
         for lower in lower {
             if !lower.exclude_from_voting.is_empty() {
-                self.known.observer.exclude_from_voting(&self.known.client()?, &lower.exclude_from_voting).await?;
+                self.known
+                    .observer
+                    .exclude_from_voting(&self.known.client()?, &lower.exclude_from_voting)
+                    .await?;
             }
             if let Some(set) = self.set(&lower.set) {
                 self.resize(set, lower.to).await?;

@@ -11,9 +11,7 @@ use parapet_elastic::users;
 
 use crate::ApplicationKey;
 use crate::controller::Next;
-use crate::elasticsearch::{
-    Access, Client, Observer, Pace, Password, Patience, Snapshot, Target, endpoints,
-};
+use crate::elasticsearch::{Access, Client, Observer, Pace, Password, Patience, Snapshot, Target, endpoints};
 use crate::pass::{Context, PassError};
 
 /// What is known of a cluster.
@@ -155,7 +153,9 @@ mod tests {
     #[test]
     fn annotations_say_how_long_and_how_often_unless_they_are_no_durations() {
         let configured = Duration::from_secs(180);
-        for (value, expected) in [("5s", 5), ("1m30s", 90), ("0", 180), ("-5s", 180), ("soon", 180), ("5", 180)] {
+        for (value, expected) in
+            [("5s", 5), ("1m30s", 90), ("0", 180), ("-5s", 180), ("soon", 180), ("5", 180)]
+        {
             let es = annotated("eck.k8s.elastic.co/es-client-timeout", value);
             assert_eq!(deadline(&es, configured).as_secs(), expected, "{value}");
             assert_eq!(pace(&es, Some(configured)).interval, Some(configured), "the other annotation's");
