@@ -105,9 +105,13 @@ impl<'a> Places<'a> {
     }
 
     fn is_flow(&self, bytes: ByteRange) -> bool {
-        let first =
-            (bytes.start as usize).checked_sub(self.offset).and_then(|at| self.text.as_bytes().get(at));
-        matches!(first, Some(b'{' | b'['))
+        let mut rest =
+            (bytes.start as usize).checked_sub(self.offset).and_then(|at| self.text.get(at..)).unwrap_or("");
+        // An anchor or a tag may stand before it.
+        while rest.starts_with(['&', '!']) {
+            rest = rest.find(char::is_whitespace).map_or("", |end| rest[end..].trim_start());
+        }
+        rest.starts_with(['{', '['])
     }
 }
 

@@ -101,6 +101,15 @@ fn resolve(bytes: &[u8], edit: &Edit) -> Option<Resolved> {
     let end_of_line = |from: usize| {
         bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| from + newline + 1)
     };
+    // An anchor stays where it is: others may refer to it.
+    let anchor = bytes[start..end].starts_with(b"&").then(|| {
+        let name = bytes[start..end].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+        bytes[start + name..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count() + name
+    });
+    let start = match &edit.change {
+        Change::Replace(text) | Change::ReplaceBlock(text) if !text.is_empty() => start + anchor.unwrap_or(0),
+        _ => start,
+    };
     Some(match &edit.change {
         Change::Replace(text) => Resolved { start, end, indent: 0, text: text.clone(), covers: start },
         Change::ReplaceBlock(text) => {

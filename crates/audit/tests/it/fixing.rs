@@ -143,6 +143,27 @@ fn an_alias_becomes_a_value_of_its_own_and_the_anchor_stays() {
 }
 
 #[test]
+fn an_anchor_in_front_of_brackets_stays_and_its_alias_gets_a_value_of_its_own() {
+    let text = deployment(
+        "otel",
+        "    spec:\n      containers:\n        - name: otel # keep me\n          image: otel/opentelemetry-collector:0.130.0\n          \
+         securityContext: &sc {privileged: true}\n          args: &args [--config=/c]\n        - name: second\n          \
+         image: otel/opentelemetry-collector:0.130.0\n          securityContext: *sc\n          args: *args\n",
+    );
+    let (fix, patched, _, after) = fixed(&text);
+    assert_eq!(fix.skipped, 0, "{patched}");
+    let errors =
+        after.problems.iter().filter(|problem| problem.severity == parapet_manifest::Severity::Error);
+    assert_eq!(errors.count(), 0, "{:?}\n{patched}", after.problems);
+    assert!(!after.findings.iter().any(|finding| finding.rule.id.starts_with("OBS-POD-")), "{patched}");
+    assert!(
+        patched.contains("securityContext: &sc {privileged: false, ") && patched.contains("# keep me"),
+        "{patched}"
+    );
+    assert!(patched.contains("args: &args [--config=/c]") && patched.contains("args: *args"), "{patched}");
+}
+
+#[test]
 fn what_helm_writes_is_patched_in_the_document_that_is_meant() {
     let chart = |name: &str| format!("# Source: chart/templates/{name}.yaml\n{}", deployment(name, POD));
     let text = format!("---\n{}---\n\n---\n# only a comment\n---\n{}", chart("one"), chart("two"));
