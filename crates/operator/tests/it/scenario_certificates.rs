@@ -333,14 +333,15 @@ async fn a_users_certificate_is_followed_and_its_mistakes_are_said() -> Result<(
     let valid = |is: ConditionState, words: &'static str| {
         scenario.world.until::<Elasticsearch>("quickstart", move |es| {
             let conditions = es.status.iter().flat_map(|status| &status.conditions);
-            conditions.filter(|one| one.kind == ConditionType::CertificatesValid).any(|one| {
-                one.status == is && one.message.as_ref().is_some_and(|text| text.contains(words))
-            })
+            conditions
+                .filter(|one| one.kind == ConditionType::CertificatesValid)
+                .any(|one| one.status == is && one.message.as_ref().is_some_and(|text| text.contains(words)))
         })
     };
     scenario.jump(SignedDuration::from_hours(22)).await?;
     valid(ConditionState::True, "the one in Secret mine, ends at").await?;
-    told_that(&scenario.world, &scenario.world.namespace, "CertificateEnding", "only you can renew it").await?;
+    told_that(&scenario.world, &scenario.world.namespace, "CertificateEnding", "only you can renew it")
+        .await?;
     scenario.jump(DAY).await?;
     valid(ConditionState::False, "the one in Secret mine, is not valid since").await?;
     told_that(&scenario.world, &scenario.world.namespace, "CertificateInvalid", "bring another one").await?;
