@@ -69,7 +69,8 @@ fn a_monitored_clusters_user_lives_where_its_metrics_go() {
     let (monitored, hasher) = (elasticsearch(|_| {}), Hasher::new(10));
     let kind = AssociationKind::ElasticsearchMonitoring;
     let roles = ["eck_stack_mon_user_role"];
-    let made = password_user(kind, &monitored, &TARGET, &es(), &roles, (None, None), &hasher, 24, &mut random());
+    let made =
+        password_user(kind, &monitored, &TARGET, &es(), &roles, (None, None), &hasher, 24, &mut random());
     let user = "n-x-data-x-beat-es-mon-user";
     assert_eq!(made.referrer.metadata.name.as_deref(), Some("x-data-x-beat-es-mon-user"));
     assert_eq!(text(&made.referrer, user).len(), 24);
