@@ -97,9 +97,7 @@ pub(super) async fn reconcile<K: Managed>(
     for beat in Beat::ALL {
         let name = config_name(owner, beat);
         let is_used = sent.iter().any(|(used, _)| *used == beat) || mounted.contains(&name);
-        if let Some(config) =
-            cx.cluster.get::<Secret>(owner.object_namespace(), &name).filter(|_| !is_used)
-        {
+        if let Some(config) = cx.cluster.get::<Secret>(owner.object_namespace(), &name).filter(|_| !is_used) {
             cx.cluster.delete::<Secret>(&config.metadata, Deletion::default()).await?;
         }
     }

@@ -318,7 +318,7 @@ async fn each_of_the_thirteen_finds_its_own_through_a_pass() {
     check_of(
         "C8",
         |world| {
-            world.served.get_mut(OPERATOR_PODS).unwrap()["items"][0]["metadata"]["annotations"] = json!({})
+            world.served.get_mut(OPERATOR_PODS).unwrap()["items"][0]["metadata"]["annotations"] = json!({});
         },
         |world| {
             world.served.get_mut(OPERATOR_PODS).unwrap()["items"][0]["metadata"]["annotations"] =
