@@ -246,7 +246,8 @@ async fn of_several_secrets_of_users_that_can_not_be_used_each_is_told_once() ->
 async fn what_is_asked_for_and_not_done_is_said_and_holds_nothing() -> Result<()> {
     scenario("bad-missing", Setup::default(), async |world| {
         let mut cluster = elasticsearch("8.15.3", &[Group::new("default", 1)]);
-        let remote = json!([{ "name": "other", "elasticsearchRef": { "name": "other" } }]);
+        let remote =
+            json!([{ "name": "other", "elasticsearchRef": { "name": "other" }, "apiKey": { "access": {} } }]);
         cluster["spec"]["remoteClusters"] = remote;
         world.apply(&cluster.to_string()).await?;
         let kibana = json!({
@@ -264,7 +265,7 @@ async fn what_is_asked_for_and_not_done_is_said_and_holds_nothing() -> Result<()
             })
             .await?;
         for words in [
-            "spec.remoteClusters: this operator doesn't connect clusters",
+            "spec.remoteClusters[0].apiKey: this operator makes no API keys",
             "spec.packageRegistryRef: this operator doesn't know that kind",
         ] {
             told_that(world, &world.namespace, "Validation", words).await?;
