@@ -112,9 +112,9 @@ impl Observer {
         self.inner.wish().pause.left().map(|(left, why)| (left, why.to_owned()))
     }
 
-    /// A pass ends that had this patience. Returns how long no other one calls the cluster, if it was waited for in vain.
-    pub fn let_be(&self, patience: &Patience) -> Option<Duration> {
-        self.inner.wish().pause.after(patience)
+    /// A pass ends that had this patience. If it waited in vain, no other one calls the cluster for a while.
+    pub fn let_be(&self, patience: &Patience) {
+        self.inner.wish().pause.after(patience);
     }
 
     /// Whether nodes, shards and records are to be looked at too, and more often. Whoever waits for them is told when they

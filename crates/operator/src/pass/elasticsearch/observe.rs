@@ -47,9 +47,11 @@ impl Known {
         self.client().ok().filter(|_| self.last.reachable())
     }
 
-    /// No call is made any more in this pass. Returns when the next one may call again, if one wasn't answered.
+    /// No call is made any more in this pass. Returns when the next one may call again, as long as the cluster is let be: what
+    /// wasn't asked now must be asked then.
     pub(super) fn end(&self) -> Next {
-        self.observer.let_be(&self.patience).map_or(Next::Wait, Next::After)
+        self.observer.let_be(&self.patience);
+        self.observer.is_let_be().map_or(Next::Wait, |(left, _)| Next::After(left))
     }
 }
 

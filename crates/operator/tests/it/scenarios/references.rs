@@ -11,6 +11,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt as _};
 use parapet_api::annotations::ORCHESTRATION_HINTS;
 use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana};
+use parapet_scripted_elasticsearch::Fault;
 use serde_json::json;
 
 use super::{Group, NAME, elasticsearch, scenario};
@@ -356,6 +357,58 @@ pub(crate) async fn told_of(world: &World, namespace: &str, is_it: impl Fn(&Even
     }
 }
 
+fn image(deployment: &Deployment) -> String {
+    let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    spec.and_then(|spec| spec.containers.first()?.image.clone()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refers_waits_until_its_target_runs_its_version() -> Result<()> {
+    scenario("references-order", Setup::default(), async |world| {
+        world.apply(&elasticsearch("8.15.3", &[Group::new("default", 3)]).to_string()).await?;
+        for (group, kind, name) in [("kibana", "Kibana", "k"), ("apm", "ApmServer", "a")] {
+            let referrer = json!({
+                "apiVersion": format!("{group}.k8s.elastic.co/v1"), "kind": kind, "metadata": { "name": name },
+                "spec": { "version": "8.15.3", "count": 1, "elasticsearchRef": { "name": NAME } },
+            });
+            world.apply(&referrer.to_string()).await?;
+        }
+        world.until_ready(NAME, 3).await?;
+        let runs = |name, version| {
+            world.until::<Deployment>(name, move |one| image(one).ends_with(&format!(":{version}")))
+        };
+        runs("k-kb", "8.15.3").await?;
+        runs("a-apm-server", "8.15.3").await?;
+        // Copies of shards that don't come back hold the upgrade after its first node.
+        let es = world.elasticsearch(NAME).await?;
+        es.state(|state| {
+            state.create_index("logs", 3, 1);
+            state.shards.set_held(true);
+        });
+        let newer = json!({ "spec": { "version": "8.16.0" } });
+        world.merge::<Elasticsearch>(NAME, newer.clone()).await?;
+        world.merge::<Kibana>("k", newer.clone()).await?;
+        world.merge::<ApmServer>("a", newer).await?;
+        for kind in ["Kibana", "ApmServer"] {
+            told_that(world, &world.namespace, "Delayed", &format!("{kind} 8.16.0 waits until")).await?;
+        }
+        world.operator().await.as_ref().context("an operator")?.look_at_all(2).await;
+        for name in ["k-kb", "a-apm-server"] {
+            let kept = image(&world.api::<Deployment>().get(name).await?);
+            ensure!(kept.ends_with(":8.15.3"), "{name} went first: {kept}");
+        }
+        es.state(|state| {
+            state.shards.set_held(false);
+            state.settle();
+        });
+        runs("k-kb", "8.16.0").await?;
+        runs("a-apm-server", "8.16.0").await?;
+        ensure!(es.state(|state| state.nodes.values().all(|node| node.version == "8.16.0")), "they went first");
+        Ok(())
+    })
+    .await
+}
+
 /// Kibana has a token of a service account, and the cluster's realm no password of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kibana_from_before_service_accounts_gets_a_token_when_all_nodes_take_them() -> Result<()> {
@@ -369,10 +422,6 @@ async fn a_kibana_from_before_service_accounts_gets_a_token_when_all_nodes_take_
         world.until_ready(NAME, 3).await?;
         let (user, token) = ("references-token-k-kibana-user", "elastic/kibana/references-token_k_");
         world.until::<Secret>(REALM, |realm| realm_has(realm, user)).await?;
-        let image = |deployment: &Deployment| {
-            let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-            spec.and_then(|spec| spec.containers.first()?.image.clone()).unwrap_or_default()
-        };
         world.until::<Deployment>("k-kb", |kibana| image(kibana).ends_with(":7.16.3")).await?;
         let before = world.until_ready(NAME, 3).await?;
         let hints = |es: &Elasticsearch| es.annotations().get(ORCHESTRATION_HINTS).cloned();
@@ -382,8 +431,11 @@ async fn a_kibana_from_before_service_accounts_gets_a_token_when_all_nodes_take_
         let newer = json!({ "spec": { "version": "7.17.0" } });
         world.merge::<Elasticsearch>(NAME, newer.clone()).await?;
         world.merge::<Kibana>("k", newer).await?;
-        told_that(world, &world.namespace, "Delayed", "now it runs 7.16.3").await?;
         let es = world.elasticsearch(NAME).await?;
+        // Whoever isn't answered asks again, though the cluster is let be for a while.
+        for _ in 0..2 {
+            es.fail_next("/_security/service/elastic/kibana/credential", Fault::Hang);
+        }
         let mut nodes =
             es.state(|state| state.nodes.values().map(|node| node.version.clone()).collect::<Vec<_>>());
         while nodes.iter().any(|version| version == "7.16.3") {
