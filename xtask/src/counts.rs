@@ -5,11 +5,13 @@ use std::ops::AddAssign;
 use anyhow::{Result, bail};
 
 /// Tests that passed and failed, and those that said they could not run here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
+    /// What failed tests said, to be said again at the end of a run of thousands of lines.
+    pub(crate) failures: Vec<String>,
 }
 
 impl AddAssign for Counts {
@@ -17,6 +19,42 @@ impl AddAssign for Counts {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.failures.extend(other.failures);
+    }
+}
+
+/// So much of what failed tests said is kept: enough for a dozen of them, and not for a log.
+const KEPT_LINES: usize = 200;
+
+/// Reads a runner's output line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    counts: Counts,
+    in_failures: bool,
+}
+
+impl Reader {
+    /// Takes one line. From cargo's `failures:` to its `test result:` lines are kept, so are Playwright's headings of failed
+    /// tests and the lines of ours that say FAILED.
+    pub(crate) fn line(&mut self, line: &str) {
+        let plain = without_colours(line);
+        let text = plain.trim();
+        if text.starts_with("test result:") {
+            self.in_failures = false;
+        } else if text == "failures:" {
+            self.in_failures = true;
+        }
+        let tells = self.in_failures && !text.is_empty() && text != "failures:"
+            || text.ends_with("FAILED")
+            || text.split_once(") [").is_some_and(|(number, _)| number.parse::<u64>().is_ok());
+        if tells && self.counts.failures.len() < KEPT_LINES {
+            self.counts.failures.push(plain.trim_end().to_owned());
+        }
+        self.counts += Counts::of_line(line);
+    }
+
+    pub(crate) fn counts(self) -> Counts {
+        self.counts
     }
 }
 
@@ -53,7 +91,7 @@ impl Counts {
         let numbers = |text| Self {
             passed: number_before(text, "passed"),
             failed: number_before(text, "failed"),
-            skipped: 0,
+            ..Self::default()
         };
         if let Some(result) = line.strip_prefix("test result:") {
             return numbers(result);
@@ -104,7 +142,7 @@ mod tests {
     use super::*;
 
     fn check(line: &str, passed: u64, failed: u64) {
-        assert_eq!(Counts::of_line(line), Counts { passed, failed, skipped: 0 }, "{line}");
+        assert_eq!(Counts::of_line(line), Counts { passed, failed, ..Counts::default() }, "{line}");
     }
 
     #[test]
@@ -129,12 +167,55 @@ mod tests {
     #[test]
     fn tests_that_could_not_run_are_told_apart() {
         for line in ["SKIPPED: a: no Go", "test a ... SKIPPED: a: no Go"] {
-            assert_eq!(Counts::of_line(line), Counts { passed: 0, failed: 0, skipped: 1 }, "{line}");
+            assert_eq!(Counts::of_line(line), Counts { skipped: 1, ..Counts::default() }, "{line}");
         }
         assert_eq!(Counts::of_line("test SKIPPED:"), Counts::default());
-        let mut counts = Counts { passed: 5, failed: 1, skipped: 2 };
+        let mut counts = Counts { passed: 5, failed: 1, skipped: 2, ..Counts::default() };
         counts.take_skipped_away();
-        assert_eq!(counts, Counts { passed: 3, failed: 1, skipped: 2 });
+        assert_eq!(counts, Counts { passed: 3, failed: 1, skipped: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn what_failed_tests_say_is_kept() {
+        let mut reader = Reader::default();
+        for line in [
+            "running 2 tests",
+            "test a ... ok",
+            "test b ... FAILED",
+            "",
+            "failures:",
+            "",
+            "---- b stdout ----",
+            "assertion failed: left == right",
+            "",
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored",
+            "said later",
+            "  1) [chromium] \u{203a} logs.spec.ts:5:1",
+            "a) [b",
+        ] {
+            reader.line(line);
+        }
+        let counts = reader.counts();
+        assert_eq!((counts.passed, counts.failed), (1, 1));
+        assert_eq!(
+            counts.failures,
+            [
+                "test b ... FAILED",
+                "---- b stdout ----",
+                "assertion failed: left == right",
+                "  1) [chromium] \u{203a} logs.spec.ts:5:1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_log_is_not_kept_whole() {
+        let mut reader = Reader::default();
+        reader.line("failures:");
+        for _ in 0..1000 {
+            reader.line("more");
+        }
+        assert_eq!(reader.counts().failures.len(), KEPT_LINES);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::counts::Counts;
+use crate::counts::{Counts, Reader};
 use crate::silence;
 use crate::workspace::Workspace;
 
@@ -150,8 +150,9 @@ impl Step {
     /// Runs a test runner and adds up its closing lines. A runner that failed without counting a failure counts as one
     /// failure; one that counted no test at all is an error: a test step that tests nothing must not look green.
     pub(crate) fn run_counted(&self) -> Result<Counts> {
-        let mut counts = Counts::default();
-        let succeeded = self.run_watched(|line| counts += Counts::of_line(line))?;
+        let mut reader = Reader::default();
+        let succeeded = self.run_watched(|line| reader.line(line))?;
+        let mut counts = reader.counts();
         if succeeded && counts == Counts::default() {
             bail!("`{}` ran no test", self.line());
         }

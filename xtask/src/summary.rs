@@ -39,14 +39,15 @@ impl Summary {
                 (Counts { failed: 1, ..Counts::default() }, Some(format!("{error:#}")))
             }
         };
+        let fine = counts.failed == 0;
         self.steps.push(Step { name, counts, elapsed, error });
-        counts.failed == 0
+        fine
     }
 
     fn total(&self) -> Counts {
         let mut total = Counts::default();
         for step in &self.steps {
-            total += step.counts;
+            total += step.counts.clone();
         }
         total
     }
@@ -71,12 +72,18 @@ impl fmt::Display for Summary {
         }
         let whole: Duration = self.steps.iter().map(|step| step.elapsed).sum();
         writeln!(f, "{:<28} {:>7} {:>7} {:>7} {:>7.1} s", "all", "", "", "", whole.as_secs_f64())?;
-        for Step { name, error, .. } in &self.steps {
+        for Step { name, counts, error, .. } in &self.steps {
+            if !counts.failures.is_empty() {
+                writeln!(f, "\n{name}:")?;
+            }
+            for line in &counts.failures {
+                writeln!(f, "  {line}")?;
+            }
             if let Some(error) = error {
                 writeln!(f, "\n{name}: {error}")?;
             }
         }
-        let Counts { passed, failed, skipped } = self.total();
+        let Counts { passed, failed, skipped, .. } = self.total();
         if skipped > 0 {
             writeln!(
                 f,
@@ -94,12 +101,15 @@ mod tests {
     #[test]
     fn the_last_line_adds_up_every_step() {
         let mut summary = Summary::default();
-        summary.record("unit", Ok(Counts { passed: 40, failed: 2, skipped: 7 }), Duration::from_millis(1500));
+        let failures = vec!["test a ... FAILED".to_owned()];
+        let unit = Counts { passed: 40, failed: 2, skipped: 7, failures };
+        summary.record("unit", Ok(unit), Duration::from_millis(1500));
         summary.record("build", Ok(Counts::default()), Duration::ZERO);
         summary.record("browser", Err(anyhow::anyhow!("chromium is missing")), Duration::ZERO);
         let text = summary.to_string();
         assert_eq!(text.lines().last(), Some("40 passed, 3 failed"));
         assert!(text.contains("browser: chromium is missing"), "{text}");
+        assert!(text.contains("unit:\n  test a ... FAILED\n"), "{text}");
         assert!(text.contains("\n7 SKIPPED"), "{text}");
         assert_eq!(summary.failed(), 3);
     }
