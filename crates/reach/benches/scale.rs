@@ -17,7 +17,7 @@ use parapet_reach::model::{
     Block, Cluster, ContainerPort, Labels, Namespace, NetworkPolicy, Peer, Pod, PolicyPort, Rule, Selector,
     WorkloadRef,
 };
-use parapet_reach::{Change, Diff, Edited, Options, Protocol, Reachability};
+use parapet_reach::{Change, Diff, Edited, Options, Protocol, Reachability, render};
 
 /// The sizes of the issue, and doublings in between for the growth.
 const SIZES: [(usize, usize); 6] = [
@@ -149,6 +149,10 @@ fn measure(pods: usize, policies: usize, json: bool) {
     let changes = Diff::new(&before, &reachability).count();
     report.say("diff after the edits", milliseconds(start.elapsed()), "ms", None);
     report.say("changed class pairs", changes as f64, "", None);
+    let start = Instant::now();
+    let lines = render::diff_lines(&before, &reachability, false).len();
+    report.say("diff as lines", milliseconds(start.elapsed()), "ms", None);
+    report.say("lines of the diff", lines as f64, "", None);
     report.say("peak memory", memory_mib("VmHWM"), "MiB", None);
 }
 

@@ -3,6 +3,7 @@
 //! The compatible forms are netpol-analyzer's, so that what reads its output reads this: peer strings, lines, columns and
 //! the order of everything. The native forms begin with the declared modes.
 
+mod changes;
 mod difference;
 mod dot;
 mod html;
@@ -71,7 +72,7 @@ pub fn listing(listing: &Listing, exposure: Option<&Exposure>, format: Format, c
     }
 }
 
-/// Renders a difference; the forms that draw are a table there.
+/// Renders a difference.
 pub fn diff(lines: &[DiffLine], compared: &Compared<'_>, format: Format) -> String {
     let names = compared.names;
     match format {
@@ -79,7 +80,10 @@ pub fn diff(lines: &[DiffLine], compared: &Compared<'_>, format: Format) -> Stri
         Format::Csv => difference::csv(lines, names),
         Format::Markdown => difference::markdown(lines, names),
         Format::Dot => dot::diff(lines, names),
-        Format::Text | Format::Mermaid | Format::Svg | Format::Html => difference::text(lines, compared),
+        Format::Text => difference::text(lines, compared),
+        Format::Mermaid => mermaid::diff(lines, compared),
+        Format::Svg => changes::picture(lines),
+        Format::Html => changes::page(lines, compared),
     }
 }
 

@@ -10,11 +10,11 @@ use crate::exposure::Exposure;
 use crate::listing::Listing;
 
 /// Lines beyond this are left to the other forms: a browser must still open the page.
-const MOST_LINES: usize = 10_000;
+pub(super) const MOST_LINES: usize = 10_000;
 
 const INFALLIBLE: &str = "a string takes every text";
 
-const STYLE: &str = include_str!("html/page.css");
+pub(super) const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
 /// The page.

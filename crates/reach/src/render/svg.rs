@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::fmt::Write as _;
 
 use super::escape_markup;
-use super::picture::Picture;
+use super::picture::{Picture, Tint};
 
 /// Pixels of a matrix cell; labels are one cell high.
 const CELL: usize = 12;
@@ -31,7 +31,15 @@ pub(super) fn svg(picture: &Picture, of_graph: &Picture) -> String {
 /// Colours that differ in lightness, too, for those who don't see them.
 pub(super) const STYLE: &str = "text{font-size:10px;fill:#222}.paper{fill:#fff}.all{fill:#c0392b}.some{fill:#2e6da4}\
     .self{fill:#e4e4e4}.rule{stroke:#bbb;stroke-width:1}.thin{stroke:#f0f0f0;stroke-width:1}\
-    .edge{fill:none;stroke:#2e6da4;stroke-opacity:.35}.edge.wide{stroke:#c0392b}.group{font-weight:bold}";
+    .edge{fill:none;stroke:#2e6da4;stroke-opacity:.35}.edge.wide{stroke:#c0392b}\
+    .added{fill:#1e8449}.removed{fill:#e59866}.changed{fill:#5b2c83}\
+    .edge.added,.edge.removed,.edge.changed{fill:none;stroke-opacity:.8;marker-end:url(#tip)}\
+    .edge.added{stroke:#1e8449}.edge.removed{stroke:#ca6f1e;stroke-dasharray:5 3}\
+    .edge.changed{stroke:#5b2c83;stroke-dasharray:2 2}.group{font-weight:bold}";
+
+/// The tip of a line; as in a listing most lines go both ways, only changes have them.
+const TIP: &str = "<defs><marker id=\"tip\" viewBox=\"0 0 6 6\" refX=\"6\" refY=\"3\" markerWidth=\"7\" markerHeight=\"7\" \
+    markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0L6 3L0 6z\" fill=\"#222\"/></marker></defs>";
 
 /// The matrix, and its width and height.
 pub(super) fn matrix(picture: &Picture) -> (String, usize, usize) {
@@ -57,29 +65,34 @@ pub(super) fn matrix(picture: &Picture) -> (String, usize, usize) {
         .expect(INFALLIBLE);
     }
     for source in 0..count {
-        let (mut all, mut some) = (String::new(), String::new());
-        let row = picture.cells.range((source, 0)..(source + 1, 0));
-        for ((_, destination), cell) in row {
-            let (x, y) = (margin + destination * CELL + 1, margin + source * CELL + 1);
-            let path = if cell.ports.is_all() { &mut all } else { &mut some };
-            let side = CELL - 2;
-            write!(path, "M{x} {y}h{side}v{side}h-{side}z").expect(INFALLIBLE);
-        }
-        for (class, path) in [("all", all), ("some", some)] {
+        let row = || picture.cells.range((source, 0)..(source + 1, 0));
+        for tint in picture.legend {
+            let mut path = String::new();
+            for ((_, destination), _) in row().filter(|(_, cell)| cell.tint == *tint) {
+                let (x, y) = (margin + destination * CELL + 1, margin + source * CELL + 1);
+                let side = CELL - 2;
+                write!(path, "M{x} {y}h{side}v{side}h-{side}z").expect(INFALLIBLE);
+            }
             if !path.is_empty() {
+                let class = tint.class();
                 write!(out, "<path class=\"{class}\" data-row=\"{source}\" d=\"{path}\"/>")
                     .expect(INFALLIBLE);
             }
         }
     }
     let what = if picture.by_namespace { "namespaces" } else { "workloads" };
-    write!(
-        out,
-        "<text x=\"4\" y=\"14\" class=\"group\">rows connect to columns ({what})</text>\
-         <rect class=\"all\" x=\"4\" y=\"22\" width=\"10\" height=\"10\"/><text x=\"18\" y=\"31\">every port</text>\
-         <rect class=\"some\" x=\"4\" y=\"36\" width=\"10\" height=\"10\"/><text x=\"18\" y=\"45\">some ports</text></g>"
-    )
-    .expect(INFALLIBLE);
+    write!(out, "<text x=\"4\" y=\"14\" class=\"group\">rows connect to columns ({what})</text>")
+        .expect(INFALLIBLE);
+    for (index, tint) in picture.legend.iter().enumerate() {
+        let (class, name, y) = (tint.class(), tint.name(), 22 + 14 * index);
+        let under = y + 9;
+        write!(
+            out,
+            "<rect class=\"{class}\" x=\"4\" y=\"{y}\" width=\"10\" height=\"10\"/><text x=\"18\" y=\"{under}\">{name}</text>"
+        )
+        .expect(INFALLIBLE);
+    }
+    out += "</g>";
     (out, margin + size + 20, margin + size + 20)
 }
 
@@ -96,11 +109,14 @@ pub(super) fn graph(picture: &Picture) -> (String, usize) {
         (centre + radius * angle.cos(), centre + radius * angle.sin(), angle.to_degrees())
     };
     let mut out = "<g class=\"graph\">".to_owned();
+    if picture.legend.contains(&Tint::Added) {
+        out += TIP;
+    }
     for ((source, destination), cell) in &picture.cells {
         let ((x1, y1, _), (x2, y2, _)) = (place(*source, radius), place(*destination, radius));
         // Through a point near the middle: edges of far ends meet there, those of near ends stay near.
         let (cx, cy) = ((x1 + x2) / 2.0 * 0.3 + centre * 0.7, (y1 + y2) / 2.0 * 0.3 + centre * 0.7);
-        let wide = if cell.ports.is_all() { " wide" } else { "" };
+        let class = cell.tint.edge();
         let width = 1.0 + (cell.lines as f64).ln();
         let path = if source == destination {
             format!("M{x1:.1} {y1:.1}a5 5 0 1 1 0.1 0")
@@ -109,10 +125,14 @@ pub(super) fn graph(picture: &Picture) -> (String, usize) {
         };
         write!(
             out,
-            "<path class=\"edge{wide}\" data-source=\"{source}\" data-destination=\"{destination}\" \
-             stroke-width=\"{width:.1}\" d=\"{path}\"/>"
+            "<path class=\"{class}\" data-source=\"{source}\" data-destination=\"{destination}\" \
+             stroke-width=\"{width:.1}\" d=\"{path}\""
         )
         .expect(INFALLIBLE);
+        match cell.says.as_str() {
+            "" => out += "/>",
+            says => write!(out, "><title>{}</title></path>", escape_markup(says)).expect(INFALLIBLE),
+        }
     }
     let mut previous: Option<&str> = None;
     let mut hue = 0;

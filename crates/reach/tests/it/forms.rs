@@ -245,4 +245,23 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn every_form_takes_every_difference(
+        before in random::cluster(2),
+        after in random::cluster(2),
+        options in random::options(),
+    ) {
+        let (one, two) = Reachability::compute_both(&before, &after, &options);
+        let lines = render::diff_lines(&one, &two, false);
+        let compared =
+            Compared { names: ("before", "after"), options: &options, incomplete: false, compatible: false };
+        for (_, format) in Format::ALL {
+            let text = render::diff(&lines, &compared, format);
+            prop_assert!(!text.is_empty());
+            if format == Format::Json {
+                prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod mesh;
 mod notes;
 mod odd;
 mod oracle;
+mod pictures;
 mod random;
 mod redundant;
 mod same_as_oracle;

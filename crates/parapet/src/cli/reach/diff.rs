@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   parapet reach diff before/ after/                     two folders, such as two checkouts
   parapet reach diff new-policy.yaml --context prod     what applying this would change in the cluster
+  parapet reach diff before/ after/ -o html -f diff.html   a page with pictures of what changes
   parapet reach diff --dir1 before/ --dir2 after/       netpol-analyzer's flags, and its very lines
 
 Each line is a connection that is added, removed, or changed to other ports.
@@ -68,7 +69,7 @@ pub(super) struct DiffArguments {
     /// Say nothing about what can't be read
     #[arg(short, long, help_heading = "Manifests")]
     quiet: bool,
-    /// The form of the output: txt, json, csv, md, dot
+    /// The form of the output: txt, json, csv, md, dot, mermaid, svg, html
     #[arg(short, long, value_name = "FORMAT", default_value = "txt", value_parser = input::format, help_heading = "Output")]
     output: Format,
     /// Write to this file instead of standard output
@@ -82,9 +83,6 @@ pub(super) struct DiffArguments {
 impl DiffArguments {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let compatible = self.dir1.is_some();
-        if matches!(self.output, Format::Svg | Format::Html | Format::Mermaid) {
-            return Err(Failure::new(Reason::Usage, anyhow!("differences are txt, json, csv, md or dot")));
-        }
         let (before, after) = self.read()?;
         let options = if compatible { netpol_analyzers_modes() } else { self.modes.options() };
         let (one, two) = Reachability::compute_both(&before.cluster, &after.cluster, &options);
