@@ -26,6 +26,8 @@ pub struct Facts {
     pub said: Said,
     /// What it refers to.
     pub references: Vec<Reference>,
+    /// What is odd in what was specified, in sentences.
+    pub odd: Vec<String>,
     /// Its pods.
     pub pods: Vec<Pod>,
     /// Certificates in its Secrets.

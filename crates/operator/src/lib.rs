@@ -15,6 +15,7 @@ pub mod lease;
 pub mod mesh;
 pub mod metrics;
 pub mod network;
+mod odd;
 pub mod pass;
 pub mod queue;
 pub mod rights;

@@ -22,7 +22,7 @@ mod tests;
 use std::fmt;
 
 pub use answers::{Answer, hint};
-pub use installed::{CNI, CONFIGURATION, Facts, FactsError, INJECTOR, MESH, VALUES};
+pub use installed::{CNI, CONFIGURATION, Facts, FactsError, INJECTOR, MESH, NAMESPACE, TAG, VALUES};
 pub use seen::{INJECTION, Istio, REVISION, Seen};
 
 /// One of the checks.

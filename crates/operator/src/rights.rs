@@ -101,6 +101,8 @@ pub fn cluster(enabled: &Enabled) -> Vec<PolicyRule> {
     if enabled.mesh_checks {
         rules.push(rule("networking.istio.io", &["destinationrules"], LIST));
         rules.push(rule("security.istio.io", &["peerauthentications"], LIST));
+        // Which revisions its tags stand for; the names are as many as tags.
+        rules.push(rule("admissionregistration.k8s.io", &["mutatingwebhookconfigurations"], LIST));
         // How the mesh is set up. A namespace that may not be there can't be given a Role.
         rules.push(named("", &["configmaps"], &[mesh::CONFIGURATION, mesh::INJECTOR], GET));
         rules.push(named("apps", &["daemonsets"], &[mesh::CNI], GET));

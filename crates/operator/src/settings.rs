@@ -110,6 +110,8 @@ pub struct Settings {
     pub cache_startup_timeout: Option<Duration>,
     /// Whether the service mesh around applications is looked at.
     pub mesh_checks: bool,
+    /// Where the mesh itself is installed.
+    pub mesh_namespace: String,
     /// For which applications NetworkPolicies are made.
     pub network_policies: NetworkPolicies,
     /// What is odd.
@@ -247,6 +249,7 @@ impl Settings {
             enforce_rbac_on_refs: from.flag("enforce-rbac-on-refs")?,
             cache_startup_timeout: (!startup.is_zero()).then_some(startup),
             mesh_checks: from.flag("mesh-checks")?,
+            mesh_namespace: mesh_namespace(from)?,
             network_policies: network_policies(from)?,
             operator_namespace,
             warnings: Vec::new(),
@@ -432,6 +435,17 @@ fn dialling(from: &mut Reader) -> Result<Dialling, SettingsError> {
         "pods" => Ok(Dialling::Pods),
         "service" => Ok(Dialling::Service),
         text => Err(from.wrong("elasticsearch-dialling", text, "neither pods nor service")),
+    }
+}
+
+/// It becomes part of paths.
+fn mesh_namespace(from: &mut Reader) -> Result<String, SettingsError> {
+    let name = from.text("mesh-namespace")?;
+    let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    // RFC 1123, as Kubernetes has it.
+    match (1..=63).contains(&name.len()) && name.bytes().all(is_label) {
+        true => Ok(name),
+        false => Err(from.wrong("mesh-namespace", &name, "no name of a namespace")),
     }
 }
 

@@ -17,6 +17,9 @@ use crate::cluster::Listener;
 
 /// How often a cluster is looked at while a pass waits for nodes, shards or records, if that is more often than else.
 const CLOSELY: Duration = Duration::from_secs(2);
+/// A call of a look may take as long as the interval, but no less than this: whoever wants to be told soon doesn't take a node that
+/// collects garbage for one that is gone.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A cluster that doesn't answer is looked at less often, up to this many intervals. A pod of it that becomes ready is seen
 /// by the watch, and ends the pause.
 const LONGEST_PAUSE: u32 = 6;
@@ -191,7 +194,9 @@ impl Inner {
                 // The best endpoint; after a failure the next one.
                 let at = failures as usize % wish.clients.len().max(1);
                 let within = |client: &Client| {
-                    wish.pace.interval.map_or(client.clone(), |interval| client.within(interval))
+                    wish.pace
+                        .interval
+                        .map_or(client.clone(), |interval| client.within(interval.max(PATIENCE)))
                 };
                 let client = wish.clients.get(at).map(within);
                 (client, second(&wish.clients, at).map(within), wish.pace, wish.closely)

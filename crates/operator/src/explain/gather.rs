@@ -1,5 +1,6 @@
 //! Reading what is known of an application.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,13 +9,18 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::{Client, ResourceExt as _};
-use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana, Kind, ObjectSelector, annotations};
+use parapet_api::validate::{self, Warning};
+use parapet_api::{
+    ApmServer, Application as _, AssociationState, Elasticsearch, Kibana, Kind, Monitoring, ObjectSelector,
+    annotations,
+};
 use parapet_pki::inspect::read;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Certificate, Facts, Happened, Reference, Said};
 use crate::cluster::{Custom, Managed};
+use crate::odd;
 
 /// How long each call may take.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -46,35 +52,66 @@ pub async fn gather(
 ) -> Result<Option<Facts>, ExplainError> {
     let gathering = Gathering { client, namespace, name };
     match kind {
-        Kind::Elasticsearch => gathering.facts::<Elasticsearch>(now, |_| Vec::new()).await,
-        Kind::Kibana => {
-            let references = |kibana: &Kibana| {
-                let state = kibana.status.as_ref().and_then(|status| status.elasticsearch_association_status);
-                vec![(
-                    "elasticsearchRef",
-                    Kind::Elasticsearch,
-                    kibana.spec.elasticsearch_ref.target.clone(),
-                    state,
-                )]
-            };
-            gathering.facts::<Kibana>(now, references).await
-        }
-        Kind::ApmServer => {
-            let references = |apm: &ApmServer| {
-                let status = apm.status.clone().unwrap_or_default();
-                let (es, kibana) =
-                    (status.elasticsearch_association_status, status.kibana_association_status);
-                vec![
-                    ("elasticsearchRef", Kind::Elasticsearch, apm.spec.elasticsearch_ref.target.clone(), es),
-                    ("kibanaRef", Kind::Kibana, apm.spec.kibana_ref.clone(), kibana),
-                ]
-            };
-            gathering.facts::<ApmServer>(now, references).await
-        }
+        Kind::Elasticsearch => gathering.facts::<Elasticsearch>(now, of_elasticsearch).await,
+        Kind::Kibana => gathering.facts::<Kibana>(now, of_kibana).await,
+        Kind::ApmServer => gathering.facts::<ApmServer>(now, of_apm_server).await,
     }
 }
 
 type Referred = (&'static str, Kind, ObjectSelector, Option<AssociationState>);
+
+/// What an application's kind alone tells.
+struct Own {
+    references: Vec<Referred>,
+    odd: Vec<Warning>,
+}
+
+fn of_elasticsearch(es: &Elasticsearch) -> Own {
+    let states = es.status.as_ref().and_then(|status| status.monitoring_association_status.as_ref());
+    Own {
+        references: monitoring(es.spec.monitoring.as_ref(), states, es.object_namespace()),
+        odd: odd::of_elasticsearch(es),
+    }
+}
+
+fn of_kibana(kibana: &Kibana) -> Own {
+    let status = kibana.status.clone().unwrap_or_default();
+    let states = status.monitoring_association_status.as_ref();
+    let to_es = kibana.spec.elasticsearch_ref.target.clone();
+    let mut references =
+        vec![("elasticsearchRef", Kind::Elasticsearch, to_es, status.elasticsearch_association_status)];
+    references.extend(monitoring(kibana.spec.monitoring.as_ref(), states, kibana.object_namespace()));
+    Own { references, odd: validate::kibana_warnings(kibana) }
+}
+
+fn of_apm_server(apm: &ApmServer) -> Own {
+    let status = apm.status.clone().unwrap_or_default();
+    let (es, kibana) = (status.elasticsearch_association_status, status.kibana_association_status);
+    Own {
+        references: vec![
+            ("elasticsearchRef", Kind::Elasticsearch, apm.spec.elasticsearch_ref.target.clone(), es),
+            ("kibanaRef", Kind::Kibana, apm.spec.kibana_ref.clone(), kibana),
+        ],
+        odd: validate::apm_server_warnings(apm),
+    }
+}
+
+/// Where metrics and logs go; in the status by place.
+fn monitoring(
+    specified: Option<&Monitoring>,
+    states: Option<&BTreeMap<String, AssociationState>>,
+    namespace: &str,
+) -> Vec<Referred> {
+    let Some(specified) = specified else { return Vec::new() };
+    let both = [("monitoring.metrics", &specified.metrics), ("monitoring.logs", &specified.logs)];
+    let referred = both.into_iter().filter_map(|(field, target)| {
+        let cluster = target.cluster()?;
+        let place = format!("{}/{}", cluster.namespace_or(namespace), cluster.name_or_secret());
+        let state = states.and_then(|states| states.get(&place)).copied();
+        Some((field, Kind::Elasticsearch, cluster.clone(), state))
+    });
+    referred.collect()
+}
 
 struct Gathering<'a> {
     client: &'a Client,
@@ -86,14 +123,16 @@ impl Gathering<'_> {
     async fn facts<K: Managed>(
         &self,
         now: Timestamp,
-        references: impl Fn(&K) -> Vec<Referred>,
+        own: impl Fn(&K) -> Own,
     ) -> Result<Option<Facts>, ExplainError> {
         let kind = ApiResource::erase::<K>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace, &kind);
         let Some(found) = self.call("applications", api.get_opt(self.name)).await? else { return Ok(None) };
         let object = Custom::<K>::read(found);
+        let Own { references, odd } =
+            object.valid().map_or_else(|| Own { references: Vec::new(), odd: Vec::new() }, own);
         let mut all = Vec::new();
-        for referred in object.valid().map(references).unwrap_or_default() {
+        for referred in references {
             all.extend(self.reference(referred).await?);
         }
         let selector = ListParams::default().labels(&format!("{}={}", K::KIND.name_label(), self.name));
@@ -106,6 +145,7 @@ impl Gathering<'_> {
             name: self.name.to_owned(),
             said: said(&object),
             references: all,
+            odd: odd.iter().map(ToString::to_string).collect(),
             certificates: secrets.iter().flat_map(certificates).collect(),
             events: happened(K::KIND, self.name, &pods, events),
             pods,

@@ -27,6 +27,8 @@ pub struct Explanation {
     pub blocked_by: Vec<String>,
     /// What is going on.
     pub going_on: Vec<String>,
+    /// What is odd in what was specified; nothing is held back for it.
+    pub odd: Vec<String>,
     /// What was said of it lately, the newest first.
     pub lately: Vec<String>,
     /// What to do next.
@@ -54,6 +56,7 @@ impl fmt::Display for Explanation {
         let parts = [
             ("What holds it", &self.blocked_by),
             ("What is going on", &self.going_on),
+            ("What is odd", &self.odd),
             ("What was said lately", &self.lately),
             ("What to do next", &self.next),
         ];
@@ -81,6 +84,7 @@ pub fn explain(facts: &Facts) -> Explanation {
     }
     missing_pods(facts, &mut found);
     certificates(facts, &mut found);
+    found.odd = facts.odd.iter().map(|odd| plain(odd)).collect();
     found.lately = lately(&facts.events, facts.now);
     found
 }

@@ -10,6 +10,10 @@ use serde_json::Value;
 
 use super::{Istio, pods};
 
+/// Where a mesh is installed unless `mesh-namespace` says otherwise: where its own documentation puts it.
+pub const NAMESPACE: &str = "istio-system";
+/// The label of a webhook's configuration that gives a revision another name, a tag; its label `istio.io/rev` names the revision.
+pub const TAG: &str = "istio.io/tag";
 /// The ConfigMap with the mesh's configuration; those of revisions end with theirs.
 pub const CONFIGURATION: &str = "istio";
 /// The ConfigMap with the injector's values; those of revisions end with theirs.

@@ -6,7 +6,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Resource as _;
 use parapet_api::{
-    ApmServer, ApmServerStatus, Application as _, Kind, StackVersion, annotations, labels, names, validate,
+    ApmServer, ApmServerStatus, Application as _, Condition, Kind, StackVersion, annotations, labels, names,
+    validate,
 };
 use parapet_elastic::association::AssociationKind;
 use parapet_elastic::config::{self, Association};
@@ -95,7 +96,7 @@ async fn reconcile(
         stateless::waiting(cx, apm, stateless::referred(apm, kind, to), bound)
     });
     if let Some(next) = waits.reduce(Next::sooner) {
-        write_status(cx, apm, &links, None).await?;
+        write_status(cx, apm, &links, None, conditions::kept(&before.conditions)).await?;
         return Ok(next);
     }
     cx.events.over(apm, Reason::AssociationError);
@@ -119,9 +120,10 @@ async fn reconcile(
     let running =
         live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::APM_VERSION));
     let looked = Looked { apm_servers: std::slice::from_ref(apm), ..Looked::default() };
-    let next = next.sooner(mesh::check(cx, apm, looked, &pods, None).await.next());
-    write_status(cx, apm, &links, running).await?;
-    Ok(next)
+    let fit = mesh::check(cx, apm, looked, &pods, None).await;
+    let conditions = conditions::beside(&before.conditions, &fit, &http.notices, cx.now());
+    write_status(cx, apm, &links, running, conditions).await?;
+    Ok(next.sooner(fit.next()))
 }
 
 fn deployment_name(apm: &ApmServer) -> String {
@@ -212,11 +214,13 @@ async fn write_status(
     apm: &ApmServer,
     links: &Links,
     running: Option<stateless::Running>,
+    conditions: Vec<Condition>,
 ) -> Result<(), PassError> {
     let mut status = ApmServerStatus {
         count: Some(0),
         elasticsearch_association_status: links.elasticsearch.state(),
         kibana_association_status: links.kibana.state(),
+        conditions,
         observed_generation: apm.metadata.generation,
         ..ApmServerStatus::default()
     };

@@ -37,11 +37,11 @@ use super::mesh::{self, Looked};
 use super::monitoring::{self, Monitored, Wanted};
 use super::own::Own;
 use super::{Context, PassError, network, refused};
-use crate::ApplicationKey;
 use crate::certificates::Networking;
 use crate::cluster::{Custom, Followed};
 use crate::controller::Next;
 use crate::events::Reason;
+use crate::{ApplicationKey, odd};
 
 /// One pass.
 pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, PassError> {
@@ -55,7 +55,7 @@ pub(super) async fn pass(cx: &Context, key: &ApplicationKey) -> Result<Next, Pas
         status::invalid(cx, es, &why).await?;
         return Ok(Next::Wait);
     }
-    refused::warn(cx, &**es, &validate::elasticsearch_warnings(es));
+    refused::warn(cx, &**es, &odd::of_elasticsearch(es));
     let mut followed = BTreeSet::new();
     // It holds all that a pass knows, which is much for the stack of a thread.
     let ended = Box::pin(reconcile(cx, key, es, &mut followed)).await;

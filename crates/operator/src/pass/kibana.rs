@@ -6,7 +6,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Resource as _;
 use parapet_api::{
-    Application as _, Kibana, KibanaStatus, Kind, StackVersion, annotations, labels, names, validate,
+    Application as _, Condition, Kibana, KibanaStatus, Kind, StackVersion, annotations, labels, names,
+    validate,
 };
 use parapet_elastic::association::{AssociationKind, Target};
 use parapet_elastic::config::{self, Association, EncryptionKeys};
@@ -69,7 +70,8 @@ async fn reconcile(
         bound.state(),
     );
     if let Some(next) = stateless::waiting(cx, kibana, stateless::referred(kibana, kind, selector), &bound) {
-        write_status(cx, kibana, &bound, None, before.monitoring_association_status).await?;
+        let conditions = conditions::kept(&before.conditions);
+        write_status(cx, kibana, &bound, None, before.monitoring_association_status, conditions).await?;
         return Ok(next);
     }
     let established = match &bound {
@@ -98,9 +100,10 @@ async fn reconcile(
     let running =
         live.map(|live| stateless::running(&live, pods.iter().map(|pod| &**pod), labels::KIBANA_VERSION));
     let looked = Looked { kibanas: std::slice::from_ref(kibana), ..Looked::default() };
-    let next = next.sooner(mesh::check(cx, kibana, looked, &pods, None).await.next());
-    write_status(cx, kibana, &bound, running, monitored.states).await?;
-    Ok(next)
+    let fit = mesh::check(cx, kibana, looked, &pods, None).await;
+    let conditions = conditions::beside(&before.conditions, &fit, &http.notices, cx.now());
+    write_status(cx, kibana, &bound, running, monitored.states, conditions).await?;
+    Ok(next.sooner(fit.next()))
 }
 
 async fn monitor(
@@ -208,6 +211,7 @@ async fn write_status(
     bound: &Bound,
     running: Option<stateless::Running>,
     monitoring: Option<States>,
+    conditions: Vec<Condition>,
 ) -> Result<(), PassError> {
     let state = bound.state();
     let mut status = KibanaStatus {
@@ -215,6 +219,7 @@ async fn write_status(
         association_status: state,
         elasticsearch_association_status: state,
         monitoring_association_status: monitoring,
+        conditions,
         observed_generation: kibana.metadata.generation,
         ..KibanaStatus::default()
     };

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::mesh::{INJECTION, REVISION};
+use crate::mesh::{self, INJECTION, REVISION};
 use crate::network::OperatorPods;
 
 use super::UNDER_WAY;
@@ -122,13 +122,25 @@ impl Seen {
 }
 
 /// Looks at the surroundings.
-#[derive(Default)]
 pub struct Surroundings {
     last: Mutex<Option<(Instant, Arc<Seen>)>>,
     off: bool,
+    /// The namespace of the mesh itself.
+    mesh: String,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self::with_mesh_in(mesh::NAMESPACE)
+    }
 }
 
 impl Surroundings {
+    /// How the mesh is set up is read in this namespace.
+    pub fn with_mesh_in(namespace: impl Into<String>) -> Self {
+        Self { last: Mutex::default(), off: false, mesh: namespace.into() }
+    }
+
     /// Never looked at: for an operator that may not read what has no namespace.
     pub fn off() -> Self {
         Self { off: true, ..Self::default() }
@@ -151,7 +163,7 @@ impl Surroundings {
             return Arc::clone(seen);
         }
         let mut reader = Reader { cluster, is_incomplete: false };
-        let mut seen = read(&mut reader, operator).await;
+        let mut seen = read(&mut reader, operator, &self.mesh).await;
         seen.is_incomplete = reader.is_incomplete;
         let seen = Arc::new(seen);
         *last = Some((Instant::now(), Arc::clone(&seen)));
@@ -165,7 +177,7 @@ impl fmt::Debug for Surroundings {
     }
 }
 
-async fn read(reader: &mut Reader<'_>, operator: &OperatorPods) -> Seen {
+async fn read(reader: &mut Reader<'_>, operator: &OperatorPods, mesh: &str) -> Seen {
     let client = reader.client();
     let namespaces = match reader.list(&Api::<Namespace>::all(client.clone()), "").await {
         Asked::Found(namespaces) => Some(namespaces),
@@ -186,7 +198,7 @@ async fn read(reader: &mut Reader<'_>, operator: &OperatorPods) -> Seen {
     seen.destination_rules = reader.list(&rules, "").await.listed("DestinationRules");
     let mtls = of_mesh("security.istio.io", "PeerAuthentication");
     seen.peer_authentications = reader.list(&mtls, "").await.listed("PeerAuthentications");
-    seen.revisions = istio::read(reader, seen.namespaces.as_deref().unwrap_or_default()).await;
+    seen.revisions = istio::read(reader, seen.namespaces.as_deref().unwrap_or_default(), mesh).await;
     seen
 }
 

@@ -61,7 +61,7 @@ pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind,
         keys: KeyMaker::default(),
         authority,
         surroundings: match settings.mesh_checks {
-            true => Surroundings::default(),
+            true => Surroundings::with_mesh_in(settings.mesh_namespace),
             false => Surroundings::off(),
         },
         enqueue,

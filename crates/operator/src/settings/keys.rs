@@ -151,6 +151,12 @@ pub const KEYS: &[Key] = &[
         "Look whether a service mesh fits applications; namespaces and Istio's objects are read for it",
     ),
     key(
+        "mesh-namespace",
+        "NAME",
+        "istio-system",
+        "Where the mesh itself is installed; mesh-checks reads there",
+    ),
+    key(
         "metrics-cert-dir",
         "PATH",
         "",

@@ -116,6 +116,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("manage-webhook-certs", "false"),
     ("max-concurrent-reconciles", "20"),
     ("mesh-checks", "false"),
+    ("mesh-namespace", "mesh"),
     ("metrics-cert-dir", "/certificates"),
     ("metrics-host", "127.0.0.1"),
     ("metrics-port", "8081"),

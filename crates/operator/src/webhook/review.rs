@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::MAX_BODY;
 use super::Verdict;
+use crate::odd;
 
 /// How much of a warning the API server shows.
 /// <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>
@@ -118,7 +119,7 @@ impl Review {
         let checked = match self.kind {
             Kind::Elasticsearch => self.check::<Elasticsearch>(
                 object,
-                |new| (validate::elasticsearch(new, rules), validate::elasticsearch_warnings(new)),
+                |new| (validate::elasticsearch(new, rules), odd::of_elasticsearch(new)),
                 |old, new| validate::elasticsearch_update(old, new, live),
             ),
             Kind::Kibana => self.check::<Kibana>(

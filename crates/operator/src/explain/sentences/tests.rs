@@ -18,6 +18,7 @@ fn facts(kind: Kind, said: Said) -> Facts {
         name: "quickstart".to_owned(),
         said,
         references: Vec::new(),
+        odd: Vec::new(),
         pods: Vec::new(),
         certificates: Vec::new(),
         events: Vec::new(),
@@ -220,4 +221,36 @@ fn references_certificates_and_events() {
         event(60 * 50, "AssociationStatusChange", "from [] to [Pending]", None),
     ];
     insta::assert_snapshot!(told(&facts));
+}
+
+#[test]
+fn what_is_odd_and_what_is_not_looked_after_hold_nothing() {
+    let left = "The licence in the Secret quickstart-es-license is given to Elasticsearch";
+    let conditions = vec![condition(ConditionType::FullyManaged, ConditionState::False, left)];
+    let mut facts = facts(Kind::Elasticsearch, Said { conditions, ..said("Ready", 3) });
+    facts.pods = ["a", "b", "c"].map(ready).to_vec();
+    facts.odd = vec!["spec.version: it ends soon".to_owned()];
+    let explained = explain(&facts);
+    assert!(explained.is_fine(), "{explained}");
+    assert_eq!(explained.going_on, [format!("Not looked after here: {left}")]);
+    assert!(explained.to_string().contains("What is odd:\n  - spec.version: it ends soon.\n"), "{explained}");
+}
+
+#[test]
+fn metrics_and_logs_wait_for_the_clusters_that_they_go_to() {
+    let mut facts = facts(Kind::Elasticsearch, said("Ready", 3));
+    facts.pods = ["a", "b", "c"].map(ready).to_vec();
+    let reference = |field, name: &str, exists, state| Reference {
+        field,
+        kind: Kind::Elasticsearch,
+        target: Some(("monitoring".to_owned(), name.to_owned())),
+        exists,
+        state,
+    };
+    facts.references = vec![
+        reference("monitoring.metrics", "far", true, Some(AssociationState::Established)),
+        reference("monitoring.logs", "gone", false, Some(AssociationState::Pending)),
+    ];
+    let held = explain(&facts).blocked_by;
+    assert_eq!(held, ["monitoring.logs names Elasticsearch monitoring/gone, which doesn't exist"]);
 }

@@ -13,12 +13,12 @@ use parapet_orchestrate::{in_progress, phase};
 
 use super::nodes::{Existing, Nodes};
 use super::observe::Known;
-use crate::certificates::{Notice, NoticeKind};
+use crate::certificates::Notice;
 use crate::cluster::Unreadable;
 use crate::events::{News, Reason};
 use crate::foreign;
 use crate::pass::conditions::{self, rfc3339};
-use crate::pass::mesh::{self, Fit};
+use crate::pass::mesh::Fit;
 use crate::pass::monitoring::States;
 use crate::pass::{Context, PassError, controller};
 
@@ -244,24 +244,17 @@ fn meshed(status: &mut ElasticsearchStatus, fit: &Fit, now: Timestamp) {
         Fit::Unseen(why) => return say(status, kind, ConditionState::Unknown, why, now),
         Fit::Found(findings) => findings,
     };
-    match findings.as_slice() {
-        [] => say(status, kind, ConditionState::True, "The service mesh fits", now),
-        [first, rest @ ..] => {
-            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
-            say(status, kind, ConditionState::False, &format!("{}{more}", mesh::sentence(first)), now);
-        }
+    match conditions::misfit(findings) {
+        None => say(status, kind, ConditionState::True, "The service mesh fits", now),
+        Some(text) => say(status, kind, ConditionState::False, &text, now),
     }
 }
 
-/// The condition is there from the first certificate on that isn't as it should be. That an authority took the place of another one is
-/// an event: the next pass finds it as it should be.
+/// The condition is there from the first certificate on that isn't as it should be.
 fn certified(status: &mut ElasticsearchStatus, notices: &[Notice], now: Timestamp) {
     let kind = ConditionType::CertificatesValid;
-    let first = |wanted: NoticeKind| notices.iter().find(|notice| notice.kind == wanted);
-    if let Some(notice) = first(NoticeKind::Invalid) {
-        say(status, kind, ConditionState::False, &notice.sentence, now);
-    } else if let Some(notice) = first(NoticeKind::Ending) {
-        say(status, kind, ConditionState::True, &notice.sentence, now);
+    if let Some((state, sentence)) = conditions::worst(notices) {
+        say(status, kind, state, sentence, now);
     } else if status.conditions.iter().any(|condition| condition.kind == kind) {
         say(status, kind, ConditionState::True, "All certificates are valid", now);
     }

@@ -27,6 +27,7 @@ const RULES: &str = "/apis/networking.istio.io/v1beta1/destinationrules";
 const MTLS: &str = "/apis/security.istio.io/v1beta1/peerauthentications";
 const CONFIGURATION: &str = "/api/v1/namespaces/istio-system/configmaps/istio";
 const INJECTOR: &str = "/api/v1/namespaces/istio-system/configmaps/istio-sidecar-injector";
+const TAGS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 const CNI: [&str; 2] = [
     "/apis/apps/v1/namespaces/istio-system/daemonsets/istio-cni-node",
     "/apis/apps/v1/namespaces/kube-system/daemonsets/istio-cni-node",
@@ -41,6 +42,7 @@ struct World {
     pod: Value,
     service: Value,
     mesh: String,
+    mesh_namespace: &'static str,
     values: Value,
     answer: Answer,
 }
@@ -85,6 +87,7 @@ fn fitting() -> World {
         service: json!({ "metadata": { "name": "x-es-http", "namespace": "data", "labels": labels },
             "spec": { "ports": [{ "name": "http", "port": 9200 }] } }),
         mesh: "enableAutoMtls: true\n".to_owned(),
+        mesh_namespace: "istio-system",
         values: json!({
             "global": { "tag": "1.24.1", "jwtPolicy": "third-party-jwt" },
             "sidecarInjectorWebhook": { "rewriteAppHTTPProbe": true },
@@ -113,6 +116,30 @@ impl World {
                 "spec": { "host": host, "trafficPolicy": { "tls": { "mode": "ISTIO_MUTUAL" } } } })
         };
         self.served.get_mut(RULES).unwrap()["items"] = hosts.iter().map(rule).collect();
+    }
+
+    /// The namespace of the applications asks for this revision, or a tag.
+    fn asks_for(&mut self, revision: &str) {
+        let labels = &mut self.served.get_mut(NAMESPACES).unwrap()["items"][0]["metadata"]["labels"];
+        *labels = json!({ "istio.io/rev": revision });
+    }
+
+    /// There is a revision `canary` without automatic mutual TLS.
+    fn has_a_canary(&mut self) {
+        let mesh = json!({ "metadata": {}, "data": { "mesh": "enableAutoMtls: false" } });
+        self.served.insert(format!("{CONFIGURATION}-canary"), mesh);
+        let values = json!({ "metadata": {}, "data": { "values": self.values.to_string() } });
+        self.served.insert(format!("{INJECTOR}-canary"), values);
+    }
+
+    /// A tag stands for that revision, in a mesh that is installed there.
+    fn tags(&mut self, tag: &str, namespace: &str) {
+        let service = json!({ "name": "istiod-canary", "namespace": namespace });
+        let webhook = json!({ "name": "rev.namespace.sidecar-injector.istio.io", "sideEffects": "None",
+            "admissionReviewVersions": ["v1"], "clientConfig": { "service": service } });
+        let labels = json!({ "istio.io/tag": tag, "istio.io/rev": "canary" });
+        let tag = json!({ "metadata": { "name": format!("istio-revision-tag-{tag}"), "labels": labels }, "webhooks": [webhook] });
+        self.served.insert(TAGS.to_owned(), json!({ "metadata": {}, "items": [tag] }));
     }
 
     fn installs_a_plugin(&mut self) {
@@ -203,7 +230,8 @@ async fn passes(world: World) -> (String, String) {
     let client = api_server(world.served(), Arc::clone(&told));
     let (events, writing) = Recorder::new(client.clone(), "test", EventMetrics::default());
     let writing = tokio::spawn(writing);
-    let cx = context(client, events);
+    let surroundings = Surroundings::with_mesh_in(world.mesh_namespace);
+    let cx = Context { surroundings, ..context(client, events) };
     let service: Service = serde_json::from_value(world.service).unwrap();
     cx.cluster.create(&service).await.unwrap();
     let es: Elasticsearch = serde_json::from_value(world.elasticsearch).unwrap();
@@ -397,14 +425,63 @@ async fn old_installations_and_native_sidecars_are_read_from_what_they_leave() {
     });
     assert_eq!(native.await, "fits", "the proxy runs before");
     let revision = finds(|world| {
-        let labels = &mut world.served.get_mut(NAMESPACES).unwrap()["items"][0]["metadata"]["labels"];
-        *labels = json!({ "istio.io/rev": "canary" });
-        let old = json!({ "metadata": {}, "data": { "mesh": "enableAutoMtls: false" } });
-        world.served.insert(format!("{CONFIGURATION}-canary"), old);
-        let values = json!({ "metadata": {}, "data": { "values": world.values.to_string() } });
-        world.served.insert(format!("{INJECTOR}-canary"), values);
+        world.asks_for("canary");
+        world.has_a_canary();
     });
     assert_eq!(revision.await, "C7 / fits", "each namespace has its revision's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_stands_for_a_revision() {
+    let tagged = finds(|world| {
+        world.asks_for("prod");
+        world.has_a_canary();
+        world.tags("prod", "istio-system");
+    });
+    assert_eq!(tagged.await, "C7 / fits");
+    let default = finds(|world| {
+        world.has_a_canary();
+        world.tags("default", "istio-system");
+    });
+    assert_eq!(default.await, "C7 / fits", "who asks for no revision gets the tag's");
+    let other = finds(|world| {
+        world.asks_for("prod");
+        world.has_a_canary();
+        world.tags("prod", "other-mesh");
+    });
+    let other = other.await;
+    assert!(
+        other.contains("ConfigMap istio-system/istio-prod: it isn't there"),
+        "another mesh's tag: {other}"
+    );
+    let unseen = finds(|world| {
+        world.asks_for("prod");
+        world.refuse(TAGS);
+    });
+    let unseen = unseen.await;
+    assert!(unseen.contains("; the mesh's tags: the operator may not read it"), "{unseen}");
+    assert_eq!(finds(|world| world.refuse(TAGS)).await, "fits", "who asks for none that is there needs none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mesh_is_read_where_it_is_said_to_be() {
+    let elsewhere = |mesh: &'static str| {
+        finds(move |world| {
+            world.mesh_namespace = "mesh";
+            let here = |path: &str| path.replace("istio-system", "mesh");
+            let text = json!({ "metadata": {}, "data": { "mesh": mesh } });
+            world.served.insert(here(CONFIGURATION), text);
+            let values = json!({ "metadata": {}, "data": { "values": world.values.to_string() } });
+            world.served.insert(here(INJECTOR), values);
+            // What is mesh-wide is where the mesh is.
+            let strict = &mut world.served.get_mut(MTLS).unwrap()["items"][0];
+            strict["metadata"]["namespace"] = json!("mesh");
+            world.elasticsearch["spec"]["http"] = json!({});
+            world.service["spec"]["ports"][0]["name"] = json!("https");
+        })
+    };
+    assert_eq!(elsewhere("enableAutoMtls: true").await, "C5 / fits");
+    assert_eq!(elsewhere("rootNamespace: other").await, "fits", "the mesh's own word counts more");
 }
 
 #[tokio::test(start_paused = true)]

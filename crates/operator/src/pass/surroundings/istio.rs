@@ -1,18 +1,17 @@
-//! How the service mesh is set up, as far as the operator may read it: two ConfigMaps by their names, and whether a DaemonSet of its CNI
-//! plugin is there.
+//! How the service mesh is set up, as far as the operator may read it: which revision a tag stands for, two ConfigMaps of each by their
+//! names, and whether a DaemonSet of its CNI plugin is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 
 use super::{Asked, Reader, Unseen};
-use crate::mesh::{CNI, CONFIGURATION, Facts, INJECTION, INJECTOR, MESH, REVISION, VALUES};
+use crate::mesh::{CNI, CONFIGURATION, Facts, INJECTION, INJECTOR, MESH, NAMESPACE, REVISION, TAG, VALUES};
 
-/// Where Istio is installed by its own documentation.
-const NAMESPACE: &str = "istio-system";
-/// Where that DaemonSet is, by Istio's documentation.
+/// Where that DaemonSet is besides the mesh's own namespace, by Istio's documentation.
 const CNI_NAMESPACES: [&str; 2] = [NAMESPACE, "kube-system"];
 /// The revision that namespaces without one have.
 const DEFAULT: &str = "default";
@@ -30,31 +29,52 @@ pub(in crate::pass) struct Installed {
 
 /// All revisions that namespaces ask for.
 #[derive(Clone, Debug, Default)]
-pub(in crate::pass) struct Revisions(BTreeMap<String, Installed>);
+pub(in crate::pass) struct Revisions {
+    /// By their own names.
+    installed: BTreeMap<String, Installed>,
+    /// The revisions that tags stand for.
+    tags: BTreeMap<String, String>,
+}
 
 impl Revisions {
     /// The one that gives a namespace's pods their proxies.
     pub(in crate::pass) fn of(&self, namespace: Option<&Namespace>) -> Installed {
-        let revision = namespace.and_then(revision).unwrap_or(DEFAULT);
-        self.0.get(revision).cloned().unwrap_or_else(|| Installed {
+        let asked = namespace.and_then(revision).unwrap_or(DEFAULT);
+        let revision = self.tags.get(asked).map_or(asked, String::as_str);
+        self.installed.get(revision).cloned().unwrap_or_else(|| Installed {
             unseen: vec![Unseen::new(format!("revision {revision} of the mesh"), "it is one of too many")],
             ..Installed::default()
         })
     }
 }
 
-/// Reads what there is of every revision that namespaces ask for.
-pub(super) async fn read(reader: &mut Reader<'_>, namespaces: &[Namespace]) -> Revisions {
+/// Reads what there is in `mesh`, the mesh's own namespace, of every revision that namespaces ask for.
+pub(super) async fn read(reader: &mut Reader<'_>, namespaces: &[Namespace], mesh: &str) -> Revisions {
+    let configurations = Api::<MutatingWebhookConfiguration>::all(reader.client());
+    let tagged = reader.list(&configurations, TAG).await.listed("the mesh's tags");
+    let tags: BTreeMap<String, String> = tagged.items.iter().filter_map(|one| tag(one, mesh)).collect();
     // A pod asks for its proxy by itself where its namespace doesn't.
-    let default = [DEFAULT.to_owned()];
-    let all: BTreeSet<String> =
-        namespaces.iter().filter_map(revision).map(str::to_owned).chain(default).collect();
-    let mut revisions = BTreeMap::new();
+    let asked = namespaces.iter().filter_map(revision).chain([DEFAULT]);
+    let all: BTreeSet<&str> = asked.map(|asked| tags.get(asked).map_or(asked, String::as_str)).collect();
+    let mut installed = BTreeMap::new();
     for revision in all.into_iter().take(MOST_REVISIONS) {
-        let installed = one(reader, &revision).await;
-        revisions.insert(revision, installed);
+        let mut found = one(reader, revision, mesh).await;
+        if !found.unseen.is_empty() {
+            // It may be a tag.
+            found.unseen.extend(tagged.unseen.clone());
+        }
+        installed.insert(revision.to_owned(), found);
     }
-    Revisions(revisions)
+    Revisions { installed, tags }
+}
+
+/// A tag, and the revision that it stands for, if it is of the mesh whose namespace that is.
+fn tag(configuration: &MutatingWebhookConfiguration, mesh: &str) -> Option<(String, String)> {
+    let labels = configuration.metadata.labels.as_ref()?;
+    let webhooks = configuration.webhooks.iter().flatten();
+    let mut services = webhooks.filter_map(|webhook| webhook.client_config.service.as_ref());
+    let is_its_own = services.all(|service| service.namespace == mesh);
+    is_its_own.then_some((labels.get(TAG)?.clone(), labels.get(REVISION)?.clone()))
 }
 
 /// Which revision of the mesh a namespace asks for.
@@ -67,18 +87,18 @@ fn revision(namespace: &Namespace) -> Option<&str> {
     }
 }
 
-async fn one(reader: &mut Reader<'_>, revision: &str) -> Installed {
+async fn one(reader: &mut Reader<'_>, revision: &str, mesh: &str) -> Installed {
     let mut installed = Installed::default();
     let named = |name: &str| match revision {
         DEFAULT => name.to_owned(),
         revision => format!("{name}-{revision}"),
     };
     let (configuration, injector) = (named(CONFIGURATION), named(INJECTOR));
-    let maps = Api::<ConfigMap>::namespaced(reader.client(), NAMESPACE);
+    let maps = Api::<ConfigMap>::namespaced(reader.client(), mesh);
     let text = |map: ConfigMap, key: &str| map.data.unwrap_or_default().remove(key);
     let Installed { facts, unseen } = &mut installed;
     let mut doubt = |name: &str, why: String| {
-        unseen.push(Unseen::new(format!("ConfigMap {NAMESPACE}/{name}"), why));
+        unseen.push(Unseen::new(format!("ConfigMap {mesh}/{name}"), why));
     };
     match reader.get(&maps, &configuration).await {
         Asked::Found(map) => {
@@ -96,16 +116,19 @@ async fn one(reader: &mut Reader<'_>, revision: &str) -> Installed {
         }
         other => doubt(&injector, other.why().to_owned()),
     }
+    // By Istio's chart it is the one where the mesh is.
+    facts.root_namespace.get_or_insert_with(|| mesh.to_owned());
     if facts.cni.is_none() {
-        cni(reader, &mut installed).await;
+        cni(reader, &mut installed, mesh).await;
     }
     installed
 }
 
 /// Old injectors don't say whether they leave the redirection of traffic to a plugin; where there is none they don't.
-async fn cni(reader: &mut Reader<'_>, installed: &mut Installed) {
+async fn cni(reader: &mut Reader<'_>, installed: &mut Installed, mesh: &str) {
     let mut is_absent = true;
-    for namespace in CNI_NAMESPACES {
+    let places: BTreeSet<&str> = CNI_NAMESPACES.into_iter().chain([mesh]).collect();
+    for namespace in places {
         match reader.get(&Api::<DaemonSet>::namespaced(reader.client(), namespace), CNI).await {
             Asked::Found(_) => {
                 installed.facts.cni = Some(true);
