@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::programs::{COMPLETE, KUBE_ALL, Programs, build_dir};
-use crate::versions::{GO_MOD, GO_SUM, MAIN_GO, Versions};
+use crate::programs::{COMPLETE, KUBE_ALL, PAUSE, Programs, build_dir};
+use crate::versions::{GO_MOD, GO_SUM, MAIN_GO, PAUSE_GO, Versions};
 
 /// The packages whose variables say which Kubernetes this is; without them feature gates take it for a version 0.
 const VERSION_PACKAGES: &[&str] = &["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
@@ -97,6 +97,10 @@ fn build_into(dir: &Path, versions: &Versions) -> Result<()> {
         .args(["build", "-ldflags", &version_flags(&versions.kubernetes)?, "-o"])
         .arg(dir.join(KUBE_ALL))
         .arg("."))?;
+    let source = dir.join("pause-source");
+    fs::create_dir_all(&source).with_context(|| format!("failed to create {}", source.display()))?;
+    fs::write(source.join("main.go"), PAUSE_GO).context("failed to write main.go")?;
+    run(go(&source).args(["build", "-ldflags", "-s -w", "-o"]).arg(dir.join(PAUSE)).arg("main.go"))?;
     for (package, version) in
         [("sigs.k8s.io/kwok/cmd/kwok", &versions.kwok), ("helm.sh/helm/v3/cmd/helm", &versions.helm)]
     {

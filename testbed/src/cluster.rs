@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::OnceCell;
 
-use crate::control_plane::{self, ControlPlane};
+use crate::control_plane::{self, ControlPlane, Place};
 use crate::process::Process;
 use crate::programs::Programs;
 use crate::sandbox::Sandbox;
@@ -27,8 +27,12 @@ impl Cluster {
     /// Starts one of the caller's own; tests share theirs, see [`Cluster::shared`].
     pub async fn start(programs: Programs) -> Result<Self> {
         let sandbox = Sandbox::new()?;
-        let plane = control_plane::start(&programs, &sandbox).await?;
-        Ok(Self { plane, kwok: OnceCell::new(), programs, sandbox })
+        let plane = control_plane::start(&programs, &sandbox, Place::Loopback).await?;
+        Ok(Self::of(plane, programs, sandbox))
+    }
+
+    pub(crate) fn of(plane: ControlPlane, programs: Programs, sandbox: Sandbox) -> Self {
+        Self { plane, kwok: OnceCell::new(), programs, sandbox }
     }
 
     /// Stops everything in order and waits for it. Dropping does the same at once and by force.
@@ -47,7 +51,7 @@ impl Cluster {
         &self.plane.kubeconfig
     }
 
-    /// `https://127.0.0.1:PORT`.
+    /// `https://127.0.0.1:PORT`, with a real node `https://10.250.0.1:PORT`.
     pub fn server(&self) -> &str {
         &self.plane.server
     }

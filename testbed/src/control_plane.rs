@@ -9,7 +9,8 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 use tokio::time::sleep;
 
-use crate::authority::{Authority, Leaf, kubeconfig, token_keys};
+use crate::authority::{Authority, Leaf, Pair, kubeconfig, token_keys};
+use crate::node;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::Programs;
@@ -20,8 +21,47 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Starts again with other ports when another process took one in between.
 const STARTS: usize = 3;
 /// The names under which the API server is reached by tests and, as its certificate must say, from pods.
-const SERVER_NAMES: &[&str] =
-    &["127.0.0.1", "10.96.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+const SERVER_NAMES: &[&str] = &[
+    "127.0.0.1",
+    node::ADDRESS,
+    "10.96.0.1",
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+];
+
+/// Where the API server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// For clients on this machine; pods, if any, have no containers.
+    Loopback,
+    /// On the address of a real node, which its pods reach.
+    Machine,
+}
+
+impl Place {
+    fn address(self) -> &'static str {
+        match self {
+            Self::Loopback => "127.0.0.1",
+            Self::Machine => node::ADDRESS,
+        }
+    }
+
+    fn flags(self, files: &Files) -> Vec<String> {
+        match self {
+            // The Service `kubernetes` must not point to a loopback address.
+            Self::Loopback => vec!["--endpoint-reconciler-type=none".to_owned()],
+            // For logs and commands in containers the API server calls the kubelet.
+            Self::Machine => vec![
+                option("kubelet-client-certificate", &files.kubelet_client.0),
+                option("kubelet-client-key", &files.kubelet_client.1),
+                option("kubelet-certificate-authority", &files.ca),
+                "--kubelet-preferred-address-types=InternalIP".to_owned(),
+            ],
+        }
+    }
+}
 
 /// The running programs, in the order in which they are stopped.
 #[derive(Debug)]
@@ -33,14 +73,15 @@ pub(crate) struct ControlPlane {
     pub(crate) server: String,
     pub(crate) ca: PathBuf,
     pub(crate) kubeconfig: PathBuf,
+    pub(crate) files: Files,
 }
 
 /// Starts everything in `sandbox` and returns when the default ServiceAccount is there, which pods need.
-pub(crate) async fn start(programs: &Programs, sandbox: &Sandbox) -> Result<ControlPlane> {
+pub(crate) async fn start(programs: &Programs, sandbox: &Sandbox, place: Place) -> Result<ControlPlane> {
     let files = Files::write(sandbox)?;
     let mut tries = 1;
     let (etcd, apiserver, port) = loop {
-        match start_apiserver(programs, sandbox, &files).await {
+        match start_apiserver(programs, sandbox, &files, place).await {
             Err(Stopped { last_words })
                 if last_words.contains("address already in use") && tries < STARTS =>
             {
@@ -50,7 +91,7 @@ pub(crate) async fn start(programs: &Programs, sandbox: &Sandbox) -> Result<Cont
             Ok(started) => break started,
         }
     };
-    let server = format!("https://127.0.0.1:{port}");
+    let server = format!("https://{}:{port}", place.address());
     let controllers = programs.controllers.as_ref().map(|program| {
         let kubeconfig = files.kubeconfig(sandbox, &server, "controllers")?;
         let mut command = program.command();
@@ -76,8 +117,9 @@ pub(crate) async fn start(programs: &Programs, sandbox: &Sandbox) -> Result<Cont
         apiserver,
         etcd,
         server,
-        ca: files.ca,
+        ca: files.ca.clone(),
         kubeconfig,
+        files,
     };
     plane.wait_for_default_account().await?;
     Ok(plane)
@@ -122,6 +164,7 @@ async fn start_apiserver(
     programs: &Programs,
     sandbox: &Sandbox,
     files: &Files,
+    place: Place,
 ) -> Result<(Process, Process, u16), Stopped> {
     let etcd_url = format!("http://127.0.0.1:{}", free_port()?);
     let peer_url = format!("http://127.0.0.1:{}", free_port()?);
@@ -143,9 +186,8 @@ async fn start_apiserver(
     command
         .arg(format!("--etcd-servers={etcd_url}"))
         .arg(format!("--secure-port={port}"))
-        .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
-        // The Service `kubernetes` must not point to a loopback address.
-        .arg("--endpoint-reconciler-type=none")
+        .args(["bind-address", "advertise-address"].map(|flag| format!("--{flag}={}", place.address())))
+        .args(place.flags(files))
         .args(["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"])
         .args(["--anonymous-auth=false", "--allow-privileged=true", "--profiling=false"])
         .arg("--service-cluster-ip-range=10.96.0.0/16")
@@ -164,7 +206,7 @@ async fn start_apiserver(
         ]);
     let mut apiserver = sandbox.start("kube-apiserver", command)?;
 
-    let kubeconfig = files.kubeconfig(sandbox, &format!("https://127.0.0.1:{port}"), "admin")?;
+    let kubeconfig = files.kubeconfig(sandbox, &format!("https://{}:{port}", place.address()), "admin")?;
     let client = client(&kubeconfig).await?;
     loop {
         let request = http::Request::get("/readyz").body(Vec::new())?;
@@ -195,11 +237,13 @@ fn option(name: &str, path: impl Into<PathBuf>) -> String {
 }
 
 /// The certificates and keys that the programs are given.
-struct Files {
+#[derive(Debug)]
+pub(crate) struct Files {
     authority: Authority,
     ca: PathBuf,
     ca_key: PathBuf,
     server: (PathBuf, PathBuf),
+    kubelet_client: (PathBuf, PathBuf),
     token_key: PathBuf,
     token_public_key: PathBuf,
 }
@@ -212,11 +256,17 @@ impl Files {
             organization: None,
             names: SERVER_NAMES,
         })?;
+        let kubelet_client = authority.sign(Leaf {
+            common_name: "kube-apiserver",
+            organization: Some("system:masters"),
+            names: &[],
+        })?;
         let (token_key, token_public_key) = token_keys()?;
         Ok(Self {
             ca: sandbox.write("ca.crt", authority.certificate())?,
             ca_key: sandbox.write("ca.key", authority.key())?,
             server: server.write(sandbox, "kube-apiserver")?,
+            kubelet_client: kubelet_client.write(sandbox, "kubelet-client")?,
             token_key: sandbox.write("tokens.key", token_key)?,
             token_public_key: sandbox.write("tokens.pub", token_public_key)?,
             authority,
@@ -230,7 +280,23 @@ impl Files {
             "scheduler" => Leaf { common_name: "system:kube-scheduler", ..Leaf::default() },
             _ => Leaf { common_name: name, organization: Some("system:masters"), names: &[] },
         };
-        let (certificate, key) = self.authority.sign(leaf)?.write(sandbox, name)?;
+        self.kubeconfig_for(sandbox, server, name, leaf)
+    }
+
+    /// Signs a certificate that is served, or whose holder is known by it.
+    pub(crate) fn sign(&self, leaf: Leaf<'_>) -> Result<Pair> {
+        self.authority.sign(leaf)
+    }
+
+    /// Writes `NAME.kubeconfig` with a client certificate.
+    pub(crate) fn kubeconfig_for(
+        &self,
+        sandbox: &Sandbox,
+        server: &str,
+        name: &str,
+        leaf: Leaf<'_>,
+    ) -> Result<PathBuf> {
+        let (certificate, key) = self.sign(leaf)?.write(sandbox, name)?;
         let user = serde_json::json!({"client-certificate": certificate, "client-key": key});
         sandbox.write(&format!("{name}.kubeconfig"), kubeconfig(server, &self.ca, &user))
     }

@@ -1,4 +1,4 @@
-//! A real Kubernetes control plane for tests: etcd, kube-apiserver, controllers and scheduler on loopback, gone with their handle.
+//! A real Kubernetes for tests: a control plane on loopback, and where root allows a real node, gone with their handles.
 //! It doesn't know what is tested, and nothing in the product depends on it.
 //!
 //! A test asks for the cluster of its test binary and a namespace of its own:
@@ -20,7 +20,9 @@ mod build;
 mod cluster;
 mod control_plane;
 mod identity;
-mod nodes;
+mod kwok;
+mod machine;
+mod node;
 mod ports;
 mod process;
 mod programs;
@@ -31,6 +33,8 @@ mod versions;
 pub use authority::{Authority, Leaf, Pair};
 pub use build::{NoGo, build, pin};
 pub use cluster::Cluster;
+pub use machine::{machine, machine_lacks, run_in_machine};
+pub use node::{NODE, Node};
 pub use ports::free_port;
 pub use process::Process;
 pub use programs::{Program, Programs, cache_dir};

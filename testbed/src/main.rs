@@ -7,9 +7,9 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
-use parapet_testbed::{Cluster, NoGo, build, cache_dir, pin};
+use parapet_testbed::{Cluster, NoGo, build, cache_dir, machine, machine_lacks, pin, run_in_machine};
 
 /// There is no Go compiler, so there is no testbed: for `cargo xtask test`, a reason to skip and not a failure.
 const NO_GO: u8 = 3;
@@ -39,6 +39,10 @@ enum Action {
     Down,
     /// Start one, run a command with KUBECONFIG set, stop it
     Run {
+        /// With a real node: containerd, kubelet and kube-proxy, in namespaces of their own where the command runs too. Needs
+        /// root
+        #[arg(long)]
+        node: bool,
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
@@ -71,14 +75,36 @@ async fn act(action: Action) -> Result<ExitCode> {
             println!("{}", standing::up(&cache_dir()?)?.display());
         }
         Action::Down => standing::down(&cache_dir()?)?,
-        Action::Run { command } => return run(&command).await,
+        Action::Run { node: true, command } => return run_with_node(&command).await,
+        Action::Run { node: false, command } => {
+            let cluster = Cluster::start(build()?).await?;
+            let code = run(&cluster, &command)?;
+            cluster.stop()?;
+            return Ok(code);
+        }
         Action::Stand => standing::stand(&cache_dir()?).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(command: &[String]) -> Result<ExitCode> {
-    let cluster = Cluster::start(build()?).await?;
+/// Inside of a machine it does the work, outside it makes one.
+async fn run_with_node(command: &[String]) -> Result<ExitCode> {
+    if machine().is_some() {
+        let (cluster, node) = Cluster::start_with_node(build()?).await?;
+        let code = run(&cluster, command)?;
+        node.stop()?;
+        cluster.stop()?;
+        return Ok(code);
+    }
+    if let Some(lack) = machine_lacks() {
+        bail!(lack);
+    }
+    build()?;
+    let code = run_in_machine()?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+fn run(cluster: &Cluster, command: &[String]) -> Result<ExitCode> {
     let (program, arguments) = command.split_first().context("there is no command")?;
     let mut path = env::var_os("PATH").unwrap_or_default();
     if let Some(tools) = cluster.tools() {
@@ -91,7 +117,6 @@ async fn run(command: &[String]) -> Result<ExitCode> {
         .env("PATH", path)
         .status()
         .with_context(|| format!("failed to start {program}"))?;
-    cluster.stop()?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

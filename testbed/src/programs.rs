@@ -8,8 +8,10 @@ use anyhow::{Context as _, Result};
 
 use crate::versions::Versions;
 
-/// The one program that is etcd and all of Kubernetes' control plane.
+/// The one program that is etcd and all of Kubernetes.
 pub(crate) const KUBE_ALL: &str = "kube-all";
+/// What holds a pod's namespaces.
+pub(crate) const PAUSE: &str = "pause";
 /// Written last: a build that has it is whole.
 pub(crate) const COMPLETE: &str = "complete";
 
@@ -28,8 +30,12 @@ pub struct Programs {
     /// Not among the assets of kubebuilder's own tools.
     pub(crate) controllers: Option<Program>,
     pub(crate) scheduler: Option<Program>,
+    pub(crate) kubelet: Option<Program>,
+    pub(crate) kube_proxy: Option<Program>,
     pub(crate) kwok: Option<Program>,
     pub(crate) helm: Option<PathBuf>,
+    /// What a pod's sandbox runs, without shared libraries.
+    pub(crate) pause: Option<PathBuf>,
 }
 
 impl Program {
@@ -70,8 +76,11 @@ impl Programs {
             apiserver: named("kube-apiserver")?,
             controllers: built.as_ref().and_then(|built| built.controllers.clone()),
             scheduler: built.as_ref().and_then(|built| built.scheduler.clone()),
+            kubelet: built.as_ref().and_then(|built| built.kubelet.clone()),
+            kube_proxy: built.as_ref().and_then(|built| built.kube_proxy.clone()),
             kwok: built.as_ref().and_then(|built| built.kwok.clone()),
-            helm: built.and_then(|built| built.helm),
+            helm: built.as_ref().and_then(|built| built.helm.clone()),
+            pause: built.and_then(|built| built.pause),
         }))
     }
 
@@ -90,8 +99,11 @@ impl Programs {
             apiserver: part("kube-apiserver"),
             controllers: Some(part("kube-controller-manager")),
             scheduler: Some(part("kube-scheduler")),
+            kubelet: Some(part("kubelet")),
+            kube_proxy: Some(part("kube-proxy")),
             kwok: Some(Program::file(dir.join("kwok"))),
             helm: Some(dir.join("helm")),
+            pause: Some(dir.join(PAUSE)),
         })
     }
 }

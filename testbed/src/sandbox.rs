@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use crate::process::Process;
 
 /// Reads `+ PID` and `- PID` until its input ends, which is when its starter is gone however that came to be; then kills
-/// the processes that are left and removes the folder.
+/// the processes that are left, runs `at-end.sh` if there is one, and removes the folder.
 const WATCHDOG: &str = r#"
 pids=
 while read -r change pid; do
@@ -22,6 +22,7 @@ while read -r change pid; do
   esac
 done
 [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
+[ ! -f "$1/at-end.sh" ] || sh "$1/at-end.sh"
 rm -rf -- "$1"
 "#;
 
@@ -77,6 +78,11 @@ impl Sandbox {
         Ok(path)
     }
 
+    /// A shell script for the end, when the processes are gone, however they went.
+    pub fn at_end(&self, script: &str) -> Result<()> {
+        self.write("at-end.sh", script).map(drop)
+    }
+
     /// Starts a program in the folder; what it prints goes to `NAME.log` there.
     pub fn start(&self, name: &str, command: Command) -> Result<Process> {
         Process::start(self.clone(), name, command)
@@ -127,6 +133,15 @@ mod tests {
         drop(process);
         assert!(!dir.exists());
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn at_the_end_a_script_puts_back_what_was_changed() {
+        let sandbox = Sandbox::new().unwrap();
+        let elsewhere = tempfile::NamedTempFile::new().unwrap();
+        sandbox.at_end(&format!("echo done > {}", elsewhere.path().display())).unwrap();
+        drop(sandbox);
+        assert_eq!(fs::read_to_string(elsewhere.path()).unwrap(), "done\n");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const MAIN_GO: &str = include_str!("../control-plane/main.go");
 pub(crate) const GO_MOD: &str = include_str!("../control-plane/go.mod");
 pub(crate) const GO_SUM: &str = include_str!("../control-plane/go.sum");
+pub(crate) const PAUSE_GO: &str = include_str!("../pause/main.go");
 const VERSIONS: &str = include_str!("../versions.yaml");
 
 /// Releases, without a leading `v`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Versions {
-    /// kube-apiserver, kube-controller-manager, kube-scheduler.
+    /// kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy.
     pub kubernetes: String,
     /// etcd.
     pub etcd: String,
@@ -33,7 +34,7 @@ impl Versions {
     /// Names a build: the same key, the same programs.
     pub fn key() -> String {
         let mut hash = Sha256::new();
-        for part in [VERSIONS, MAIN_GO, GO_MOD, GO_SUM] {
+        for part in [VERSIONS, MAIN_GO, GO_MOD, GO_SUM, PAUSE_GO] {
             // Lengths keep two parts from being read as one.
             hash.update(part.len().to_be_bytes());
             hash.update(part);

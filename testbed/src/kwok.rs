@@ -50,7 +50,8 @@ impl Cluster {
     }
 }
 
-fn is_ready(node: &Node) -> bool {
+/// Whether the kubelet, or who plays it, says so.
+pub(crate) fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
