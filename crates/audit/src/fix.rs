@@ -77,12 +77,17 @@ pub fn fix(
     for (file, changed) in files {
         let bytes = read(&file)?;
         let (before, after) = (String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&changed));
-        let name = file.trim_start_matches("./").trim_start_matches('/');
+        let [old, new] = header(&file);
         let diff = similar::TextDiff::from_lines(&*before, &*after);
-        fix.diff
-            .push_str(&diff.unified_diff().header(&format!("a/{name}"), &format!("b/{name}")).to_string());
+        fix.diff.push_str(&diff.unified_diff().header(&old, &new).to_string());
     }
     Ok(fix)
+}
+
+/// What a diff calls a file before and after, for `patch -p1`.
+pub(crate) fn header(file: &str) -> [String; 2] {
+    let name = file.trim_start_matches("./").trim_start_matches('/');
+    [format!("a/{name}"), format!("b/{name}")]
 }
 
 /// Namespaces and directions that patches deny by default.

@@ -12,6 +12,7 @@ use parapet_manifest::{Document, Node, Value as Kind};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+pub(crate) use apply::together;
 pub use apply::{Replacement, apply, replacements};
 use edits::{add_entries, edit, merge, nest, replace, replace_text, unescaped};
 use shared::{Shared, append, put, shared, take_out};

@@ -16,6 +16,16 @@ struct Resolved {
 /// `bytes` of a file with all of `patches` applied; those that touch what another has changed are left out and counted.
 /// What several ask for is done once. Parts for other files are the caller's business, see [`Patch::parts`].
 pub fn apply(bytes: &[u8], patches: &[&Patch]) -> (Vec<u8>, usize) {
+    let (replacements, skipped) = together(bytes, patches);
+    let mut result = bytes.to_vec();
+    for Replacement { start, end, text } in replacements.into_iter().rev() {
+        result.splice(start..end, text.into_bytes());
+    }
+    (result, skipped)
+}
+
+/// What all of `patches` that don't clash replace, in the order of the text, and how many clash.
+pub(crate) fn together(bytes: &[u8], patches: &[&Patch]) -> (Vec<Replacement>, usize) {
     let mut accepted: Vec<Resolved> = Vec::new();
     let mut skipped = 0;
     for patch in patches {
@@ -33,13 +43,10 @@ pub fn apply(bytes: &[u8], patches: &[&Patch]) -> (Vec<u8>, usize) {
         }
         accepted.extend(edits);
     }
-    // From the end; of insertions in one place the deeper ones come first in the text: they continue what is there.
+    // Of insertions in one place the deeper ones come first: they continue what is there. Of equals the last comes first.
     accepted.sort_by(|a, b| b.start.cmp(&a.start).then(b.end.cmp(&a.end)).then(a.indent.cmp(&b.indent)));
-    let mut result = bytes.to_vec();
-    for Resolved { start, end, text, .. } in accepted {
-        result.splice(start..end, text.into_bytes());
-    }
-    (result, skipped)
+    let in_order = accepted.into_iter().rev();
+    (in_order.map(|Resolved { start, end, text, .. }| Replacement { start, end, text }).collect(), skipped)
 }
 
 /// Bytes of a file and the text that takes their place.

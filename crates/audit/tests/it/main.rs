@@ -9,6 +9,7 @@ mod live;
 mod narrowing;
 mod pages;
 mod patches;
+mod proposals;
 mod pss;
 mod published;
 mod reports;
