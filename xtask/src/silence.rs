@@ -28,19 +28,39 @@ fn descendants(of: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// So often they are looked for: each look finds what was started during the one before.
+const LOOKS: usize = 20;
+
 /// Ends all that a runner started, not the runner itself: it goes on with its next test program. Returns how many there
 /// were; with none it is the runner that hangs, and it is ended.
 pub(crate) fn end_those_of(runner: u32) -> Result<usize> {
-    let descendants = descendants(runner);
-    let doomed = if descendants.is_empty() { vec![runner] } else { descendants.clone() };
+    let mut found = descendants(runner);
+    for _ in 0..LOOKS {
+        // Whoever is stopped starts nothing that would be left over, with our output in its hands.
+        signal("-STOP", &found)?;
+        let again = descendants(runner);
+        let all = again.iter().all(|process| found.contains(process));
+        found = again;
+        if all {
+            break;
+        }
+    }
+    signal("-KILL", if found.is_empty() { std::slice::from_ref(&runner) } else { &found })?;
+    Ok(found.len())
+}
+
+fn signal(signal: &str, processes: &[u32]) -> Result<()> {
+    if processes.is_empty() {
+        return Ok(());
+    }
     Command::new("kill")
-        .arg("-KILL")
-        .args(doomed.iter().map(u32::to_string))
+        .arg(signal)
+        .args(processes.iter().map(u32::to_string))
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .context("failed to start `kill`")?;
-    Ok(descendants.len())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -51,9 +71,11 @@ mod tests {
 
     #[test]
     fn what_a_runner_started_is_ended_and_the_runner_goes_on() {
-        let script = "sh -c 'echo begun; sleep 1000; echo never' ; echo went on";
+        // While it is looked for it starts more, each of which holds the output open.
+        let busy = "echo begun; i=0; while [ $i -lt 200 ]; do sleep 1000 & i=$((i + 1)); done; wait";
+        let script = format!("sh -c '{busy}; echo never' ; echo went on");
         let mut runner = Command::new("sh")
-            .args(["-c", script])
+            .args(["-c", &script])
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
             .spawn()
