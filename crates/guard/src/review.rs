@@ -104,7 +104,12 @@ impl Reviews {
         let answer: SubjectAccessReview = self.ask(ReviewKind::Access, ACCESS_REVIEWS, body).await?;
         review.status = answer.status.clone();
         say("subject access review answered", &review);
-        answer.status.ok_or(ReviewError::NoStatus)
+        let status = answer.status.ok_or(ReviewError::NoStatus)?;
+        if let Some(error) = unsure(&status) {
+            self.metrics.unsure();
+            tracing::warn!(error, "an authorizer of the API server failed, and no other allows the request");
+        }
+        Ok(status)
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -184,6 +189,12 @@ impl Reviews {
         }
         Ok(serde_json::from_slice(&body)?)
     }
+}
+
+/// Why this answer might have been a yes: an authorizer failed, and none of the others allows it. Who denies outright is sure.
+pub(crate) fn unsure(status: &SubjectAccessReviewStatus) -> Option<&str> {
+    let open = !status.allowed && !status.denied.unwrap_or_default();
+    status.evaluation_error.as_deref().filter(|error| open && !error.is_empty())
 }
 
 fn encode(review: &impl Serialize) -> Result<Bytes, ReviewError> {

@@ -11,7 +11,7 @@ use super::attributes::{Attributes, Resource, Target};
 use super::metrics::{CacheName, DecisionMetrics};
 use crate::authn::Known;
 use crate::cache::{Answer, Cache, Key, Keys};
-use crate::review::{ReviewError, Reviews};
+use crate::review::{ReviewError, Reviews, unsure};
 use crate::{Clock, Identity};
 
 /// Questions with longer texts are asked each time: whoever sends them chose them. The reference's bound.
@@ -67,18 +67,22 @@ impl AccessReviewer {
         let status = self.reviews.access(spec(identity, attributes)).await;
         let decided = status.and_then(|status| match (status.allowed, status.denied.unwrap_or_default()) {
             (true, true) => Err(ReviewError::Contradiction),
-            (allowed, _) => Ok((allowed, status.reason)),
+            (allowed, _) => Ok((allowed, unsure(&status).is_some(), status.reason)),
         });
         let until = identity.expires;
         match decided {
-            Ok((true, _)) => {
+            Ok((true, ..)) => {
                 let lasting = Answer::lasting(Access::Allowed, self.rules.allowed_for);
                 Answer { until, spare: self.rules.stale_for, ..lasting }
             }
-            Ok((false, reason)) => {
+            Ok((false, is_unsure, reason)) => {
                 let reason = reason.unwrap_or_default();
                 tracing::debug!(user = ?identity.user, verb = %attributes.verb, ?reason, "denied");
-                Answer { until, ..Answer::lasting(Access::Denied, self.rules.denied_for) }
+                match is_unsure {
+                    // Whoever failed may allow it a moment later.
+                    true => Answer::passing(Access::Denied),
+                    false => Answer { until, ..Answer::lasting(Access::Denied, self.rules.denied_for) },
+                }
             }
             Err(error) => Answer::failed(Access::Undecided { retry_after: error.retry_after() }),
         }

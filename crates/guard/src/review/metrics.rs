@@ -39,6 +39,7 @@ impl EncodeLabelValue for ReviewKind {
 #[derive(Clone, Debug)]
 pub struct ReviewMetrics {
     failures: Family<Failed, Counter>,
+    unsure: Counter,
     durations: Family<Of, Histogram, fn() -> Histogram>,
 }
 
@@ -61,12 +62,18 @@ impl ReviewMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             failures: Family::default(),
+            unsure: Counter::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
         };
         registry.register(
             "parapet_guard_review_failures",
             "Reviews that the API server gave no usable answer to, by kind and reason",
             metrics.failures.clone(),
+        );
+        registry.register(
+            "parapet_guard_review_evaluation_errors",
+            "Access reviews that allow nothing and say that an authorizer failed; they refuse, and are not remembered",
+            metrics.unsure.clone(),
         );
         registry.register_with_unit(
             "parapet_guard_review_duration",
@@ -82,5 +89,9 @@ impl ReviewMetrics {
         if let Some(error) = error {
             self.failures.get_or_create(&Failed { kind, reason: error.reason() }).inc();
         }
+    }
+
+    pub(super) fn unsure(&self) {
+        self.unsure.inc();
     }
 }

@@ -38,6 +38,8 @@ struct State {
     tokens: BTreeMap<String, Value>,
     /// (user, verb, path or resource) that are allowed.
     allowed: Vec<(String, String, String)>,
+    /// Why nobody can be sure of what isn't allowed.
+    evaluation_error: Option<String>,
     fault: Fault,
     token_reviews: Vec<Value>,
     access_reviews: Vec<Value>,
@@ -98,6 +100,11 @@ impl ReviewServer {
         self.state.lock().unwrap().allowed.clear();
     }
 
+    /// An authorizer fails with this, or works again.
+    pub(crate) fn is_unsure(&self, why: Option<&str>) {
+        self.state.lock().unwrap().evaluation_error = why.map(str::to_owned);
+    }
+
     pub(crate) fn fails(&self, fault: Fault) {
         self.state.lock().unwrap().fault = fault;
     }
@@ -136,7 +143,11 @@ async fn answer(
             known.unwrap_or_else(|| json!({"authenticated": false, "error": "invalid bearer token"}))
         } else {
             state.access_reviews.push(spec.clone());
-            json!({"allowed": is_allowed(&state.allowed, &spec)})
+            let mut status = json!({"allowed": is_allowed(&state.allowed, &spec)});
+            if let Some(why) = &state.evaluation_error {
+                status["evaluationError"] = json!(why);
+            }
+            status
         };
         (state.fault, status)
     };

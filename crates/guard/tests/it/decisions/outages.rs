@@ -150,3 +150,26 @@ async fn a_review_without_a_status() {
     world.server.answers("odd", json!(null));
     refused(world.get("/metrics", "odd").await, 503, RefuseReason::ReviewUnavailable);
 }
+
+/// An authorizer that fails may be the one that would allow it: the refusal holds for that moment alone.
+#[tokio::test]
+async fn a_no_of_an_authorizer_that_failed_is_not_remembered() {
+    let world = World::new().await;
+    let unsure = |world: &World| world.counted("parapet_guard_review_evaluation_errors_total");
+    world.server.is_unsure(Some("webhook authorizer: connection refused"));
+    for asked in 1..=2 {
+        refused(world.get("/other", "good").await, 403, RefuseReason::Denied);
+        assert_eq!((world.asked().1, unsure(&world)), (asked, asked as f64));
+    }
+    // Who is allowed by another authorizer is sure, and remembered.
+    allowed(world.get("/metrics", "good").await, AllowReason::Review);
+    allowed(world.get("/metrics", "good").await, AllowReason::Review);
+    assert_eq!((world.asked().1, unsure(&world)), (3, 2.0));
+    world.server.is_unsure(None);
+    world.server.allows("alice", "get", "/other");
+    allowed(world.get("/other", "good").await, AllowReason::Review);
+    world.server.is_unsure(Some(""));
+    refused(world.get("/third", "good").await, 403, RefuseReason::Denied);
+    refused(world.get("/third", "good").await, 403, RefuseReason::Denied);
+    assert_eq!((world.asked().1, unsure(&world)), (5, 2.0), "an empty reason is none");
+}
