@@ -3,6 +3,7 @@
 
 mod elasticsearch;
 mod operator;
+mod seen;
 mod world;
 
 use proptest::prelude::*;
@@ -25,6 +26,10 @@ enum Event {
     Away(u8),
     /// The user changes the specification.
     Change(Change),
+    /// The watches tell of so many changes of StatefulSets and of pods. Who isn't late has seen them anyhow.
+    Told(usize, usize),
+    /// Elasticsearch is looked at.
+    Look,
 }
 
 /// A change of the specification.
@@ -44,7 +49,8 @@ enum Change {
     Master(usize),
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
+/// `lateness`: how often something is seen that isn't seen at once.
+fn events(lateness: u32) -> impl Strategy<Value = Vec<Event>> {
     let change = prop_oneof![
         3 => (0..3usize, 0..6u32).prop_map(|(set, count)| Change::Scale(set, count)),
         3 => (0..3usize).prop_map(Change::Template),
@@ -60,8 +66,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => (0..9usize).prop_map(Event::Kill),
         1 => (1..4u8).prop_map(Event::Away),
         2 => change.prop_map(Event::Change),
+        lateness => (0..4usize, 0..6usize).prop_map(|(sets, pods)| Event::Told(sets, pods)),
+        lateness => Just(Event::Look),
     ];
-    prop::collection::vec(event, 0..60)
+    prop::collection::vec(event, 0..if lateness > 0 { 120 } else { 60 })
 }
 
 fn specs() -> impl Strategy<Value = Spec> {
@@ -94,8 +102,8 @@ fn indices() -> impl Strategy<Value = Vec<Index>> {
 /// Passes and ticks until nothing is left to do. A cluster of eleven nodes takes some ten ticks for each.
 const LONG_ENOUGH: usize = 400;
 
-fn live(spec: Spec, indices: &[Index], events: Vec<Event>) -> Result<(), Violation> {
-    let mut world = World::formed(spec, indices);
+fn live(spec: Spec, indices: &[Index], events: Vec<Event>, lags: bool) -> Result<(), Violation> {
+    let mut world = World::formed(spec, indices, lags);
     for event in events {
         match event {
             Event::Tick => world.tick(),
@@ -104,6 +112,8 @@ fn live(spec: Spec, indices: &[Index], events: Vec<Event>) -> Result<(), Violati
             Event::Kill(at) => world.kill(at),
             Event::Away(passes) => world.away = passes,
             Event::Change(change) => world.change(&change),
+            Event::Told(sets, pods) => world.tell(sets, pods),
+            Event::Look => world.look(),
         }
     }
     world.spec.sets.iter_mut().filter(|set| set.broken).for_each(|set| {
@@ -112,6 +122,7 @@ fn live(spec: Spec, indices: &[Index], events: Vec<Event>) -> Result<(), Violati
     });
     world.away = 0;
     for _ in 0..LONG_ENOUGH {
+        world.catch_up();
         let idle = carry_out(&mut world, usize::MAX)?;
         if idle && world.settled() {
             return Ok(());
@@ -129,8 +140,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn clusters_survive_their_changes((spec, indices, events) in (specs(), indices(), events())) {
-        if let Err(Violation(what)) = live(spec, &indices, events) {
+    fn clusters_survive_their_changes((spec, indices, events) in (specs(), indices(), events(0))) {
+        if let Err(Violation(what)) = live(spec, &indices, events, false) {
+            prop_assert!(false, "{}", what);
+        }
+    }
+
+    #[test]
+    fn clusters_survive_an_operator_that_sees_late((spec, indices, events) in (specs(), indices(), events(8))) {
+        if let Err(Violation(what)) = live(spec, &indices, events, true) {
             prop_assert!(false, "{}", what);
         }
     }

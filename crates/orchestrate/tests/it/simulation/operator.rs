@@ -10,22 +10,40 @@ pub(super) struct Violation(pub(super) String);
 
 /// A pass that dies after so many steps; whether nothing was left to do.
 pub(super) fn carry_out(world: &mut World, steps: usize) -> Result<bool, Violation> {
+    world.begin_pass();
     world.write_status();
-    let state = world.state();
+    let state = world.observe();
     let plan = decide(&state);
     world.away = world.away.saturating_sub(1);
     let mut pass = Pass { world, state: &state, plan: &plan, steps };
-    match pass.run()? {
-        Some(()) => {
+    match pass.run() {
+        Ok(()) => {
             let lost = world.collect_volumes();
             if !lost.is_empty() {
                 return Err(Violation(format!("O-2: {lost:?} by {plan:?}")));
             }
         }
         // Whoever comes after it reads everything anew.
-        None => world.remembers_exclusions = None,
+        Err(Stop::Died) => world.begin_anew(),
+        Err(Stop::Refused) => {}
+        Err(Stop::Violated(violation)) => return Err(violation),
     }
     Ok(plan.is_empty())
+}
+
+/// Why a pass ends before its plan does.
+enum Stop {
+    /// The operator died.
+    Died,
+    /// An object isn't any more what was judged, or Elasticsearch refuses: the next pass decides anew.
+    Refused,
+    Violated(Violation),
+}
+
+impl From<Violation> for Stop {
+    fn from(violation: Violation) -> Self {
+        Self::Violated(violation)
+    }
 }
 
 struct Pass<'a> {
@@ -36,53 +54,40 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// `None`: the operator died.
-    fn run(&mut self) -> Result<Option<()>, Violation> {
+    fn run(&mut self) -> Result<(), Stop> {
         let plan = self.plan;
         for set in &plan.upscale.create {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
+            self.of_that_set(&set.set)?;
             self.world.create(&set.set, set.replicas);
         }
         for set in &plan.upscale.update {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
+            self.of_that_set(set)?;
             self.world.update(set);
         }
         for raise in &plan.upscale.raise {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             self.world.resize(&raise.set, raise.to);
         }
         for delete in &plan.forced.delete {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
+            self.of_that_pod(&delete.pod)?;
             self.world.delete_pod(&delete.pod);
+            self.world.acted();
         }
-        let asked = self.ask_elasticsearch();
-        if asked.is_none() {
-            return Ok(None);
-        }
+        self.ask_elasticsearch()?;
         for lower in &plan.downscale.lower {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             if !lower.exclude_from_voting.is_empty() && !self.exclude(&lower.exclude_from_voting) {
                 continue;
             }
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             self.remove(&lower.set, lower.from, lower.to)?;
+            self.world.acted();
         }
         for set in &plan.downscale.delete_sets {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             self.world.delete_set(set);
         }
         self.restart()
@@ -94,88 +99,85 @@ impl Pass<'_> {
         self.world.cluster.exclude(names)
     }
 
-    fn dies(&mut self) -> bool {
-        let dies = self.steps == 0;
-        self.steps = self.steps.saturating_sub(1);
-        dies
+    fn step(&mut self) -> Result<(), Stop> {
+        self.steps = self.steps.checked_sub(1).ok_or(Stop::Died)?;
+        Ok(())
     }
 
-    fn ask_elasticsearch(&mut self) -> Option<()> {
+    /// A write names the version that it is to replace.
+    fn of_that_set(&self, set: &str) -> Result<(), Stop> {
+        if self.world.knows_set(set) { Ok(()) } else { Err(Stop::Refused) }
+    }
+
+    fn of_that_pod(&self, pod: &str) -> Result<(), Stop> {
+        if self.world.knows_pod(pod) { Ok(()) } else { Err(Stop::Refused) }
+    }
+
+    fn ask_elasticsearch(&mut self) -> Result<(), Stop> {
         let down = &self.plan.downscale;
         for cancel in &down.cancel {
-            if self.dies() {
-                return None;
-            }
+            self.step()?;
             self.world.cluster.end_shutdown(&cancel.node);
+            self.world.acted();
         }
         for shutdown in &down.shutdown {
-            if self.dies() {
-                return None;
-            }
+            self.step()?;
             self.world.cluster.shut_down(&shutdown.node, ShutdownKind::Remove);
+            self.world.acted();
         }
         if let Some(excluded) = &down.exclude_allocation {
-            if self.dies() {
-                return None;
-            }
+            self.step()?;
             self.world.cluster.exclude_allocation(excluded.clone());
+            self.world.acted();
         }
         if down.clear_voting_exclusions {
-            if self.dies() {
-                return None;
-            }
+            self.step()?;
             self.world.cluster.clear_exclusions();
             self.world.remembers_exclusions = Some(false);
         }
-        Some(())
+        Ok(())
     }
 
-    fn restart(&mut self) -> Result<Option<()>, Violation> {
+    fn restart(&mut self) -> Result<(), Stop> {
         let restart = &self.plan.restart;
         for id in &restart.clear_shutdowns {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             self.world.cluster.end_shutdown(id.strip_prefix("id-").unwrap());
+            self.world.acted();
         }
         if restart.enable_allocation {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             self.world.cluster.allocate_replicas(true);
+            self.world.acted();
         }
         for shutdown in &restart.shutdown {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             self.world.cluster.shut_down(&shutdown.node, ShutdownKind::Restart);
+            self.world.acted();
         }
         if restart.prepare.is_some_and(|prepare| prepare.disable_allocation) {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             self.world.cluster.allocate_replicas(false);
+            self.world.acted();
         }
         if !restart.exclude_from_voting.is_empty() {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
             if !self.exclude(&restart.exclude_from_voting) {
-                return Ok(Some(()));
+                return Err(Stop::Refused);
             }
         }
         let together = self.masters() <= 2 && self.state.upgrades();
         for delete in &restart.delete {
-            if self.dies() {
-                return Ok(None);
-            }
+            self.step()?;
+            self.of_that_pod(&delete.pod)?;
             if together {
                 self.world.delete_pod(&delete.pod);
             } else {
                 self.delete(&delete.pod)?;
             }
+            self.world.acted();
         }
-        Ok(Some(()))
+        Ok(())
     }
 
     fn masters(&self) -> usize {
@@ -186,7 +188,7 @@ impl Pass<'_> {
         let before = Before::of(self.world);
         self.world.resize(set, to);
         for ordinal in to..from {
-            self.world.delete_pod(&parapet_orchestrate::pod_name(set, ordinal));
+            self.world.end_pod(&parapet_orchestrate::pod_name(set, ordinal));
         }
         before.check_quorum(self.world, self.plan)?;
         before.check_served(self.world, self.plan)

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use parapet_api::StackVersion;
 use parapet_orchestrate::{
-    Budget, Desired, Disabled, Live, NodeSet, Observed, Pod, Role, Roles, State, pod_name,
+    Budget, Desired, Disabled, Expectations, Live, NodeSet, Observed, Pod, Role, Roles, State, pod_name,
 };
 
 use super::Change;
 use super::elasticsearch::Cluster;
+use super::seen::Watched;
 
 /// What the user wants.
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ pub(super) struct Template {
     roles: Roles,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct StatefulSet {
     uid: u32,
     replicas: u32,
@@ -121,12 +122,20 @@ pub(super) struct World {
     pub(super) away: u8,
     /// What the operator remembers of voting exclusions: whether it set some. One that begins knows nothing.
     pub(super) remembers_exclusions: Option<bool>,
+    /// What it knows of its own writes.
+    pub(super) expectations: Expectations,
+    /// What it has seen, if its watches and looks may be late; else it sees everything at once.
+    lags: bool,
+    seen_sets: Watched<StatefulSet>,
+    seen_pods: Watched<Pod>,
+    /// What the last look at Elasticsearch saw; nothing if the operator has changed something since, or begins.
+    looked: Option<Observed>,
     uids: u32,
 }
 
 impl World {
-    /// Everything as specified, and every index there.
-    pub(super) fn formed(spec: Spec, indices: &[Index]) -> Self {
+    /// Everything as specified, and every index there. `lags`: what happens from then on is seen when it is told.
+    pub(super) fn formed(spec: Spec, indices: &[Index], lags: bool) -> Self {
         let running = spec.version();
         let mut world = Self {
             cluster: Cluster::default(),
@@ -135,6 +144,11 @@ impl World {
             running,
             away: 0,
             remembers_exclusions: None,
+            expectations: Expectations::default(),
+            lags: false,
+            seen_sets: Watched::default(),
+            seen_pods: Watched::default(),
+            looked: None,
             uids: 0,
             spec,
         };
@@ -151,11 +165,85 @@ impl World {
         for _ in 0..8 {
             world.cluster.tick(&world.pods);
         }
+        world.note();
+        world.begin_anew();
+        world.lags = lags;
         world
     }
 
-    pub(super) fn state(&self) -> State {
-        let observed = if self.away > 0 { Observed::default() } else { self.cluster.observed() };
+    /// Another operator begins: it lists everything, and remembers nothing.
+    pub(super) fn begin_anew(&mut self) {
+        self.seen_sets.tell_all();
+        self.seen_pods.tell_all();
+        self.looked = None;
+        self.remembers_exclusions = None;
+        self.expectations = Expectations::default();
+    }
+
+    /// The watches tell of so many changes.
+    pub(super) fn tell(&mut self, sets: usize, pods: usize) {
+        self.seen_sets.tell(sets);
+        self.seen_pods.tell(pods);
+    }
+
+    /// Elasticsearch is looked at.
+    pub(super) fn look(&mut self) {
+        self.looked = (self.away == 0).then(|| self.cluster.observed());
+    }
+
+    /// The operator is up to date.
+    pub(super) fn catch_up(&mut self) {
+        self.seen_sets.tell_all();
+        self.seen_pods.tell_all();
+        self.look();
+    }
+
+    /// A pass begins. Whoever isn't late has seen everything.
+    pub(super) fn begin_pass(&mut self) {
+        if !self.lags {
+            self.catch_up();
+        }
+    }
+
+    /// The operator has changed something: what was seen of Elasticsearch before says nothing.
+    pub(super) fn acted(&mut self) {
+        self.looked = None;
+    }
+
+    /// Whether an object is as the operator knows it; else what it decided isn't carried out.
+    pub(super) fn knows_pod(&self, name: &str) -> bool {
+        self.seen_pods.is_current(name)
+    }
+
+    /// The same of a StatefulSet.
+    pub(super) fn knows_set(&self, name: &str) -> bool {
+        self.seen_sets.is_current(name)
+    }
+
+    /// Watches have something to tell, if something changed.
+    fn note(&mut self) {
+        self.seen_sets.note(self.sets.clone());
+        let pods: Vec<_> = self.pods.values().map(|pod| (pod.name.clone(), self.pod(pod))).collect();
+        self.seen_pods.note(pods);
+    }
+
+    fn wrote_set(&mut self, name: &str) {
+        self.note();
+        self.seen_sets.answered(name);
+        if let Some(set) = self.sets.get(name) {
+            self.expectations.wrote(name, &set.uid.to_string(), set.generation);
+        }
+    }
+
+    /// What a pass decides on.
+    pub(super) fn observe(&mut self) -> State {
+        let mut state = self.state();
+        state.unsettled = self.expectations.pending(&state);
+        state
+    }
+
+    fn state(&self) -> State {
+        let observed = self.looked.clone().filter(|_| self.away == 0).unwrap_or_default();
         let voting_exclusions = self.remembers_exclusions.filter(|_| observed.reachable());
         let observed = Observed { voting_exclusions, ..observed };
         let mut node_sets: Vec<NodeSet> = self
@@ -168,14 +256,19 @@ impl World {
                 live: self.live(&set.name, Some(&self.template(set))),
             })
             .collect();
-        for name in self.sets.keys().filter(|name| !self.spec.sets.iter().any(|set| set.name == **name)) {
+        let specified = |name: &String| self.spec.sets.iter().any(|set| set.name == *name);
+        for (name, ..) in self.seen_sets.seen().filter(|(name, ..)| !specified(name)) {
             node_sets.push(NodeSet { name: name.clone(), desired: None, live: self.live(name, None) });
         }
+        let versioned = |(_, version, pod): (&String, u64, &Pod)| Pod {
+            resource_version: version.to_string(),
+            ..pod.clone()
+        };
         State {
             version: self.spec.version(),
             running: Some(self.running.clone()),
             node_sets,
-            pods: self.pods.values().map(|pod| self.pod(pod)).collect(),
+            pods: self.seen_pods.seen().map(versioned).collect(),
             observed,
             budget: Budget {
                 max_unavailable: self.spec.budgets.max_unavailable,
@@ -184,18 +277,12 @@ impl World {
             disabled: Disabled::default(),
             paused: false,
             formed: true,
-            unsettled: self.unsettled(),
+            unsettled: Vec::new(),
         }
     }
 
-    /// As `Expectations` says: what was written is seen at once, what the controller hasn't seen isn't.
-    fn unsettled(&self) -> Vec<String> {
-        let unseen = self.sets.iter().filter(|(_, set)| set.observed_generation < set.generation);
-        unseen.map(|(name, _)| name.clone()).collect()
-    }
-
     fn live(&self, name: &str, built: Option<&Template>) -> Option<Live> {
-        let set = self.sets.get(name)?;
+        let set = self.seen_sets.get(name)?;
         Some(Live {
             uid: set.uid.to_string(),
             replicas: set.replicas,
@@ -212,7 +299,7 @@ impl World {
         Pod {
             name: pod.name.clone(),
             uid: pod.uid.to_string(),
-            resource_version: "1".to_owned(),
+            resource_version: String::new(),
             set: pod.set.clone(),
             ordinal: pod.ordinal,
             revision: revision(&pod.template),
@@ -248,6 +335,7 @@ impl World {
             template,
         };
         self.sets.insert(name.to_owned(), set);
+        self.wrote_set(name);
     }
 
     pub(super) fn update(&mut self, name: &str) {
@@ -259,6 +347,7 @@ impl World {
             set.template = built;
             set.generation += 1;
         }
+        self.wrote_set(name);
     }
 
     pub(super) fn resize(&mut self, name: &str, replicas: u32) {
@@ -266,22 +355,38 @@ impl World {
             set.replicas = replicas;
             set.generation += 1;
         }
+        self.wrote_set(name);
     }
 
     pub(super) fn delete_set(&mut self, name: &str) {
         self.sets.remove(name);
+        self.note();
+        self.seen_sets.answered(name);
     }
 
+    /// The operator deletes a pod.
     pub(super) fn delete_pod(&mut self, name: &str) {
+        self.end_pod(name);
+        self.seen_pods.answered(name);
+        if let Some(pod) = self.pods.get(name) {
+            self.expectations.deleted(name, &pod.uid.to_string());
+        }
+    }
+
+    /// A pod that its StatefulSet has no more replica for, or that somebody deletes.
+    pub(super) fn end_pod(&mut self, name: &str) {
         if let Some(pod) = self.pods.get_mut(name) {
             pod.terminating = true;
         }
         self.cluster.membership(&self.pods);
+        self.note();
     }
 
+    /// Nobody can help whoever deletes a pod in the same moment as the operator does; but one of the two is seen before the next.
     pub(super) fn kill(&mut self, at: usize) {
         let Some(name) = self.pods.keys().nth(at).cloned() else { return };
-        self.delete_pod(&name);
+        self.end_pod(&name);
+        self.acted();
     }
 
     /// Whether so many voters are gone for good that no others are a majority: nobody can help such a cluster. That comes of a
@@ -299,6 +404,7 @@ impl World {
     pub(super) fn tick(&mut self) {
         self.controllers();
         self.cluster.tick(&self.pods);
+        self.note();
     }
 
     /// The StatefulSet controller, the scheduler and the kubelets.
@@ -335,13 +441,13 @@ impl World {
 
     /// Volumes of nodes that are gone for good go too. What nobody else has is lost.
     pub(super) fn collect_volumes(&mut self) -> Vec<String> {
-        let sets = &self.sets;
+        let sets = &self.seen_sets;
         let wanted = |name: &str| {
             let (set, ordinal) = name.rsplit_once('-').unwrap();
             sets.get(set).is_some_and(|set| ordinal.parse::<u32>().unwrap() < set.replicas)
         };
-        let pods = &self.pods;
-        self.cluster.collect_volumes(|name| wanted(name) || pods.contains_key(name))
+        let pods = &self.seen_pods;
+        self.cluster.collect_volumes(|name| wanted(name) || pods.get(name).is_some())
     }
 
     pub(super) fn change(&mut self, change: &Change) {
@@ -406,8 +512,8 @@ impl World {
 
     /// As the status would have it.
     pub(super) fn write_status(&mut self) {
-        let lowest = self.pods.values().map(|pod| &pod.template.version);
-        let lowest = lowest.chain(self.sets.values().map(|set| &set.template.version)).min();
+        let lowest = self.seen_pods.seen().filter_map(|(_, _, pod)| pod.version.as_ref());
+        let lowest = lowest.chain(self.seen_sets.seen().map(|(_, _, set)| &set.template.version)).min();
         if let Some(lowest) = lowest {
             self.running = lowest.clone();
         }
