@@ -17,7 +17,10 @@ const cells = [
   [3, 2, 1], [3, 4, 1], [4, 5, 2], [6, 3, 1],
 ].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
 
-const finding = (rule, severity, title, group, namespace, object, line, message, about) => ({ rule, title, severity, group, object, namespace, file: 'demo/shop.yaml', line, column: 3, message, evidence: ['outside the cluster => observability/elasticsearch : All Connections'], why: 'Whoever reaches the port reads and changes every index.', fix: 'Turn security on, and let only its clients in by a NetworkPolicy.', workloads: about });
+const PATCH = '--- a/demo/shop.yaml\n+++ b/demo/shop.yaml\n@@ -210,3 +210,3 @@\n         env:\n-            - {name: xpack.security.enabled, value: "false"}\n+            - {name: xpack.security.enabled, value: "true"}\n           ports: [{containerPort: 9200}]\n';
+const decisions = { 'OBS-IMG-01': { decide: 'Which release was tested.', sample: 'image: registry.example.com/shop/catalog:1.4.2@sha256:<digest>\n' } };
+
+const finding = (rule, severity, title, group, namespace, object, line, message, about) => ({ rule, title, severity, group, object, namespace, file: 'demo/shop.yaml', line, column: 3, message, evidence: ['outside the cluster => observability/elasticsearch : All Connections'], why: 'Whoever reaches the port reads and changes every index.', fix: 'Turn security on, and let only its clients in by a NetworkPolicy.', patch: decisions[rule] ? '' : PATCH, patch_omitted: false, repairs: false, decide: decisions[rule]?.decide ?? '', sample: decisions[rule]?.sample ?? '', workloads: about });
 
 export const posture = {
   configured: true, demo: true, sources: ['demo/shop.yaml'], computed_at: new Date().toISOString(), modes: 'ipblock-pods=both-and-report hostnetwork=node-address hairpin=subject cni=unknown', incomplete: false, problems: [], notes: [], grouped: false, workloads_total: 6, workloads, ports, cells, findings_total: 3,

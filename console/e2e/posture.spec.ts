@@ -38,6 +38,8 @@ test('a finding leads to its explanation and to the policy that was generated', 
 
   const finding = page.getByRole('dialog', { name: 'Finding' });
   await expect(finding.getByText(/demo\/shop\.yaml:\d+:\d+/)).toBeVisible();
+  // What to do is there to be copied: what changes in the manifest, or what has to be decided.
+  await expect(finding.getByRole('button', { name: /^Copy the (patch|sample)$/ })).toBeVisible();
   await finding.getByRole('button', { name: 'Explain' }).click();
   const connection = page.getByRole('dialog', { name: 'Connection' });
   await expect(connection.getByRole('region', { name: /: allowed/ })).toBeVisible();

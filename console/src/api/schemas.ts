@@ -114,6 +114,7 @@ export interface components {
         PostureFinding: {
             /** Format: int32 */
             column: number;
+            decide: string;
             evidence: string[];
             file: string;
             fix: string;
@@ -123,7 +124,11 @@ export interface components {
             message: string;
             namespace: string;
             object: string;
+            patch: string;
+            patch_omitted: boolean;
+            repairs: boolean;
             rule: string;
+            sample: string;
             severity: string;
             title: string;
             why: string;

@@ -299,6 +299,12 @@ export interface PostureFinding {
   evidence: string[];
   why: string;
   fix: string;
+  /** A unified diff; empty if there is none. */
+  patch: string;
+  patch_omitted: boolean;
+  repairs: boolean;
+  decide: string;
+  sample: string;
   workloads: number[];
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Posture, PostureFinding, PostureWorkload } from '../api/types';
-import { Connections, filtered, isFolded, samplePort, slots, squares, telling } from './posture';
+import { Connections, diffLines, filtered, isFolded, samplePort, slots, squares, telling } from './posture';
 
 function workload(namespace: string, name: string, kind = 'Deployment'): PostureWorkload {
   return { id: namespace ? `${namespace}/${name}[${kind}]` : name, namespace, name, kind, exposed_outside: false, isolated_ingress: false, isolated_egress: false };
@@ -11,7 +11,7 @@ function posture(workloads: PostureWorkload[], cells: number[][], ports: string[
 }
 
 function finding(patch: Partial<PostureFinding>): PostureFinding {
-  return { rule: 'OBS-X-01', title: '', severity: 'high', group: 'Secrets', object: 'Deployment a/x', namespace: 'a', file: 'a.yaml', line: 1, column: 1, message: '', evidence: [], why: '', fix: '', workloads: [], ...patch };
+  return { rule: 'OBS-X-01', title: '', severity: 'high', group: 'Secrets', object: 'Deployment a/x', namespace: 'a', file: 'a.yaml', line: 1, column: 1, message: '', evidence: [], why: '', fix: '', patch: '', patch_omitted: false, repairs: false, decide: '', sample: '', workloads: [], ...patch };
 }
 
 const small = posture([workload('a', 'x'), workload('a', 'y'), workload('b', 'z'), workload('', 'outside', 'External')], [[0, 1, 0], [0, 2, 0], [1, 2, 1], [3, 2, 2]], ['TCP 80', 'TCP 80,UDP 53', 'All Connections']);
@@ -65,4 +65,11 @@ test('filters narrow together', () => {
   expect(filtered(all, { ...none, namespace: 'b' })).toEqual([all[1]]);
   expect(filtered(all, { ...none, text: 'OPEN 9300' })).toEqual([all[0]]);
   expect(filtered(all, { ...none, text: 'pod-01' })).toEqual([all[2]]);
+});
+
+test('a diff’s lines are told apart, even those that look like its heads', () => {
+  const kinds = (diff: string): string[] => diffLines(diff).map((line) => line.kind);
+  expect(kinds('--- a/x\n+++ b/x\n@@ -3,3 +3,3 @@\n a\n--- b\n+++ c\n d\n@@ -9 +9,0 @@\n-e\n\\ No newline at end of file\n')).toEqual(['head', 'head', 'head', 'same', 'removed', 'added', 'same', 'head', 'removed', 'head']);
+  expect(diffLines('')).toEqual([]);
+  expect(diffLines('--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+a').map((line) => line.text).join('')).toBe('--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+a');
 });

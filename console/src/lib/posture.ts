@@ -181,3 +181,30 @@ export function severityTone(severity: string): 'bad' | 'warn' | 'accent' | '' {
   if (severity === 'medium') return 'warn';
   return severity === 'low' ? 'accent' : '';
 }
+
+export interface DiffLine {
+  kind: 'added' | 'removed' | 'head' | 'same';
+  text: string;
+}
+
+/** A unified diff's lines, each with its newline, by what they say. */
+export function diffLines(diff: string): DiffLine[] {
+  // Lines that a hunk still has: before they are used up, even `--- ` is a line that goes.
+  let [before, after] = [0, 0];
+  return (diff.match(/[^\n]*\n|[^\n]+$/g) ?? []).map((text): DiffLine => {
+    if (before <= 0 && after <= 0) {
+      const hunk = /^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@/.exec(text);
+      if (hunk) [before, after] = [Number(hunk[1] ?? 1), Number(hunk[2] ?? 1)];
+      return { kind: 'head', text };
+    }
+    if (text.startsWith('\\')) return { kind: 'head', text };
+    if (text.startsWith('+')) {
+      after -= 1;
+      return { kind: 'added', text };
+    }
+    before -= 1;
+    if (text.startsWith('-')) return { kind: 'removed', text };
+    after -= 1;
+    return { kind: 'same', text };
+  });
+}

@@ -10,6 +10,10 @@ pub const MOST_WORKLOADS: usize = 2_000;
 pub const MOST_CELLS: usize = 1_000_000;
 /// Findings in one answer at most; `findings_total` says how many there are.
 pub const MOST_FINDINGS: usize = 5_000;
+/// Bytes of one finding's patch at most: what is longer is for an editor, not for a page.
+pub const MOST_PATCH: usize = 16 << 10;
+/// Bytes of all patches of an answer at most; the worst findings have theirs first.
+pub const MOST_PATCHES: usize = 4 << 20;
 /// Problems of reading in one answer at most.
 pub const MOST_PROBLEMS: usize = 200;
 
@@ -169,6 +173,17 @@ pub struct PostureFinding {
     pub why: String,
     /// What to do.
     pub fix: String,
+    /// That as a unified diff of the manifests as they are, of this finding alone; empty if it can't be computed, or see
+    /// `patch_omitted`.
+    pub patch: String,
+    /// There is a patch, and it is too long for an answer: `parapet audit --fix FILE` writes it.
+    pub patch_omitted: bool,
+    /// The patch lets something through that is cut now.
+    pub repairs: bool,
+    /// What people have to decide before it can be put right; empty if nothing.
+    pub decide: String,
+    /// What an answer to that looks like, as YAML or as a command; empty if that can't be said.
+    pub sample: String,
     /// The workloads that it is about: indices into `workloads`.
     pub workloads: Vec<u32>,
 }

@@ -9,6 +9,7 @@ import { CopyButton } from '../../ui/copy';
 import { Icon } from '../../ui/icons';
 import { Drawer } from '../../ui/overlay';
 import { Loaded, Panel, Skeleton } from '../../ui/panel';
+import { Remedy } from './remedy';
 
 interface Of {
   posture: Posture;
@@ -89,6 +90,7 @@ export function FindingDrawer({ finding, posture, connections, onClose }: Of & {
       <Panel title="What to do">
         <p>{finding.fix}</p>
       </Panel>
+      <Remedy finding={finding} />
     </Drawer>
   );
 }

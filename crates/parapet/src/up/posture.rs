@@ -1,6 +1,7 @@
 //! What the console's page Posture shows: manifests from files, or the demo's own, through the engines of `reach`, `audit` and `policy`.
 
 mod answers;
+mod proposals;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -132,7 +133,11 @@ impl Watched {
         let manifests = Manifests::of(loaded, DEFAULT_NAMESPACE);
         let units = Units::of(&manifests.cluster);
         let now = (self.clock)();
-        let mut posture = summary::of(&manifests, &units, now.to_zoned(TimeZone::UTC).date());
+        let read = |file: &str| match &self.from {
+            From::Demo => Ok(DEMO.as_bytes().to_vec()),
+            From::Paths(_) => std::fs::read(file),
+        };
+        let mut posture = summary::of(&manifests, &units, now.to_zoned(TimeZone::UTC).date(), &read);
         posture.computed_at = Some(now.to_string());
         posture.demo = matches!(self.from, From::Demo);
         posture.sources = match &self.from {
@@ -205,6 +210,11 @@ mod tests {
         assert!(exposed.contains(&"gateway") && !exposed.contains(&"orders"), "{exposed:?}");
         assert!(posture.findings.iter().any(|finding| !finding.workloads.is_empty()));
         assert_eq!(posture.findings_total, posture.findings.len() as u64);
+        // What to do is there to be copied, or it is said what is to be decided.
+        let remedied =
+            |one: &&parapet_server::posture::PostureFinding| !one.patch.is_empty() || !one.decide.is_empty();
+        assert!(posture.findings.iter().filter(remedied).count() * 10 >= posture.findings.len() * 9);
+        assert!(posture.findings.iter().any(|one| one.patch.starts_with("--- a/demo/shop.yaml\n")));
     }
 
     #[test]

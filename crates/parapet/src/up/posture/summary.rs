@@ -1,6 +1,7 @@
 //! Who can reach whom, and the findings, as one answer.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 
 use jiff::civil::Date;
 use parapet_audit::{Finding, Severity};
@@ -13,10 +14,16 @@ use parapet_server::posture::{
 };
 
 use super::answers::OUTSIDE;
+use super::proposals::Proposals;
 use crate::manifests::Manifests;
 
-/// Everything but when it was computed and where from.
-pub(super) fn of(manifests: &Manifests, units: &Units, today: Date) -> Posture {
+/// Everything but when it was computed and where from; `read` gives a file's bytes by the name that documents have.
+pub(super) fn of(
+    manifests: &Manifests,
+    units: &Units,
+    today: Date,
+    read: &dyn Fn(&str) -> io::Result<Vec<u8>>,
+) -> Posture {
     let cluster = &manifests.cluster;
     let options = Options::default();
     let reachability = Reachability::compute(cluster, &options);
@@ -38,7 +45,7 @@ pub(super) fn of(manifests: &Manifests, units: &Units, today: Date) -> Posture {
             ends.all[*to as usize].exposed_outside = true;
         }
     }
-    let (findings_total, findings) = findings(manifests, &reachability, &ends, today);
+    let (findings_total, findings) = findings(manifests, &reachability, &ends, today, Proposals::new(read));
     let mut problems: Vec<&parapet_manifest::Problem> = manifests.problems.iter().collect();
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     let Cells { all, ports, has_entry, .. } = cells;
@@ -307,6 +314,7 @@ fn findings(
     reachability: &Reachability<'_>,
     ends: &Ends,
     today: Date,
+    mut proposals: Proposals<'_>,
 ) -> (u64, Vec<PostureFinding>) {
     let options = parapet_audit::Options { every_workload: true, ..parapet_audit::Options::new(today) };
     let audit = parapet_audit::audit(&manifests.documents, Vec::new(), &options);
@@ -314,21 +322,30 @@ fn findings(
         audit.findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
     counted.sort_by_key(|finding| std::cmp::Reverse::<Severity>(finding.severity));
     let total = counted.len() as u64;
-    let shown = counted.into_iter().take(MOST_FINDINGS).map(|finding| PostureFinding {
-        rule: finding.rule.id.to_owned(),
-        title: finding.rule.title.to_owned(),
-        severity: finding.severity.name().to_owned(),
-        group: finding.rule.group.title().to_owned(),
-        object: finding.object.to_string(),
-        namespace: finding.object.namespace.as_deref().unwrap_or_default().to_owned(),
-        file: finding.place.file.to_string(),
-        line: finding.place.span.line,
-        column: finding.place.span.column,
-        message: finding.message.clone(),
-        evidence: finding.evidence.clone(),
-        why: finding.rule.why.to_owned(),
-        fix: finding.rule.fix.to_owned(),
-        workloads: concerned(finding, reachability, ends),
+    let shown = counted.into_iter().take(MOST_FINDINGS).map(|finding| {
+        let proposal = proposals.of(finding);
+        let decision = finding.rule.remedy().decision();
+        PostureFinding {
+            rule: finding.rule.id.to_owned(),
+            title: finding.rule.title.to_owned(),
+            severity: finding.severity.name().to_owned(),
+            group: finding.rule.group.title().to_owned(),
+            object: finding.object.to_string(),
+            namespace: finding.object.namespace.as_deref().unwrap_or_default().to_owned(),
+            file: finding.place.file.to_string(),
+            line: finding.place.span.line,
+            column: finding.place.span.column,
+            message: finding.message.clone(),
+            evidence: finding.evidence.clone(),
+            why: finding.rule.why.to_owned(),
+            fix: finding.rule.fix.to_owned(),
+            patch: proposal.diff,
+            patch_omitted: proposal.omitted,
+            repairs: finding.patch.as_ref().is_some_and(|patch| patch.repairs),
+            decide: decision.map_or("", |decision| decision.decide).to_owned(),
+            sample: decision.map_or("", |decision| decision.sample).to_owned(),
+            workloads: concerned(finding, reachability, ends),
+        }
     });
     (total, shown.collect())
 }
