@@ -19,7 +19,8 @@ mod secrets;
 pub(crate) use isolation::ingress_backends;
 pub(crate) use listening::is_its_client;
 pub(crate) use mesh::same_cluster;
-pub(crate) use metrics::monitors::{scrapes, targets};
+pub(crate) use metrics::monitors::targets;
+pub(crate) use metrics::scrapes::scrapes;
 pub(crate) use policies::target_port;
 pub(crate) use repair::{admits, lets_through};
 

@@ -4,6 +4,8 @@ pub(super) mod monitors;
 mod operators;
 mod proxies;
 mod remedies;
+pub(super) mod scrapes;
+mod serving;
 
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{Critical, High, Info, Low, Medium};
@@ -14,9 +16,9 @@ use monitors::{
 };
 use operators::{durations, opted_out, telemetry};
 use proxies::{
-    bypass, conflicts, image, listens_in_clear, merged_names, no_review_role, open_metrics, self_signed,
-    unhardened, wrong_upstream,
+    bypass, conflicts, image, merged_names, no_review_role, open_metrics, unhardened, wrong_upstream,
 };
+use serving::{listens_in_clear, self_signed};
 
 const fn rule(
     id: &'static str,

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod values;
+mod writing;
 
 use parapet_manifest::Node;
 use serde_json::json;
@@ -10,10 +11,11 @@ use crate::finding::Findings;
 use crate::rule::Needs::{Manifests, Reach};
 use crate::rule::Severity::{Critical, High, Low, Medium};
 use crate::rule::{Check, Group, Needs, Rule, Severity};
-use crate::world::{Container, Role, Workload, World};
+use crate::world::{Container, Workload, World};
 use hosts::{broad_mount, host_namespaces, reachable_root, root_agent, writable_mount};
 use values::values;
 pub(super) use values::{chart_values, set_value};
+use writing::{no_fs_group, nowhere_to_write};
 
 const fn rule(
     id: &'static str,
@@ -306,68 +308,6 @@ fn seccomp<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
         found
             .add_pod(workload, &at, format!("the container {} has no seccomp profile", container.name))
             .set(workload.pointer(&at), json!({"type": "RuntimeDefault"}));
-    }
-}
-
-/// Where programs write besides their data.
-const WRITES: &[(Role, &str)] = &[
-    (Role::CollectorAgent, "/tmp"),
-    (Role::Metadata, "/tmp"),
-    (Role::Kibana, "/usr/share/kibana/data"),
-    (Role::Elasticsearch, "/tmp"),
-    (Role::Logstash, "/usr/share/logstash/data"),
-    (Role::Grafana, "/var/lib/grafana"),
-];
-
-fn nowhere_to_write<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for (workload, container) in
-        containers(world).filter(|(workload, container)| !workload.managed && container.runs())
-    {
-        if container.security("/readOnlyRootFilesystem").and_then(Node::as_bool) != Some(true) {
-            continue;
-        }
-        let Some((_, path)) = WRITES.iter().find(|(role, _)| workload.has_role(*role)) else { continue };
-        let mounted = container.mounts().any(|(_, mount)| {
-            mount.get("mountPath").and_then(Node::as_str).is_some_and(|at| {
-                let at = at.trim_end_matches('/');
-                *path == at || path.starts_with(&format!("{at}/"))
-            })
-        });
-        if !mounted {
-            let name = format!("writable{}", path.replace('/', "-"));
-            let at = field(container, "readOnlyRootFilesystem");
-            found
-                .add_pod(
-                    workload,
-                    at,
-                    format!("the container {} writes to {path}, where nothing is mounted", container.name),
-                )
-                .push(
-                    workload.pointer(&format!("{}/volumeMounts", container.pointer)),
-                    json!({"name": name, "mountPath": path}),
-                )
-                .push(workload.pointer("/spec/volumes"), json!({"name": name, "emptyDir": {}}));
-        }
-    }
-}
-
-fn no_fs_group<'w>(world: &'w World<'w>, found: &mut Findings<'w>) {
-    for workload in world.obs().filter(|workload| workload.role.is_some_and(Role::is_collector)) {
-        let claims = workload
-            .document
-            .at("/spec/volumeClaimTemplates")
-            .is_some_and(|claims| !claims.items().is_empty());
-        let pod = workload.at("/spec/securityContext");
-        let non_root = pod.and_then(|pod| pod.get("runAsNonRoot")?.as_bool()) == Some(true);
-        if claims && non_root && pod.is_some_and(|pod| pod.get("fsGroup").is_none()) {
-            found
-                .add_pod(
-                    workload,
-                    "/spec/securityContext",
-                    "no fsGroup: the user can't write its queue's volume",
-                )
-                .set(workload.pointer("/spec/securityContext/fsGroup"), json!(999));
-        }
     }
 }
 

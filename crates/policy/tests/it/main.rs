@@ -4,7 +4,9 @@
 
 mod exact;
 mod generate;
+mod inferred;
 mod observed;
 mod presets;
 mod proof;
 mod render;
+mod shop;

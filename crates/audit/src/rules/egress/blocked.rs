@@ -7,7 +7,8 @@ use parapet_manifest::Node;
 use crate::finding::Findings;
 use crate::least::translated;
 use crate::reach::{End, Protocol};
-use crate::rules::metrics::monitors::{scrapes, targets};
+use crate::rules::metrics::monitors::targets;
+use crate::rules::metrics::scrapes::scrapes;
 use crate::rules::repair::connect;
 use crate::world::{Direction, Role, Workload, World};
 
