@@ -82,12 +82,13 @@ impl<R: Reconcile> Controller<R> {
         workers: usize,
         metrics: ControllerMetrics,
     ) -> Self {
-        Self { reconcile, queue, workers: workers.max(1), metrics }
+        let workers = workers.max(1);
+        metrics.workers(workers);
+        Self { reconcile, queue, workers, metrics }
     }
 
     /// Works until `stop` ends; then finishes the passes that run.
     pub async fn run(self, stop: impl Future<Output = ()> + Clone + Send + 'static) {
-        self.metrics.workers(self.workers);
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             let (reconcile, queue) = (Arc::clone(&self.reconcile), self.queue.clone());
@@ -128,9 +129,10 @@ async fn one<R: Reconcile>(
         let ended = AssertUnwindSafe(reconcile.pass(key)).catch_unwind().await;
         settle(queue, metrics, key, ended)
     };
-    let ended = ended.instrument(span).await;
+    let ended = ended.instrument(span.clone()).await;
     metrics.ended(ended, since.elapsed());
     drop(running);
+    span.in_scope(|| tracing::debug!(result = ended.as_str(), "a pass ended"));
 }
 
 /// What becomes of the key.

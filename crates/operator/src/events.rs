@@ -1,5 +1,6 @@
 //! Events on applications: one per transition, never one per pass, and no pass waits until it is written.
 
+mod former;
 mod news;
 
 use std::collections::{BTreeMap, HashMap};
@@ -219,9 +220,15 @@ async fn write(
             let instance = Some(format!("{controller}-{host}"));
             Publisher::new(client.clone(), Reporter { controller: controller.to_owned(), instance })
         });
-        let published =
-            tokio::time::timeout(PATIENCE, publisher.publish(&waiting.event, &waiting.regarding)).await;
-        match published {
+        let publish = async {
+            match publisher.publish(&waiting.event, &waiting.regarding).await {
+                Err(kube::Error::Api(status)) if status.code == 403 => {
+                    former::publish(&client, controller, &waiting.event, &waiting.regarding).await
+                }
+                published => published,
+            }
+        };
+        match tokio::time::timeout(PATIENCE, publish).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => {
                 metrics.lost("refused");
@@ -294,6 +301,43 @@ mod tests {
             writing.await.unwrap();
             assert_eq!(questions.recv().await, None, "once is enough");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rights_for_events_of_the_former_kind_suffice() {
+        let (asked, mut questions) = mpsc::unbounded_channel();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let path = request.uri().path().to_owned();
+            let (status, body) = match path.starts_with("/api/v1/") {
+                true => (201, r#"{"metadata": {"name": "a"}, "involvedObject": {}}"#),
+                false => (403, r#"{"kind": "Status", "status": "Failure", "message": "no", "code": 403}"#),
+            };
+            asked.send(path).unwrap();
+            let body = kube::client::Body::from(body.as_bytes().to_vec());
+            let response = http::Response::builder().status(status).body(body).unwrap();
+            async move { Ok::<_, kube::Error>(response) }
+        });
+        let (recorder, writing) =
+            Recorder::new(Client::new(service, "default"), "test", EventMetrics::default());
+        let writing = tokio::spawn(writing);
+        let metadata = ObjectMeta {
+            namespace: Some("ns".to_owned()),
+            name: Some("a".to_owned()),
+            ..ObjectMeta::default()
+        };
+        for _ in 0..2 {
+            recorder.tell_of(
+                "test",
+                Kind::Kibana,
+                &metadata,
+                News::warning(Reason::Unexpected, "Test", "so it is"),
+            );
+        }
+        drop(recorder);
+        writing.await.unwrap();
+        assert_eq!(questions.recv().await.as_deref(), Some("/apis/events.k8s.io/v1/namespaces/ns/events"));
+        assert_eq!(questions.recv().await.as_deref(), Some("/api/v1/namespaces/ns/events"));
+        assert_eq!(questions.recv().await, None, "it was told");
     }
 
     #[tokio::test(start_paused = true)]

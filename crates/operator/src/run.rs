@@ -28,7 +28,7 @@ use crate::settings::{self, Given, NetworkPolicies, SecurityContext, Settings};
 use crate::webhook::{self, WebhookError};
 use crate::{ApplicationKey, usage};
 
-pub use wiring::{operator_pods, passes, passes_with};
+pub use wiring::{passes, passes_with};
 
 /// For passes that run when the process is to end; the pod has ten seconds for everything.
 const FINISH: Duration = Duration::from_secs(5);
@@ -176,6 +176,7 @@ pub async fn run<R: Reconcile>(
         async move {
             cluster.synced().await;
             readiness.set_ready();
+            tracing::info!("everything is listed");
         }
     });
 
@@ -281,12 +282,7 @@ async fn work<R: Reconcile>(
     }
     let uuid = usage::uuid(cluster, &settings.operator_namespace).await?;
     metrics.leader.leads(&settings.operator_namespace, &uuid);
-    tracing::info!(
-        uuid,
-        version = env!("CARGO_PKG_VERSION"),
-        channel = settings.distribution_channel,
-        "working"
-    );
+    let channel = settings.distribution_channel.clone();
     let mut settings = settings.clone();
     settings.elastic.default_security_context = security_context(&settings, cluster).await?;
     let (workers, stop) = (settings.max_concurrent_reconciles, stop.clone());
@@ -300,6 +296,7 @@ async fn work<R: Reconcile>(
         let queue = queues[index(kind)].clone();
         controllers.spawn(Controller::new(reconcile, queue, workers, counted).run(stop.clone()));
     }
+    tracing::info!(uuid, version = env!("CARGO_PKG_VERSION"), channel, "working");
     while controllers.join_next().await.is_some() {}
     reporting.abort();
     Ok(())

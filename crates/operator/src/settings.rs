@@ -98,6 +98,8 @@ pub struct Settings {
     pub webhook: Option<WebhookSettings>,
     /// Where the operator runs.
     pub operator_namespace: String,
+    /// The labels of the operator's own pods.
+    pub operator_labels: BTreeMap<String, String>,
     /// The namespaces that are looked after; empty: all.
     pub namespaces: BTreeSet<String>,
     /// The labels of namespaces that are looked after, as the API server takes them.
@@ -250,6 +252,7 @@ impl Settings {
             cache_startup_timeout: (!startup.is_zero()).then_some(startup),
             mesh_checks: from.flag("mesh-checks")?,
             mesh_namespace: mesh_namespace(from)?,
+            operator_labels: operator_labels(from)?,
             network_policies: network_policies(from)?,
             operator_namespace,
             warnings: Vec::new(),
@@ -436,6 +439,26 @@ fn dialling(from: &mut Reader) -> Result<Dialling, SettingsError> {
         "service" => Ok(Dialling::Service),
         text => Err(from.wrong("elasticsearch-dialling", text, "neither pods nor service")),
     }
+}
+
+/// In the manifests that other manifests are made for it is one.
+fn operator_labels(from: &mut Reader) -> Result<BTreeMap<String, String>, SettingsError> {
+    let name = "operator-labels";
+    let label = |text: &String| {
+        let is_word = |word: &str| {
+            let first = word.chars().next().is_some_and(|first| first.is_ascii_alphanumeric());
+            first && word.chars().all(|one| one.is_ascii_alphanumeric() || "-_./".contains(one))
+        };
+        let (label, value) =
+            text.split_once('=').filter(|(label, value)| is_word(label) && is_word(value))?;
+        Some((label.to_owned(), value.to_owned()))
+    };
+    let texts = from.list(name)?;
+    if texts.is_empty() {
+        return Ok([("control-plane".to_owned(), "elastic-operator".to_owned())].into());
+    }
+    let labels = texts.iter().map(|text| label(text).ok_or_else(|| from.wrong(name, text, "no LABEL=VALUE")));
+    labels.collect()
 }
 
 /// It becomes part of paths.

@@ -220,7 +220,8 @@ pub enum Ended {
 impl Ended {
     const ALL: [Self; 4] = [Self::Success, Self::Error, Self::Requeue, Self::RequeueAfter];
 
-    fn as_str(self) -> &'static str {
+    /// The word in metrics and logs.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Error => "error",

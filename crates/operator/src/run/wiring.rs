@@ -44,7 +44,7 @@ pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind,
         enforce_rbac_on_refs: settings.enforce_rbac_on_refs,
         validate_storage_class: settings.validate_storage_class,
         network_policies: settings.network_policies,
-        operator: operator_pods(&settings.operator_namespace),
+        operator: operator_pods(&settings),
         webhook_port: settings.webhook.as_ref().map_or(WEBHOOK_PORT, |webhook| webhook.port),
         dialling: settings.dialling,
         elasticsearch_deadline: settings.elasticsearch_client_timeout,
@@ -73,10 +73,9 @@ pub async fn passes_with(parts: Parts, dial: Arc<dyn Dial>) -> Result<Vec<(Kind,
     Ok(Kind::ALL.into_iter().map(|kind| (kind, Passes::new(Arc::clone(&context), kind))).collect())
 }
 
-/// The operator's own pods, by the label of the reference's manifests.
-pub fn operator_pods(namespace: &str) -> OperatorPods {
-    let labels = [("control-plane".to_owned(), "elastic-operator".to_owned())].into();
-    OperatorPods { namespace: namespace.to_owned(), labels }
+/// The operator's own pods.
+fn operator_pods(settings: &Settings) -> OperatorPods {
+    OperatorPods { namespace: settings.operator_namespace.clone(), labels: settings.operator_labels.clone() }
 }
 
 /// What the webhook is made of.

@@ -173,6 +173,12 @@ pub const KEYS: &[Key] = &[
         "off",
         "Make NetworkPolicies: off, new (applications made from now on) or all",
     ),
+    key(
+        "operator-labels",
+        "LABEL=VALUE,…",
+        "control-plane=elastic-operator",
+        "Of the operator's own pods, as NetworkPolicies and the mesh's checks find them",
+    ),
     key("operator-namespace", "NAME", "", "Where the operator itself runs; required"),
     no_effect(
         "password-hash-cache-size",

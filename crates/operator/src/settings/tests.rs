@@ -124,6 +124,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("namespace-selector", "team=data"),
     ("namespaces", "a,b"),
     ("network-policies", "new"),
+    ("operator-labels", "app=operator"),
     ("operator-namespace", "elsewhere"),
     ("password-hash-cache-size", "100"),
     ("password-length", "32"),
@@ -233,6 +234,11 @@ fn a_bad_value_names_file_line_and_key() {
         "namespace-selector: {matchLabel: {a: b}}",
         "/conf/eck.yaml:1: namespace-selector: \"{\\\"matchLabel\\\":{\\\"a\\\":\\\"b\\\"}}\" is no selector with matchLabels and matchExpressions",
     );
+    refused(
+        "mesh-namespace: mesh/pods",
+        "/conf/eck.yaml:1: mesh-namespace: \"mesh/pods\" is no name of a namespace",
+    );
+    refused("operator-labels: [app=a, b]", "/conf/eck.yaml:1: operator-labels: \"b\" is no LABEL=VALUE");
     let bad = Settings::resolve(&given("exposed-node-labels: ['(']")).unwrap_err().to_string();
     assert!(
         bad.starts_with("/conf/eck.yaml:1: exposed-node-labels: \"(\" is no regular expression"),
@@ -283,6 +289,19 @@ fn plain_metrics_for_everybody_are_a_warning() {
     assert!(resolve("metrics-port: 8080").warnings[0].to_string().contains("in clear text"));
     assert!(resolve("metrics-port: 8080\nmetrics-secure: true").warnings.is_empty());
     assert!(resolve("metrics-port: 8080\nmetrics-host: 127.0.0.1").warnings.is_empty());
+}
+
+#[test]
+fn the_operators_own_pods_have_the_labels_that_it_is_told() {
+    let check = |text: &str, labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+        assert_eq!(resolve(text).operator_labels, labels.collect(), "{text}");
+    };
+    check("", &[("control-plane", "elastic-operator")]);
+    check("operator-labels: control-plane=other", &[("control-plane", "other")]);
+    let both = &[("app.kubernetes.io/name", "a"), ("app.kubernetes.io/instance", "b")];
+    check("operator-labels: app.kubernetes.io/name=a,app.kubernetes.io/instance=b", both);
+    check("operator-labels: [app.kubernetes.io/name=a, app.kubernetes.io/instance=b]", both);
 }
 
 #[test]

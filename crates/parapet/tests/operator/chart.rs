@@ -80,6 +80,27 @@ async fn by_which_names_elasticsearch_is_called_is_said_where_it_is_not_by_pod()
     assert_eq!(others, ["    elasticsearch-dialling: service"], "nothing else depends on it");
 }
 
+/// Or its own NetworkPolicies would keep it out.
+#[tokio::test]
+async fn the_operator_is_told_the_labels_of_its_own_pods() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    for args in [&[][..], &["--set=fullnameOverride=other"]] {
+        let documents = documents(&rendered(cluster, args).await.unwrap());
+        let set = find(&documents, "StatefulSet").next().unwrap();
+        let labels: BTreeMap<String, String> =
+            serde_json::from_value(set["spec"]["selector"]["matchLabels"].clone()).unwrap();
+        assert_eq!(settings(&documents).operator_labels, labels, "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_mesh_is_looked_for_where_it_is_said_to_be() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    let elsewhere = rendered(cluster, &["--set=config.meshNamespace=mesh"]).await.unwrap();
+    assert_eq!(settings(&documents(&elsewhere)).mesh_namespace, "mesh");
+    assert_eq!(settings(&documents(&rendered(cluster, &[]).await.unwrap())).mesh_namespace, "istio-system");
+}
+
 #[tokio::test]
 async fn metrics_without_a_gate_stay_on_loopback() {
     let Some(cluster) = Cluster::shared().await else { return };
@@ -119,6 +140,7 @@ async fn values_that_contradict_each_other_are_refused() {
         (&["--set=config.networkPolicies=some"], "networkPolicies"),
         (&["--set=config.elasticsearchDialling=proxy"], "elasticsearchDialling"),
         (&["--set=config.elasticsearchDialing=service"], "elasticsearchDialing"),
+        (&["--set=config.meshNamespace=a/b"], "meshNamespace"),
     ] {
         let said = rendered(cluster, args).await.expect_err(words);
         assert!(said.contains(words), "{args:?}: {said}");

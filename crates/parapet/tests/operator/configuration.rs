@@ -9,7 +9,10 @@ use parapet_testbed::{Cluster, Sandbox, free_port};
 use serde_json::json;
 
 use crate::asked::{ask, status};
-use crate::world::{LOOK_AGAIN, OPERATOR, Operator, Start, called, is_committed, shared, text_of};
+use crate::log::says;
+use crate::world::{
+    LISTED, OPERATOR, Operator, Start, WORKING, called, is_committed, log_of, shared, text_of,
+};
 
 /// Runs it to its end, in a sandbox without a cluster.
 fn ended(file: &str, environment: &[(&str, &str)], flags: &[&str]) -> Output {
@@ -113,17 +116,15 @@ async fn a_changed_file_ends_it_cleanly_and_the_next_one_has_the_change() {
     cluster.namespace(namespace).await.unwrap();
     let file =
         format!("operator-namespace: {namespace}\nnamespaces: [{namespace}]\nmax-concurrent-reconciles: 3\n");
-    let mut one = operator(cluster, namespace, &file, &[]).await;
+    let one = operator(cluster, namespace, &file, &[]).await;
     works_with(&one, 3).await;
     // An edit that can't be used is said, and nothing ends; the next one is taken.
     fs::write(&one.file, file.replace(": 3", ": none")).unwrap();
-    while !one.process.log().contains("the changed configuration can't be used") {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-    assert_eq!(one.process.ended().unwrap(), None);
+    one.says("the changed configuration can't be used").await;
     let changed = file.replace(": 3", ": 7");
     fs::write(&one.file, &changed).unwrap();
     let mut process = one.process;
+    // It was running until then: what ended it cleanly is the second change.
     let ended = tokio::task::spawn_blocking(move || (process.wait().unwrap(), process.log())).await.unwrap();
     assert!(ended.0.success(), "{}", ended.1);
     assert!(ended.1.contains("the lease is given back"), "{}", ended.1);
@@ -136,9 +137,9 @@ async fn a_changed_file_ends_it_cleanly_and_the_next_one_has_the_change() {
 async fn works_with(operator: &Operator, passes: u32) {
     let line =
         format!("controller_runtime_max_concurrent_reconciles{{controller=\"kibana-controller\"}} {passes}");
-    while !operator.metrics().await.lines().any(|one| one == line) {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    operator.says(WORKING).await;
+    let metrics = operator.metrics().await;
+    assert!(metrics.lines().any(|one| one == line), "{metrics}");
 }
 
 /// Metrics where probes are by default, as source document 004 has it: both work, on one socket if asked.
@@ -161,11 +162,9 @@ async fn metrics_and_probes_on_one_port_dont_clash() {
         .args(["manager", &format!("--config={}", folder.display())])
         .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
         .args([&metrics, &probes, &within, "--enable-webhook=false"]);
-    let mut process = cluster.sandbox().start(namespace, command).unwrap();
-    while status(&format!("http://127.0.0.1:{port}/readyz")).await != 200 {
-        assert_eq!(process.ended().unwrap(), None, "{}", process.last_words());
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    let process = cluster.sandbox().start(namespace, command).unwrap();
+    says(&process, &log_of(cluster, namespace), LISTED).await;
+    assert_eq!(status(&format!("http://127.0.0.1:{port}/readyz")).await, 200);
     let answer = ask(&format!("http://127.0.0.1:{port}/metrics"), &[]).await;
     assert!(answer.status == 200 && answer.body.contains("process_resident_memory_bytes"));
     assert!(process.stop().unwrap().success());
@@ -179,9 +178,7 @@ async fn log_lines_are_json_with_the_known_fields() {
     cluster.namespace(namespace).await.unwrap();
     let file = json!({"operator-namespace": namespace, "namespaces": [namespace]}).to_string();
     let operator = operator(cluster, namespace, &file, &[]).await;
-    while !operator.process.log().contains("\"working\"") {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    operator.says(WORKING).await;
     for line in operator.process.log().lines() {
         let line: serde_json::Value =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));

@@ -2,13 +2,17 @@
 
 use std::net::UdpSocket;
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::runtime::wait::await_condition;
 use parapet_testbed::{Authority, Cluster, Leaf, Process, free_port};
 use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::asked::{Answer, ask, ask_with, status};
+use crate::log::says;
 use crate::world::{
-    LOOK_AGAIN, OPERATOR, Operator, Start, What, called, samples, shared, text_of, wait_until_allowed,
+    OPERATOR, Operator, Start, WORKING, What, called, log_of, samples, shared, text_of, wait_until_allowed,
 };
 
 /// What dashboards and alerts ask for.
@@ -96,7 +100,8 @@ impl Readers {
         );
         let kubeconfig = self.cluster.kubeconfig_of(self.namespace, OPERATOR).await.unwrap();
         let within = format!("--namespaces={}", self.namespace);
-        let flags = [&[&*within], flags].concat();
+        // Passes are told of then.
+        let flags = [&[&*within, "--log-verbosity=1"], flags].concat();
         let name = format!("{}-operator", self.namespace);
         let start =
             Start { cluster: self.cluster, name: &name, kubeconfig: &kubeconfig, file: &file, flags: &flags };
@@ -104,35 +109,34 @@ impl Readers {
     }
 
     /// Nobody without the right reads; who has it reads everything.
-    async fn is_guarded(&self, url: &str) {
+    async fn is_guarded(&self, operator: &Operator, url: &str) {
         assert_eq!(status(url).await, 401);
         assert_eq!(ask_with("no token at all", url).await.status, 401);
         let refused = ask_with(&self.stranger, url).await;
         assert_eq!(refused.status, 403);
         assert!(!refused.body.contains("elastic_"), "{}", refused.body);
-        let metrics = self.complete(url).await;
+        let metrics = self.complete(operator, url).await;
         let uuid = samples(&metrics, "elastic_leader").next().unwrap();
         assert!(uuid.0.contains(&format!("operator_namespace=\"{}\"", self.namespace)), "{uuid:?}");
         assert_eq!(uuid.1, 1.0);
     }
 
-    /// All names are there, once the operator leads and works.
-    async fn complete(&self, url: &str) -> String {
+    /// All names are there, once the operator leads, has counted what it manages, and a pass has ended.
+    async fn complete(&self, operator: &Operator, url: &str) -> String {
+        operator.says(WORKING).await;
+        let maps: Api<ConfigMap> = Api::namespaced(self.cluster.client().await.unwrap(), self.namespace);
+        await_condition(maps, "elastic-licensing", |map: Option<&ConfigMap>| map.is_some()).await.unwrap();
         // Something to do, so that passes are counted.
         let kibana = text_of("examples/elastic/kibana.yaml");
         self.cluster.apply(&kibana, self.namespace).await.unwrap();
-        loop {
-            let Answer { status, body } = ask_with(&self.reader, url).await;
-            assert_eq!(status, 200, "{body}");
-            let missing: Vec<_> = NAMES.iter().filter(|name| samples(&body, name).next().is_none()).collect();
-            // Errors and retries are counted once there is one.
-            let expected = ["controller_runtime_reconcile_errors_total", "workqueue_retries_total"];
-            if missing.iter().all(|name| expected.contains(name)) {
-                return body;
-            }
-            assert!(!missing.contains(&&"process_resident_memory_bytes"), "{body}");
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        operator.says("\"a pass ended\"").await;
+        let Answer { status, body } = ask_with(&self.reader, url).await;
+        assert_eq!(status, 200, "{body}");
+        let missing: Vec<_> = NAMES.iter().filter(|name| samples(&body, name).next().is_none()).collect();
+        // Errors and retries are counted once there is one.
+        let expected = ["controller_runtime_reconcile_errors_total", "workqueue_retries_total"];
+        assert!(missing.iter().all(|name| expected.contains(name)), "{missing:?} of {body}");
+        body
     }
 }
 
@@ -143,7 +147,7 @@ async fn in_process_metrics_are_for_those_with_the_role() {
     let flag = format!("--metrics-port={port}");
     let operator = readers.operator("in-process/config.yaml", &[&flag, "--metrics-secure"]).await;
     let url = format!("https://127.0.0.1:{port}/metrics");
-    readers.is_guarded(&url).await;
+    readers.is_guarded(&operator, &url).await;
     assert_eq!(status(&format!("http://127.0.0.1:{port}/metrics")).await, 0, "nothing in clear text");
     // The same socket tells nothing else.
     assert_ne!(ask_with(&readers.reader, &format!("https://127.0.0.1:{port}/debug/pprof")).await.status, 200);
@@ -196,7 +200,7 @@ async fn metrics_on_loopback_are_guarded_by_the_sidecar() {
         assert!(outside.is_err(), "nobody else reaches it");
     }
     let (sidecar, listens) = sidecar(&readers, port).await;
-    readers.is_guarded(&format!("https://127.0.0.1:{listens}/metrics")).await;
+    readers.is_guarded(&operator, &format!("https://127.0.0.1:{listens}/metrics")).await;
     assert!(sidecar.stop().unwrap().success());
     assert!(operator.process.stop().unwrap().success());
 }
@@ -216,14 +220,10 @@ async fn sidecar(readers: &Readers, upstream: u16) -> (Process, u16) {
         command.arg(argument.replace("127.0.0.1:8081", &format!("127.0.0.1:{upstream}")));
     }
     command.arg(format!("--kubeconfig={}", kubeconfig.display()));
-    let mut process =
-        readers.cluster.sandbox().start(&format!("{}-sidecar", readers.namespace), command).unwrap();
-    while status(&format!("https://127.0.0.1:{port}/metrics")).await != 401 {
-        if let Some(status) = process.ended().unwrap() {
-            panic!("the sidecar ended ({status}):\n{}", process.last_words());
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    let called = format!("{}-sidecar", readers.namespace);
+    let process = readers.cluster.sandbox().start(&called, command).unwrap();
+    says(&process, &log_of(readers.cluster, &called), "listening").await;
+    assert_eq!(status(&format!("https://127.0.0.1:{port}/metrics")).await, 401);
     (process, port)
 }
 

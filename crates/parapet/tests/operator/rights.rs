@@ -18,7 +18,9 @@ use parapet_operator::webhook::certificates::Keeper;
 use parapet_testbed::Cluster;
 use serde::de::DeserializeOwned;
 
-use crate::world::{OPERATOR, Operator, Start, chart, helm, profile, shared, text_of};
+use crate::world::{
+    OPERATOR, Operator, Start, What, chart, helm, profile, shared, text_of, wait_until_allowed,
+};
 
 const SET: &str = "elastic-istio-es-default";
 
@@ -81,6 +83,13 @@ async fn an_operator_of_some_namespaces_has_no_rights_elsewhere_and_misses_none(
     let chart = chart();
     let restricted = profile("restricted");
     helm(cluster, &["install", OPERATOR, &chart, &namespace, &restricted, &namespaces]).await.unwrap();
+    let account = account(system, OPERATOR);
+    for what in [
+        What::CreateIn(system, "coordination.k8s.io", "leases"),
+        What::CreateIn(applications, "apps", "statefulsets"),
+    ] {
+        wait_until_allowed(cluster, &account, what).await;
+    }
     works_with_what_is_installed(cluster, system, applications).await;
 
     // Elsewhere it may not even look.
@@ -102,6 +111,7 @@ async fn of_the_mesh_it_may_read_what_it_reads_by_name_and_nothing_else() {
     let own = ["--set=fullnameOverride=mesh-rights", "--set=webhook.enabled=false"];
     helm(cluster, &[&["install", name, &chart, &namespace, &namespaces], &own[..]].concat()).await.unwrap();
     let client = client(&cluster.kubeconfig_of(system, name).await.unwrap()).await;
+    wait_until_allowed(cluster, &account(system, name), What::ReadMap("istio-system", "istio")).await;
     // Nobody is refused what isn't there.
     let code = |error: kube::Error| match error {
         kube::Error::Api(status) => status.code,
@@ -119,7 +129,11 @@ async fn of_the_mesh_it_may_read_what_it_reads_by_name_and_nothing_else() {
     helm(cluster, &["uninstall", name, &namespace]).await.unwrap();
 }
 
-async fn client(kubeconfig: &Path) -> Client {
+fn account(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
+}
+
+pub(crate) async fn client(kubeconfig: &Path) -> Client {
     let file = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()

@@ -16,12 +16,13 @@ use parapet_testbed::{Cluster, Process, Programs, REQUIRED, free_port, skip};
 use serde_json::Value;
 
 use crate::asked::{ask, status};
+use crate::log::says;
 
 /// Where the operator is installed.
 pub(crate) const SYSTEM: &str = "elastic-system";
 pub(crate) const OPERATOR: &str = "elastic-operator";
-/// The operator tells nobody but its port that it is ready.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The API server learns of roles by a watch of its own; there is nothing to wait on but its answer.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A path of the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
@@ -106,9 +107,20 @@ pub(crate) fn profile(name: &str) -> String {
     format!("--values={}/profile-{name}.yaml", chart())
 }
 
+/// What it says when it is ready.
+pub(crate) const LISTED: &str = "\"everything is listed\"";
+/// What it says when it leads, and looks after applications.
+pub(crate) const WORKING: &str = "\"working\"";
+
+/// Where a program of the cluster's sandbox says what it says.
+pub(crate) fn log_of(cluster: &Cluster, name: &str) -> PathBuf {
+    cluster.sandbox().dir().join(format!("{name}.log"))
+}
+
 /// An operator that runs.
 pub(crate) struct Operator {
     pub(crate) process: Process,
+    log: PathBuf,
     /// Of metrics in clear text, where it was told so.
     metrics: u16,
     /// Its configuration file.
@@ -157,14 +169,16 @@ impl Operator {
             .arg(format!("--metrics-port={metrics}"))
             .args(["--metrics-host=127.0.0.1", "--enable-webhook=false"])
             .args(flags);
-        let mut process = cluster.sandbox().start(name, command).unwrap();
-        while status(&format!("http://127.0.0.1:{probes}/readyz")).await != 200 {
-            if let Some(status) = process.ended().unwrap() {
-                panic!("the operator ended ({status}):\n{}", process.last_words());
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Self { process, metrics, file: path }
+        let process = cluster.sandbox().start(name, command).unwrap();
+        let log = log_of(cluster, name);
+        says(&process, &log, LISTED).await;
+        assert_eq!(status(&format!("http://127.0.0.1:{probes}/readyz")).await, 200);
+        Self { process, log, metrics, file: path }
+    }
+
+    /// Waits until it has said this.
+    pub(crate) async fn says(&self, words: &str) {
+        says(&self.process, &self.log, words).await;
     }
 
     /// All its metrics.
@@ -204,6 +218,10 @@ pub(crate) enum What<'a> {
     Get(&'a str),
     /// Create a resource: group, plural.
     Create(&'a str, &'a str),
+    /// The same in a namespace, which comes first.
+    CreateIn(&'a str, &'a str, &'a str),
+    /// Read one ConfigMap: namespace, name.
+    ReadMap(&'a str, &'a str),
 }
 
 /// The API server learns of roles by a watch of its own; there is nothing to wait on but its answer.
@@ -221,6 +239,24 @@ pub(crate) async fn wait_until_allowed(cluster: &Cluster, user: &str, what: What
                 group: Some(group.to_owned()),
                 resource: Some(resource.to_owned()),
                 verb: Some("create".to_owned()),
+                ..Default::default()
+            });
+        }
+        What::CreateIn(namespace, group, resource) => {
+            spec.resource_attributes = Some(ResourceAttributes {
+                namespace: Some(namespace.to_owned()),
+                group: Some(group.to_owned()),
+                resource: Some(resource.to_owned()),
+                verb: Some("create".to_owned()),
+                ..Default::default()
+            });
+        }
+        What::ReadMap(namespace, name) => {
+            spec.resource_attributes = Some(ResourceAttributes {
+                namespace: Some(namespace.to_owned()),
+                resource: Some("configmaps".to_owned()),
+                name: Some(name.to_owned()),
+                verb: Some("get".to_owned()),
                 ..Default::default()
             });
         }
