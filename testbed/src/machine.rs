@@ -1,12 +1,12 @@
 //! A machine of its own for a real node: this program again, in namespaces of network, mounts and processes of its own.
 //!
 //! They end with their first process, and with them all that containers leave behind otherwise: shims, mounts, bridges. The
-//! network has no way out. What namespaces don't hold, control groups and a few settings of the kernel, is put back by the
-//! outer process, or by its sandbox's watchdog when that one is killed.
+//! network has no way out. What namespaces don't hold are control groups, which the outer process removes, or its sandbox's
+//! watchdog when that one is killed; and a few settings of the kernel, of which the machine sees files of its own.
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +15,7 @@ use crate::sandbox::Sandbox;
 
 /// Set for the inner process: the name of the machine, which is that of its control group.
 const NAME: &str = "PARAPET_TESTBED_MACHINE";
-/// The kubelet sets these for the whole machine; no namespace holds them.
+/// The kubelet would set these for everybody; no namespace holds them.
 const SETTINGS: [&str; 5] = [
     "kernel/panic",
     "kernel/panic_on_oops",
@@ -58,7 +58,7 @@ pub fn machine() -> Option<String> {
 pub fn run_in_machine() -> Result<ExitStatus> {
     let sandbox = Sandbox::new()?;
     let name = sandbox.dir().file_name().and_then(|name| name.to_str()).context("a sandbox has a name")?;
-    sandbox.at_end(&put_back(name)?)?;
+    sandbox.at_end(&put_back(name))?;
     let program = env::current_exe().context("this program has no path")?;
     let mut command = namespaces();
     // Whatever is made there goes with the outer sandbox.
@@ -79,6 +79,13 @@ pub(crate) fn prepare(name: &str, address: &str) -> Result<()> {
     }
     // The kubelet's volumes are mounts that containers are to see.
     run("mount", &["--make-rshared", "/var/lib/kubelet"])?;
+    for setting in SETTINGS {
+        let path = format!("/proc/sys/{setting}");
+        let Ok(value) = fs::read(&path) else { continue };
+        let own = env::temp_dir().join(setting.replace('/', "-"));
+        fs::write(&own, value).with_context(|| format!("failed to write {}", own.display()))?;
+        run("mount", &["--bind", &own.to_string_lossy(), &path])?;
+    }
     for words in [
         "link set lo up",
         "link add node0 type veth peer name node0p",
@@ -104,7 +111,7 @@ pub(crate) fn plugins() -> Option<&'static str> {
 }
 
 /// One per controller with version 1 of control groups, the only one with version 2.
-fn hierarchies() -> Result<Vec<std::path::PathBuf>> {
+fn hierarchies() -> Result<Vec<PathBuf>> {
     let root = Path::new("/sys/fs/cgroup");
     if root.join("cgroup.controllers").exists() {
         return Ok(vec![root.to_owned()]);
@@ -128,22 +135,14 @@ fn namespaces() -> Command {
 }
 
 /// A script for the outside. A group can be removed when its last process is gone, which takes the kernel a moment.
-fn put_back(name: &str) -> Result<String> {
-    let mut script = format!(
+fn put_back(name: &str) -> String {
+    format!(
         "for look in $(seq 100); do\n  \
            find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} + 2>/dev/null\n  \
            [ -n \"$(find /sys/fs/cgroup -maxdepth 2 -type d -name '{name}')\" ] || break\n  \
            sleep 0.1\n\
          done\n"
-    );
-    for setting in SETTINGS {
-        let path = format!("/proc/sys/{setting}");
-        if Path::new(&path).exists() {
-            let value = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
-            script.push_str(&format!("echo {} > {path}\n", value.trim()));
-        }
-    }
-    Ok(script)
+    )
 }
 
 fn is_in_path(program: &str) -> bool {
@@ -161,17 +160,4 @@ fn run(program: &str, arguments: &[&str]) -> Result<()> {
         bail!("`{program} {}` failed: {}", arguments.join(" "), said.trim());
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_kubelet_sets_is_put_back() {
-        let script = put_back("parapet-testbed-x").unwrap();
-        let panic = fs::read_to_string("/proc/sys/kernel/panic").unwrap();
-        assert!(script.contains(&format!("echo {} > /proc/sys/kernel/panic\n", panic.trim())), "{script}");
-        assert!(script.contains("-path '*/parapet-testbed-x*'"), "{script}");
-    }
 }

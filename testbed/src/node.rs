@@ -114,6 +114,21 @@ impl Node {
         load(&self.socket, &self.sandbox, &archive::of_layout(&self.sandbox, layout)?, Some(name))
     }
 
+    /// The process of a container that runs, by containerd's id of it.
+    pub fn process_of(&self, container: &str) -> Result<u32> {
+        let output = ctr(&self.socket)
+            .args(["--namespace=k8s.io", "tasks", "list"])
+            .output()
+            .context("failed to start ctr")?;
+        // TASK PID STATUS
+        let tasks = String::from_utf8_lossy(&output.stdout);
+        let task = tasks
+            .lines()
+            .map(str::split_whitespace)
+            .find_map(|mut words| (words.next() == Some(container)).then(|| words.next())?);
+        task.and_then(|pid| pid.parse().ok()).with_context(|| format!("{container} doesn't run"))
+    }
+
     /// What the kubelet logged, for the messages of failed checks.
     pub fn kubelet_log(&self) -> String {
         self.kubelet.log()

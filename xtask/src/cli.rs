@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::workspace::Workspace;
-use crate::{check, clients, console, fuzz, image, kernel, manifests, process, pss, server, test, testbed};
+use crate::{
+    check, clients, console, fuzz, image, kernel, manifests, node, process, pss, server, test, testbed,
+};
 
 /// Builds, runs, tests and measures Parapet. Start with `cargo xtask up`.
 #[derive(Parser)]
@@ -119,6 +121,15 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         binary: Option<PathBuf>,
     },
+    /// Install the operator's image on a real node (containerd, kubelet, kube-proxy), and look at what it does there
+    ///
+    /// Needs root, containerd, runc, the plugins of container networks, nftables and iproute2; says SKIPPED without them. The
+    /// node lives in namespaces of its own and is gone with them.
+    VerifyNode {
+        /// A binary that is there already, in place of the one that tests run
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+    },
     /// Write again what is made of the operator's chart and keys: deploy/operator, rendered profiles, the table in docs/operator.md
     Manifests,
     /// Write the generated references again (OpenAPI, command line)
@@ -173,6 +184,7 @@ pub(crate) fn run(Cli { command }: Cli) -> Result<()> {
         Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Image(arguments) => image::run(&workspace, arguments),
         Command::VerifyImage { binary } => image::verify(&workspace, binary)?.all_passed(),
+        Command::VerifyNode { binary } => node::verify(&workspace, binary)?.all_passed(),
         Command::Manifests => manifests::write(&workspace),
         Command::Docs => check::regenerate(&workspace),
         Command::Hooks => hooks(&workspace),

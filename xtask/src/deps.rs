@@ -70,6 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("parapet-bench", &["parapet-testbed"]),
     ("parapet-kernel-check", &["parapet-reach"]),
+    ("parapet-node-check", &["parapet-testbed"]),
     ("parapet-scripted-elasticsearch", &["parapet-testbed"]),
     ("parapet-testbed", &[]),
     ("xtask", &["parapet-api"]),

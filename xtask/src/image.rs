@@ -17,7 +17,7 @@ use crate::process::Step;
 use crate::server;
 use crate::workspace::Workspace;
 
-pub(crate) use verify::verify;
+pub(crate) use verify::{operator_and_gate, verify};
 
 use elf::Architecture;
 use layout::Image;

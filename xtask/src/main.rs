@@ -17,6 +17,7 @@ mod fuzz;
 mod image;
 mod kernel;
 mod manifests;
+mod node;
 mod process;
 mod pss;
 mod sarif;

@@ -6,7 +6,7 @@ use crate::process::Step;
 use crate::summary::Summary;
 use crate::tools::Tool;
 use crate::workspace::Workspace;
-use crate::{clients, console, image, kernel, pss, sarif, testbed};
+use crate::{clients, console, image, kernel, node, pss, sarif, testbed};
 
 /// How often the server is killed in a test run.
 const CRASH_CYCLES: u32 = 25;
@@ -54,6 +54,7 @@ pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         summary.step("kernel check", || kernel::verify(workspace, KERNEL_CLUSTERS, None));
         summary.step("sarif", || sarif::validate(workspace));
         summary.step("image", || image::verify(workspace, None));
+        summary.step("node", || node::verify(workspace, None));
         summary.step("crash cycles", || clients::crash(workspace, "dev", CRASH_CYCLES, None));
     }
     println!("\n{summary}");

@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use crate::process::Step;
 use crate::server;
+use crate::tools::Tool;
 use crate::workspace::Workspace;
 
 /// The program's exit code when there is no Go compiler to build the control plane with.
@@ -27,6 +28,9 @@ pub(crate) enum Testbed {
     Down,
     /// Start one, run a command with KUBECONFIG set and helm in PATH, stop it
     Run {
+        /// With a real node (containerd, kubelet, kube-proxy) in namespaces of their own, where the command runs too; needs root
+        #[arg(long)]
+        node: bool,
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
@@ -40,8 +44,13 @@ pub(crate) fn run(workspace: &Workspace, action: Testbed) -> Result<()> {
         Testbed::Build => program.arg("build").run(),
         Testbed::Up => program.arg("up").become_it(),
         Testbed::Down => program.arg("down").run(),
-        Testbed::Run { command } => {
-            let step = program.arg("run").arg("--");
+        Testbed::Run { node, command } => {
+            let mut step = program.arg("run");
+            if node {
+                Tool::Containerd.ensure(workspace)?;
+                step = step.arg("--node");
+            }
+            let step = step.arg("--");
             command.into_iter().fold(step, Step::arg).become_it()
         }
         Testbed::Pin => program.arg("pin").arg(&workspace.root).run(),

@@ -30,6 +30,8 @@ pub(crate) enum Tool {
     H2load,
     /// nginx, a peer of the guard bench.
     Nginx,
+    /// containerd and what a node needs besides.
+    Containerd,
 }
 
 /// How long what is fetched from elsewhere may take: minutes, with a slow line.
@@ -84,6 +86,13 @@ impl Tool {
             }
             Self::Prometheus => output("prometheus", &["--version"]).is_some(),
             Self::Nftables => output("nft", &["--version"]).is_some() && output("ip", &["-V"]).is_some(),
+            Self::Containerd => {
+                ["containerd", "runc"].iter().all(|program| output(program, &["--version"]).is_some())
+                    && Self::Nftables.is_there(workspace)
+                    && ["/usr/lib/cni/bridge", "/opt/cni/bin/bridge"]
+                        .iter()
+                        .any(|path| Path::new(path).exists())
+            }
             Self::H2load => output("h2load", &["--version"]).is_some(),
             Self::Nginx => output("nginx", &["-v"]).is_some() || output("/usr/sbin/nginx", &["-v"]).is_some(),
         }
@@ -100,6 +109,7 @@ impl Tool {
             Self::Prometheus => "Prometheus (a client in the tests of the guard)",
             Self::H2load => "h2load (a client in the tests of the guard, and its bench's load)",
             Self::Nginx => "nginx (a peer of the guard bench)",
+            Self::Containerd => "containerd with runc and network plugins (a real node)",
         }
     }
 
@@ -114,6 +124,16 @@ impl Tool {
             Self::Prometheus => &["prometheus"],
             Self::H2load => &["nghttp2-client"],
             Self::Nginx => &["nginx-light"],
+            Self::Containerd => &[
+                "containerd",
+                "runc",
+                "containernetworking-plugins",
+                "nftables",
+                "iproute2",
+                "iptables",
+                "ipset",
+                "conntrack",
+            ],
         }
     }
 
@@ -129,7 +149,8 @@ impl Tool {
             | Self::Rsyslog
             | Self::Prometheus
             | Self::H2load
-            | Self::Nginx => "Other systems call the packages by similar names.",
+            | Self::Nginx
+            | Self::Containerd => "Other systems call the packages by similar names.",
         }
     }
 }

@@ -3,4 +3,5 @@
 mod answers;
 mod assets;
 mod end;
+mod machine;
 mod skipped;

@@ -46,14 +46,8 @@ pub(crate) fn verify(workspace: &Workspace, binary: Option<PathBuf>) -> Result<C
     }
     let binary = binary.map_or_else(|| server::build(workspace, "dev"), Ok)?;
     let folder = workspace.own_dir().join("image-check");
-    let image = Image {
-        name: Role::Operator.name(),
-        version: env!("CARGO_PKG_VERSION"),
-        entry: Role::Operator.entry(),
-        root: Root::of(&binary, Role::Operator)?,
-    };
     let (layout, root) = (folder.join("layout"), folder.join("root"));
-    image.write(&layout)?;
+    of_role(Role::Operator, &binary)?.write(&layout)?;
     unpack(&layout, &root)?;
     let mut counts = Counts::default();
     for (words, succeeds, says) in RUNS {
@@ -68,6 +62,20 @@ pub(crate) fn verify(workspace: &Workspace, binary: Option<PathBuf>) -> Result<C
     fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
     println!("{} passed, {} failed", counts.passed, counts.failed);
     Ok(counts)
+}
+
+/// Makes the images of the operator and of its gate from a binary; their layouts, in the folder.
+pub(crate) fn operator_and_gate(binary: &Path, folder: &Path) -> Result<[PathBuf; 2]> {
+    let layouts = [Role::Operator, Role::Guard].map(|role| (role, folder.join(role.name())));
+    for (role, layout) in &layouts {
+        of_role(*role, binary)?.write(layout)?;
+    }
+    Ok(layouts.map(|(_, layout)| layout))
+}
+
+fn of_role(role: Role, binary: &Path) -> Result<Image> {
+    let root = Root::of(binary, role)?;
+    Ok(Image { name: role.name(), version: env!("CARGO_PKG_VERSION"), entry: role.entry(), root })
 }
 
 fn runs(root: &Path, words: &[&str], succeeds: bool, says: &str) -> Result<()> {
