@@ -44,7 +44,7 @@ mod tests {
         match start {
             None => assert_eq!(found, Vec::<String>::new(), "{annotation}"),
             Some(start) => {
-                assert!(found.len() == 1 && found[0].starts_with(&start), "{annotation}: {found:?}")
+                assert!(found.len() == 1 && found[0].starts_with(&start), "{annotation}: {found:?}");
             }
         }
     }

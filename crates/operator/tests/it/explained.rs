@@ -3,10 +3,12 @@
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
-use kube::Api;
+use parapet_api::annotations::DISABLE_UPGRADE_PREDICATES;
 use parapet_api::{Elasticsearch, Kibana, Kind, Phase};
 use parapet_operator::explain::{Explanation, explain, gather};
+use serde_json::json;
 
+use crate::scenarios::references::told_that;
 use crate::world::World;
 
 const CLUSTER: &str = r#"
@@ -26,6 +28,18 @@ spec:
   version: 8.15.3
   count: 1
   elasticsearchRef: {name: nowhere}
+"#;
+
+const WATCHED: &str = r#"
+apiVersion: elasticsearch.k8s.elastic.co/v1
+kind: Elasticsearch
+metadata:
+  name: watched
+  annotations: {eck.k8s.elastic.co/disable-upgrade-predicates: "one_master, require_started_replica"}
+spec:
+  version: 8.15.3
+  nodeSets: [{name: default, count: 1}]
+  monitoring: {metrics: {elasticsearchRefs: [{name: nowhere}]}}
 "#;
 
 async fn explained(world: &World, kind: Kind, name: &str) -> Result<Explanation> {
@@ -56,12 +70,7 @@ async fn what_holds_an_application_is_said_and_what_is_fine_is_fine() -> Result<
     // A reference to nothing.
     world.apply(WAITING).await?;
     world.until::<Kibana>("kb", |kibana| kibana.status.is_some()).await?;
-    let events: Api<Event> = world.api();
-    let told =
-        |events: &[Event]| events.iter().any(|event| event.involved_object.name.as_deref() == Some("kb"));
-    while !told(&events.list(&Default::default()).await?.items) {
-        tokio::task::yield_now().await;
-    }
+    told_that(&world, &world.namespace, "AssociationError", "nowhere").await?;
     let waits = explained(&world, Kind::Kibana, "kb").await?;
     let place =
         format!("elasticsearchRef names Elasticsearch {}/nowhere, which doesn't exist", world.namespace);
@@ -71,5 +80,35 @@ async fn what_holds_an_application_is_said_and_what_is_fine_is_fine() -> Result<
     assert!(
         gather(&world.client, Kind::ApmServer, &world.namespace, "es", Timestamp::now()).await?.is_none()
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_metrics_go_is_a_reference_and_a_predicate_that_is_none_is_odd() -> Result<()> {
+    let Some(world) = World::start("explained-odd").await? else { return Ok(()) };
+    world.apply(WATCHED).await?;
+    let has_states = |es: &Elasticsearch| {
+        es.status.as_ref().is_some_and(|status| status.monitoring_association_status.is_some())
+    };
+    world.until("watched", has_states).await?;
+    told_that(&world, &world.namespace, "Validation", "\"one_master\" is no upgrade predicate").await?;
+    let explained = explained(&world, Kind::Elasticsearch, "watched").await?;
+    let place =
+        format!("monitoring.metrics names Elasticsearch {}/nowhere, which doesn't exist", world.namespace);
+    assert!(explained.blocked_by.contains(&place), "{explained}");
+    assert!(
+        explained.odd.iter().any(|odd| odd.contains("\"one_master\" is no upgrade predicate")),
+        "{explained}"
+    );
+
+    // Told once, whatever passes there are, and anew when it is another name.
+    let other = json!({ "metadata": { "annotations": { DISABLE_UPGRADE_PREDICATES: "another" } } });
+    world.merge::<Elasticsearch>("watched", other).await?;
+    told_that(&world, &world.namespace, "Validation", "\"another\" is no upgrade predicate").await?;
+    let events = world.api::<Event>().list(&Default::default()).await?.items;
+    let first = events
+        .iter()
+        .filter(|event| event.message.as_deref().is_some_and(|note| note.contains("\"one_master\"")));
+    assert_eq!(first.count(), 1);
     Ok(())
 }

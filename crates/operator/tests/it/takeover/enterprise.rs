@@ -12,9 +12,10 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt as _;
-use parapet_api::{ConditionType, Elasticsearch};
+use parapet_api::{ConditionType, Elasticsearch, Kind};
 use parapet_elastic::{ADOPTED_CONFIG_HASH, ADOPTED_PARTS};
 use parapet_operator::adopt::{Verdict, text};
+use parapet_operator::explain::{explain, gather};
 use parapet_pki::{KeyKind, Signer, Subject, SubjectKey};
 use serde_json::{Value, json};
 
@@ -304,6 +305,11 @@ async fn nothing_of_an_enterprise_installation_is_lost() -> Result<()> {
     for words in SAID {
         ensure!(said.contains(words), "{words}: {said}");
     }
+    let facts = gather(&world.client, Kind::Elasticsearch, &world.namespace, NAME, Timestamp::now()).await?;
+    let explained = explain(&facts.context("it is there")?);
+    ensure!(explained.is_fine(), "nothing is held by what stays as it is: {explained}");
+    let told = explained.going_on.iter().find_map(|one| one.strip_prefix("Not looked after here: "));
+    ensure!(told == Some(said.trim_end_matches('.')), "{explained}");
     world.is_sound().await?;
     let after = left.foretold().await?;
     assert!(lines(&after).is_empty(), "{}", text(&after));
