@@ -9,7 +9,7 @@ use crate::counts::Counts;
 use crate::process::Step;
 use crate::tools::Tool;
 use crate::workspace::Workspace;
-use crate::{image, server};
+use crate::{image, server, testbed};
 
 /// Makes images of a binary, else of the one that tests run, and checks them on a node.
 pub(crate) fn verify(workspace: &Workspace, binary: Option<PathBuf>) -> Result<Counts> {
@@ -17,6 +17,7 @@ pub(crate) fn verify(workspace: &Workspace, binary: Option<PathBuf>) -> Result<C
     if let Err(error) = Tool::Containerd.ensure(workspace) {
         eprintln!("{error}");
     }
+    testbed::prepare(workspace)?;
     // With --workspace, features are those of `cargo test --workspace`, so that nothing is built twice.
     Step::cargo(workspace, ["build", "--quiet", "--workspace", "--locked", "--bin", "parapet-node-check"])
         .run()?;
