@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Container, PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt as _};
-use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana, Phase};
+use parapet_api::{ApmServer, AssociationState, Elasticsearch, Kibana};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -147,6 +147,8 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manifests_of_the_mesh_become_the_documented_objects_and_then_nothing_is_written() -> Result<()> {
     let Some(world) = World::start("mesh-manifests").await? else { return Ok(()) };
+    world.testbed.kwok().await?;
+    let world = world.with_volumes().await?;
     for manifest in [ELASTICSEARCH, KIBANA, APM_SERVER] {
         world.apply(manifest).await?;
     }
@@ -174,13 +176,8 @@ async fn the_manifests_of_the_mesh_become_the_documented_objects_and_then_nothin
         assert_eq!(template.spec.context("a pod")?.automount_service_account_token, Some(true));
     }
 
-    world
-        .until::<Elasticsearch>("elastic-istio", |es| {
-            let status = es.status.as_ref();
-            status.and_then(|status| status.phase) == Some(Phase::ApplyingChanges)
-                && status.and_then(|status| status.version.as_deref()) == Some("8.15.3")
-        })
-        .await?;
+    let es = world.until_ready("elastic-istio", 3).await?;
+    assert_eq!(es.status.and_then(|status| status.version).as_deref(), Some("8.15.3"));
     let established = Some(AssociationState::Established);
     world
         .until::<Kibana>("elastic-istio", |kibana| {
@@ -234,16 +231,9 @@ async fn has_what_applications_read(world: &World) -> Result<()> {
 
 /// Further passes leave every version where it is, and ask for nothing to be written.
 async fn nothing_is_written(world: &World) -> Result<()> {
+    world.rests().await?;
     let operator = world.operator().await;
     let operator = operator.as_ref().context("an operator")?;
-    // What was under way may end.
-    loop {
-        let before = operator.meddler.writes().len();
-        operator.look_at_all(1).await;
-        if operator.meddler.writes().len() == before {
-            break;
-        }
-    }
     let (before, written) = (versions(world).await?, operator.meddler.writes().len());
     operator.look_at_all(5).await;
     ensure!(operator.meddler.writes().len() == written);

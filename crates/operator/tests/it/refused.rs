@@ -321,6 +321,14 @@ async fn a_running_kibana_and_apm_server_outlive_what_is_refused_and_what_fails(
         };
         let before =
             (runs("k-kb").await?.metadata.generation, runs("a-apm-server").await?.metadata.generation);
+        // What isn't said before a mistake isn't said after it either.
+        world
+            .until::<Kibana>("k", |kibana| {
+                kibana.status.as_ref().is_some_and(|status| {
+                    status.available_nodes == Some(1) && status.version.as_deref() == Some("8.15.3")
+                })
+            })
+            .await?;
         let mistakes = [
             (json!({ "version": "eight" }), "spec.version"),
             (json!({ "elasticsearchRef": { "secretName": "too" } }), "secretName"),

@@ -31,13 +31,9 @@ struct Asked {
     client: Client,
     namespace: &'static str,
     keeper: Keeper,
+    registry: Registry,
     stop: oneshot::Sender<()>,
     served: Served,
-}
-
-/// A port that was free a moment ago: the configuration that names it is read before the webhook is served.
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 fn configuration(name: &str, namespace: &str, port: u16) -> Result<ValidatingWebhookConfiguration> {
@@ -73,9 +69,9 @@ impl Asked {
         }
         cluster.namespace(namespace).await?;
         let client = cluster.client().await?;
-        let port = free_port()?;
         let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-        configurations.create(&PostParams::default(), &configuration(namespace, namespace, port)?).await?;
+        // Its port is known when it is served, which it is once its certificate is kept here.
+        configurations.create(&PostParams::default(), &configuration(namespace, namespace, 1)?).await?;
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let mut secret = Secret::default();
         secret.metadata.name = Some("certificate".to_owned());
@@ -96,7 +92,7 @@ impl Asked {
             metrics: webhook::Metrics::register(&mut registry),
         };
         let serving = Serving {
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
             certificate: Certificate::Kept(keeper.clone()),
             webhook,
             options: parapet_pki::Options::new("webhook", parapet_pki::Metrics::register(&mut registry)),
@@ -104,7 +100,13 @@ impl Asked {
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let served = webhook::serve(serving, stopped.map(drop).shared()).await?;
-        let asked = Self { client, namespace, keeper, stop, served };
+        let mut kept = configurations.get(namespace).await?;
+        let there = configuration(namespace, namespace, served.address.port())?;
+        for (webhook, there) in kept.webhooks.iter_mut().flatten().zip(there.webhooks.into_iter().flatten()) {
+            webhook.client_config.url = there.client_config.url;
+        }
+        configurations.replace(namespace, &PostParams::default(), &kept).await?;
+        let asked = Self { client, namespace, keeper, registry, stop, served };
         asked.effective().await?;
         Ok(Some(asked))
     }
@@ -115,43 +117,30 @@ impl Asked {
         Api::namespaced_with(self.client.clone(), self.namespace, &resource)
     }
 
-    /// API servers read configurations in their own time. Until then nothing is asked; and a configuration without an
-    /// authority that is trusted refuses everything for that reason.
+    /// API servers read configurations in their own time, and tell nobody: until it asks, nothing is asked of it.
     async fn effective(&self) -> Result<()> {
-        let request = || {
-            let path =
-                format!("/apis/{}/v1/namespaces/{}/kibanas?dryRun=All", Kind::Kibana.group(), self.namespace);
-            let probe = json!({
-                "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "probe" },
-                // Only the webhook has something to say about it: a warning.
-                "spec": { "version": "7.17.0", "count": 1 },
-            });
-            http::Request::post(path)
+        let path =
+            format!("/apis/{}/v1/namespaces/{}/kibanas?dryRun=All", Kind::Kibana.group(), self.namespace);
+        let probe = json!({
+            "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "probe" },
+            "spec": { "version": "8.15.3", "count": 1 },
+        });
+        while self.reviews()? == 0 {
+            let request = http::Request::post(&path)
                 .header("content-type", "application/json")
-                .body(probe.to_string().into_bytes().into())
-        };
-        for _ in 0..400 {
-            let response = self.client.send(request()?).await?;
-            if response.status().is_success()
-                && (response.headers().contains_key("warning") || self.unmanaged().await?)
-            {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+                .body(probe.to_string().into_bytes().into())?;
+            self.client.send(request).await?;
         }
-        anyhow::bail!("the API server never asked")
+        Ok(())
     }
 
-    async fn unmanaged(&self) -> Result<bool> {
-        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
-        Ok(self.namespace == "webhook-elsewhere"
-            && configurations
-                .get(self.namespace)
-                .await?
-                .webhooks
-                .iter()
-                .flatten()
-                .all(|one| one.client_config.ca_bundle.is_some()))
+    /// How often it was asked.
+    fn reviews(&self) -> Result<u64> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        let counts = text.lines().filter(|line| line.starts_with("parapet_operator_webhook_reviews_total"));
+        let counts = counts.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
+        Ok(counts.sum())
     }
 
     async fn create(&self, kind: Kind, name: &str, spec: Value) -> Result<(), String> {

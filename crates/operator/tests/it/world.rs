@@ -12,22 +12,25 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use parapet_api::validate::Rules;
 use parapet_api::{Elasticsearch, Health, Phase};
 use parapet_operator::certificates;
+use parapet_operator::cluster::Cached;
 use parapet_operator::elasticsearch::Dialling;
 use parapet_operator::settings::NetworkPolicies;
 use parapet_scripted_elasticsearch::ScriptedElasticsearch;
-use parapet_testbed::Cluster as Testbed;
+use parapet_testbed::{Cluster as Testbed, Programs, REQUIRED, skip};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
+use meddler::Meddler;
 use nodes::Nodes;
 use operator::Operator;
 
@@ -123,7 +126,18 @@ impl World {
     }
 
     /// The same on an API server of the test's own.
-    pub(crate) async fn on(testbed: Bed, namespace: &str, setup: Setup) -> Result<Self> {
+    pub(crate) async fn alone(namespace: &str, setup: Setup) -> Result<Option<Self>> {
+        let Some(programs) = Programs::find()? else {
+            let reason = "the testbed is not built; `cargo xtask testbed build` builds it";
+            ensure!(std::env::var_os(REQUIRED).is_none(), "{reason}");
+            skip(reason);
+            return Ok(None);
+        };
+        let testbed = Bed::Own(Box::new(Testbed::start(programs).await?));
+        Self::on(testbed, namespace, setup).await.map(Some)
+    }
+
+    async fn on(testbed: Bed, namespace: &str, setup: Setup) -> Result<Self> {
         for crd in parapet_api::crds() {
             testbed.define(&serde_json::to_string(&crd)?).await?;
         }
@@ -136,7 +150,7 @@ impl World {
         let nodes = Nodes::new(namespace);
         let mut tasks = JoinSet::new();
         tasks.spawn(must_go_on(nodes.clone().follow(client.clone())));
-        let operator = Operator::start(&testbed, &namespaces, &setup, &nodes).await?;
+        let operator = Operator::start(&testbed, &namespaces, &setup, &nodes, None).await?;
         let namespace = namespace.to_owned();
         let operator = Mutex::new(Some(operator));
         Ok(Self { client, namespace, testbed, nodes, namespaces, setup, operator, tasks })
@@ -156,12 +170,41 @@ impl World {
 
     /// The operator's last moment: it is ended as it is, and another one begins.
     pub(crate) async fn restart_operator(&self) -> Result<()> {
+        self.replace_operator(None).await.map(drop)
+    }
+
+    async fn replace_operator(&self, strike: Option<(usize, bool)>) -> Result<Arc<Meddler>> {
         let mut operator = self.operator.lock().await;
         if let Some(operator) = operator.take() {
             operator.kill().await;
         }
-        *operator = Some(Operator::start(&self.testbed, &self.namespaces, &self.setup, &self.nodes).await?);
-        Ok(())
+        let Self { testbed, namespaces, setup, nodes, .. } = self;
+        let new = Operator::start(testbed, namespaces, setup, nodes, strike).await?;
+        let meddler = Arc::clone(&new.meddler);
+        *operator = Some(new);
+        Ok(meddler)
+    }
+
+    /// One operator after the other, each of which dies at its first write, and every fifth one before the API server has seen that;
+    /// until one rests, after `is_over`. How many writes were seen.
+    pub(crate) async fn dies_at_every_write(&self, is_over: impl AsyncFn() -> Result<()>) -> Result<usize> {
+        let mut seen = 0;
+        for life in 1.. {
+            let last_is_sent = life % 5 != 0;
+            let meddler = self.replace_operator(Some((1, last_is_sent))).await?;
+            let over = async {
+                is_over().await?;
+                self.rests().await
+            };
+            tokio::select! {
+                () = meddler.struck() => seen += usize::from(last_is_sent),
+                over = over => {
+                    over?;
+                    break;
+                }
+            }
+        }
+        Ok(seen)
     }
 
     /// Applies a manifest.
@@ -271,6 +314,52 @@ impl World {
         self.nodes.elasticsearch(name).await
     }
 
+    /// Returns when nothing is under way any more: all pods run as specified, the operator has seen that, and has nothing left to
+    /// write.
+    pub(crate) async fn rests(&self) -> Result<()> {
+        let operator = self.operator().await;
+        let operator = operator.as_ref().context("an operator")?;
+        loop {
+            let before = self.settled(operator).await?;
+            operator.rests().await;
+            if before.is_some() && self.settled(operator).await? == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The versions of workloads and pods, if all are as specified and the operator has seen them.
+    async fn settled(&self, operator: &Operator) -> Result<Option<BTreeMap<String, String>>> {
+        let mut versions = BTreeMap::new();
+        let mut is_settled = true;
+        for (name, set) in self.all::<StatefulSet>().await? {
+            is_settled &= all_run(&set) && self.has_seen(operator, &set, &name, &mut versions);
+        }
+        for (name, deployment) in self.all::<Deployment>().await? {
+            is_settled &=
+                is_rolled_out(&deployment) && self.has_seen(operator, &deployment, &name, &mut versions);
+        }
+        for (name, pod) in self.all::<Pod>().await? {
+            is_settled &= pod.metadata.deletion_timestamp.is_none();
+            is_settled &= self.has_seen(operator, &pod, &name, &mut versions);
+        }
+        Ok(is_settled.then_some(versions))
+    }
+
+    fn has_seen<K: Cached>(
+        &self,
+        operator: &Operator,
+        live: &K,
+        name: &str,
+        versions: &mut BTreeMap<String, String>,
+    ) -> bool {
+        let version = live.meta().resource_version.clone();
+        let seen = operator.cluster.get::<K>(&self.namespace, name);
+        let is_seen = seen.is_some_and(|seen| seen.meta().resource_version == version);
+        versions.insert(format!("{:?} {name}", K::RESOURCE), version.unwrap_or_default());
+        is_seen
+    }
+
     /// Nothing happened that must never happen.
     pub(crate) async fn is_sound(&self) -> Result<()> {
         let mut violations = self.nodes.violations();
@@ -280,6 +369,22 @@ impl World {
         ensure!(violations.is_empty(), "{violations:#?}");
         Ok(())
     }
+}
+
+/// Whether all nodes of a group run.
+fn all_run(set: &StatefulSet) -> bool {
+    let status = set.status.clone().unwrap_or_default();
+    let wanted = set.spec.as_ref().and_then(|spec| spec.replicas);
+    status.observed_generation == set.metadata.generation && status.ready_replicas.or(Some(0)) == wanted
+}
+
+/// Whether all pods of a Deployment run its present template, and no others are left.
+pub(crate) fn is_rolled_out(deployment: &Deployment) -> bool {
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    let counts = [status.replicas, status.updated_replicas, status.available_replicas];
+    status.observed_generation == deployment.metadata.generation
+        && counts.iter().all(|count| count.or(Some(0)) == wanted)
 }
 
 /// Whether it is as specified.

@@ -27,7 +27,7 @@ fn changes(calls: &[Call]) -> Vec<&Call> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clusters_that_hang_hold_up_no_other_one() -> Result<()> {
-    scenario("hanging", Setup::default(), async |world| {
+    scenario("hanging", Setup::impatient(), async |world| {
         let of = |count| [Group::new("default", count)];
         for name in HANGING {
             world.apply(&named(name, elasticsearch("8.15.3", &of(2))).to_string()).await?;
@@ -56,7 +56,7 @@ async fn clusters_that_hang_hold_up_no_other_one() -> Result<()> {
             ensure!(changes.len() > TIMES, "{name}: the last one was answered");
             // What a worker waited for in vain was no longer than the deadline; the pause is twice as long, and doubles.
             for (number, pair) in changes.windows(2).take(TIMES).enumerate() {
-                let pause = Setup::ELASTICSEARCH_DEADLINE * (2 << number);
+                let pause = Setup::IMPATIENT * (2 << number);
                 let between = pair[1].at.duration_since(pair[0].at);
                 ensure!(between + SLACK >= pause, "{name}: called again after {between:?}, not {pause:?}");
             }

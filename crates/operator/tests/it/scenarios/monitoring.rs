@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::references::{told_that, until_allowed};
 use super::{Group, NAME, elasticsearch, scenario};
-use crate::world::{Setup, World, is_ready};
+use crate::world::{Setup, World, is_ready, is_rolled_out};
 
 /// A look that isn't answered in time on a busy machine would be told of, rightly.
 fn patient() -> Setup {
@@ -237,9 +237,9 @@ async fn is_named_no_more(world: &World) -> Result<()> {
 
 /// Whatever is looked at again, nothing is written.
 async fn writes_nothing(world: &World) -> Result<()> {
+    world.rests().await?;
     let operator = world.operator().await;
     let operator = operator.as_ref().context("an operator")?;
-    operator.look_at_all(2).await;
     let before = operator.meddler.writes().len();
     operator.look_at_all(2).await;
     let writes = operator.meddler.writes().split_off(before);
@@ -390,15 +390,7 @@ async fn is_made_another_operators(world: &World) -> Result<()> {
     }));
     let deployments: Api<Deployment> = world.api();
     deployments.patch("k-kb", &PatchParams::default(), &patch).await?;
-    world
-        .until::<Deployment>("k-kb", |live| {
-            let status = live.status.clone().unwrap_or_default();
-            status.observed_generation == live.metadata.generation
-                && status.updated_replicas == Some(1)
-                && status.replicas == Some(1)
-                && status.available_replicas == Some(1)
-        })
-        .await?;
+    world.until::<Deployment>("k-kb", is_rolled_out).await?;
     world
         .until::<StatefulSet>(SET, |set| {
             let status = set.status.clone().unwrap_or_default();

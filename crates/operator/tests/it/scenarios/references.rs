@@ -412,7 +412,7 @@ async fn who_refers_waits_until_its_target_runs_its_version() -> Result<()> {
 /// Kibana has a token of a service account, and the cluster's realm no password of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kibana_from_before_service_accounts_gets_a_token_when_all_nodes_take_them() -> Result<()> {
-    scenario("references-token", Setup::default(), async |world| {
+    scenario("references-token", Setup::impatient(), async |world| {
         world.apply(&elasticsearch("7.16.3", &[Group::new("default", 3)]).to_string()).await?;
         let kibana = json!({
             "apiVersion": "kibana.k8s.elastic.co/v1", "kind": "Kibana", "metadata": { "name": "k" },

@@ -26,7 +26,7 @@ const CALLS: [&str; 8] = [
 
 /// A cluster shrinks and is upgraded while each of its calls fails twice.
 async fn badly(namespace: &'static str, fault: Fault) -> Result<()> {
-    scenario(namespace, Setup::default(), async |world| {
+    scenario(namespace, Setup::impatient(), async |world| {
         let of = |count| [Group::new("default", count)];
         world.apply(&elasticsearch("8.15.3", &of(4)).to_string()).await?;
         world.until_ready(NAME, 4).await?;
@@ -100,7 +100,7 @@ async fn is_missed(world: &World, words: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_needs_no_answer_goes_on_and_what_needs_one_waits() -> Result<()> {
-    scenario("unreachable", Setup::default(), async |world| {
+    scenario("unreachable", Setup::impatient(), async |world| {
         let of = |count| [Group::new("default", count)];
         world.apply(&elasticsearch("8.15.3", &of(3)).to_string()).await?;
         world.until_ready(NAME, 3).await?;

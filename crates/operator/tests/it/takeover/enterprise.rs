@@ -276,10 +276,9 @@ async fn nothing_of_an_enterprise_installation_is_lost() -> Result<()> {
     world
         .until::<StatefulSet>("quickstart-es-default", |set| set.labels().contains_key(ADOPTED_CONFIG_HASH))
         .await?;
-    let es = world.until_ready(NAME, 3).await?;
-    if let Some(operator) = &*world.operator().await {
-        operator.look_at_all(3).await;
-    }
+    world.until_ready(NAME, 3).await?;
+    world.rests().await?;
+    let es = world.api::<Elasticsearch>().get(NAME).await?;
     assert_eq!(left.templates().await?, templates, "no template, no generation, no pod");
     assert_eq!(data(&world).await?, kept);
     let secrets = world.all::<Secret>().await?;

@@ -41,16 +41,21 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts one, and returns when it has listed everything.
+    /// Starts one, and returns when it has listed everything. `strike`: it dies at so many writes, of which the API server sees the
+    /// last one or not.
     pub(crate) async fn start(
         testbed: &Testbed,
         namespaces: &BTreeSet<String>,
         setup: &Setup,
         nodes: &Nodes,
+        strike: Option<(usize, bool)>,
     ) -> Result<Self> {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let meddler = Meddler::new();
+        if let Some((writes, last_is_sent)) = strike {
+            meddler.strike_after(writes, last_is_sent);
+        }
         let real = cluster::connect(Some(testbed.kubeconfig()), metrics.api.clone()).await?;
         let client = meddler.client(real);
         let options = cluster::Options {
@@ -209,8 +214,15 @@ impl Reconcile for Counted {
 }
 
 impl Setup {
-    /// As the ordinary operator, but for how long it waits.
-    pub(crate) const ELASTICSEARCH_DEADLINE: Duration = Duration::from_millis(500);
+    /// One that doesn't wait long for a call that nobody answers.
+    pub(crate) fn impatient() -> Self {
+        Self { elasticsearch_deadline: Self::IMPATIENT, ..Self::default() }
+    }
+
+    /// Long enough for a machine that is busy with other tests: what isn't answered in time is told of, and asked for again.
+    pub(crate) const ELASTICSEARCH_DEADLINE: Duration = Duration::from_secs(10);
+    /// For calls that nobody answers.
+    pub(crate) const IMPATIENT: Duration = Duration::from_millis(500);
     /// Often enough for a test.
     pub(crate) const OBSERVATION_INTERVAL: Duration = Duration::from_millis(200);
 }
