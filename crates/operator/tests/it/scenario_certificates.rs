@@ -192,6 +192,50 @@ async fn a_deleted_authority_is_replaced_without_anybody_meeting_a_stranger() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn operators_that_die_at_every_write_replace_an_authority_once_and_lose_nobody() -> Result<()> {
+    let Some(scenario) = Scenario::start("certificates-deaths").await? else { return Ok(()) };
+    let transport = scenario.cluster().await?;
+    scenario.world.until_ready("quickstart", 3).await?;
+    scenario.world.rests().await?;
+    let before = scenario.restarts().await?;
+    let first = certificates(&transport, "ca.crt").remove(0);
+    if let Some(operator) = scenario.world.operator().await.take() {
+        operator.kill().await;
+    }
+    scenario.secrets().delete(AUTHORITY, &DeleteParams::default()).await?;
+    // All that is read of the Secret on the way, that of its first moment included.
+    let mut trusted = Vec::new();
+    let mut phase = async |by: SignedDuration, is_over: fn(&Secret) -> bool| -> Result<usize> {
+        scenario.ahead.fetch_add(by.as_secs(), Ordering::SeqCst);
+        let writes = scenario
+            .world
+            .dies_at_every_write(async || {
+                scenario.world.until::<Secret>(TRANSPORT, is_over).await?;
+                let operator = scenario.world.operator().await;
+                operator.as_ref().context("an operator")?.passed(1, 2).await;
+                Ok(())
+            })
+            .await?;
+        trusted.push(certificates(&scenario.secrets().get(TRANSPORT).await?, "ca.crt"));
+        Ok(writes)
+    };
+    let written = [
+        phase(SignedDuration::ZERO, |secret| certificates(secret, "ca.crt").len() == 2).await?,
+        phase(SPREAD, all_lead).await?,
+        phase(DAY * 2, |secret| certificates(secret, "ca.crt").len() == 1).await?,
+    ];
+    assert!(written.iter().all(|writes| *writes >= 2), "{written:?}");
+    let second = trusted[0][0].clone();
+    assert_eq!(trusted, [vec![second.clone(), first.clone()], vec![second.clone(), first], vec![second]]);
+    scenario.world.restart_operator().await?;
+    let last = scenario.world.until::<Secret>(TRANSPORT, all_lead).await?;
+    scenario.world.rests().await?;
+    assert_eq!(scenario.secrets().get(TRANSPORT).await?.data, last.data);
+    assert_eq!(scenario.restarts().await?, before);
+    scenario.world.is_sound().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_jump_leave_certificates_that_are_valid() -> Result<()> {
     let Some(scenario) = Scenario::start("certificates-clock").await? else { return Ok(()) };
     scenario.cluster().await?;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -16,10 +16,11 @@ use parapet_api::{ApmServer, Elasticsearch, Kibana};
 use parapet_elastic::{ADOPTED_CONFIG_HASH, Workload};
 use parapet_operator::adopt::{Report, Selected, Verdict, survey, text};
 use parapet_operator::settings::{Given, Settings};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{Setup, World};
 
 mod enterprise;
 
@@ -179,20 +180,40 @@ impl<'a> LeftBehind<'a> {
         Ok(())
     }
 
+    /// What changes when the operator writes: the version of what nobody else writes, and all but the status of what Kubernetes'
+    /// own controllers tell of, whenever they get to it.
     pub(crate) async fn versions(&self) -> Result<BTreeMap<String, String>> {
         let mut all = BTreeMap::new();
         self.versions_of::<Elasticsearch>(&mut all).await?;
         self.versions_of::<Kibana>(&mut all).await?;
         self.versions_of::<ApmServer>(&mut all).await?;
-        self.versions_of::<StatefulSet>(&mut all).await?;
-        self.versions_of::<Deployment>(&mut all).await?;
         self.versions_of::<Service>(&mut all).await?;
         self.versions_of::<Secret>(&mut all).await?;
         self.versions_of::<ConfigMap>(&mut all).await?;
-        self.versions_of::<PodDisruptionBudget>(&mut all).await?;
-        self.versions_of::<PersistentVolumeClaim>(&mut all).await?;
-        self.versions_of::<Pod>(&mut all).await?;
+        self.contents_of::<StatefulSet>(&mut all).await?;
+        self.contents_of::<Deployment>(&mut all).await?;
+        self.contents_of::<PodDisruptionBudget>(&mut all).await?;
+        self.contents_of::<PersistentVolumeClaim>(&mut all).await?;
+        self.contents_of::<Pod>(&mut all).await?;
         Ok(all)
+    }
+
+    async fn contents_of<K>(&self, all: &mut BTreeMap<String, String>) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Serialize
+            + std::fmt::Debug,
+    {
+        for mut object in self.api::<K>().list(&Default::default()).await? {
+            object.meta_mut().resource_version = None;
+            object.meta_mut().managed_fields = None;
+            let mut whole = serde_json::to_value(&object)?;
+            whole.as_object_mut().context("an object")?.remove("status");
+            all.insert(format!("{} {}", K::kind(&()), object.name_any()), whole.to_string());
+        }
+        Ok(())
     }
 
     async fn versions_of<K>(&self, all: &mut BTreeMap<String, String>) -> Result<()>
@@ -293,6 +314,7 @@ async fn a_takeover_is_foretold_and_restarts_nothing() -> Result<()> {
         world.until::<Deployment>(name, |deployment| noted(deployment.labels())).await?;
     }
     world.until_ready(NAME, 3).await?;
+    world.rests().await?;
     if let Some(operator) = &*world.operator().await {
         operator.look_at_all(3).await;
     }
@@ -320,4 +342,38 @@ async fn a_takeover_is_foretold_and_restarts_nothing() -> Result<()> {
     assert_eq!(lines(&after), BTreeSet::new());
     assert_eq!(after.verdict(), Verdict::Nothing, "{}", text(&after));
     Ok(())
+}
+
+/// Each operator carries on with what the one before it left, also if that began to note what it found.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_that_die_at_every_write_of_a_takeover_restart_nothing() -> Result<()> {
+    let Some(world) = World::alone(NAMESPACE, Setup::default()).await? else { return Ok(()) };
+    let world = world.with_volumes().await?;
+    world.testbed.kwok().await?;
+    if let Some(operator) = world.operator().await.take() {
+        operator.kill().await;
+    }
+    let left = LeftBehind::make(&world).await?;
+    left.runs().await?;
+    let (templates, foretold) = (left.templates().await?, lines(&left.foretold().await?));
+
+    let es = world.elasticsearch(NAME).await?;
+    let writes = world
+        .dies_at_every_write(async || {
+            es.forget_calls();
+            es.until_called(|calls| calls.iter().any(|call| call.path == "/_cluster/health")).await;
+            let operator = world.operator().await;
+            operator.as_ref().context("an operator")?.passed(3, 1).await;
+            Ok(())
+        })
+        .await?;
+    ensure!(writes >= foretold.len(), "{writes} writes, and foretold were {foretold:#?}");
+    world.restart_operator().await?;
+    world.until_ready(NAME, 3).await?;
+    world.rests().await?;
+    assert_eq!(left.templates().await?, templates, "no template, no generation, no pod");
+    let after = left.foretold().await?;
+    assert_eq!(lines(&after), BTreeSet::new());
+    assert_eq!(after.verdict(), Verdict::Nothing, "{}", text(&after));
+    world.is_sound().await
 }

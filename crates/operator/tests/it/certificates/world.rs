@@ -30,6 +30,10 @@ pub(crate) struct World {
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) trusted: Option<ConfigMap>,
     pub(crate) pods: BTreeMap<String, Option<IpAddr>>,
+    /// How many writes the operator lives to see; any number if there is none.
+    pub(crate) lives: Option<usize>,
+    /// What there was after each write, and since when.
+    pub(crate) history: Vec<(Timestamp, BTreeMap<String, Secret>)>,
 }
 
 impl World {
@@ -42,6 +46,8 @@ impl World {
             secrets: BTreeMap::new(),
             trusted: None,
             pods: BTreeMap::new(),
+            lives: None,
+            history: Vec::new(),
         }
     }
 
@@ -111,7 +117,7 @@ impl World {
         Ok(certificates)
     }
 
-    /// As the API server would have it afterwards: annotations of others stay.
+    /// As the API server would have it afterwards: annotations of others stay. What is so already isn't written.
     fn write(&mut self, secrets: &[Secret]) {
         for secret in secrets {
             let name = secret.metadata.name.clone().unwrap();
@@ -120,7 +126,16 @@ impl World {
             let mut annotations = before.unwrap_or_default();
             annotations.extend(written.metadata.annotations.take().unwrap_or_default());
             written.metadata.annotations = (!annotations.is_empty()).then_some(annotations);
+            if self.secrets.get(&name) == Some(&written) {
+                continue;
+            }
+            match &mut self.lives {
+                Some(0) => return,
+                Some(writes) => *writes -= 1,
+                None => {}
+            }
             self.secrets.insert(name, written);
+            self.history.push((self.now, self.secrets.clone()));
         }
     }
 

@@ -185,8 +185,10 @@ impl Meddler {
         if asked.writes() {
             state.writes.push(asked.clone());
             if let Some((left, is_sent)) = &mut state.left {
-                *left = left.saturating_sub(1);
-                is_last = (*left == 0).then_some(*is_sent);
+                // What others write at the same moment comes after the last one.
+                let Some(after_it) = left.checked_sub(1) else { return (Verdict::Hang, None) };
+                *left = after_it;
+                is_last = (after_it == 0).then_some(*is_sent);
             }
         }
         let verdict = state.rule.as_mut().map_or(Verdict::Pass, |rule| rule(asked));
