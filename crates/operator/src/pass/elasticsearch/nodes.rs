@@ -79,8 +79,6 @@ pub(super) async fn reconcile(
     let mut state = observed(es, &wanted, existing, known)?;
     // It may have been formed since the application was read, or have lost the annotation that says so.
     state.formed |= known.last.cluster_uuid.is_some();
-    // It may have been formed since the application was read, or have lost the annotation that says so.
-    state.formed |= known.last.cluster_uuid.is_some();
     state.unsettled = cx.memory.with(key, |expectations| expectations.pending(&state));
     let masters = match bootstrap(&state, es.annotation(annotations::INITIAL_MASTER_NODES)) {
         Bootstrap::Formed => None,
