@@ -1,10 +1,10 @@
 //! Any file audited, in every form of report: never a panic, JSON stays JSON, XML stays XML, one annotation a line. And its
-//! patches, applied.
+//! patches, applied, and as a diff.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use parapet_audit::report::{self, Format, Style};
-use parapet_audit::{Options, Patch, apply, audit};
+use parapet_audit::{FileText, Options, Patch, apply, audit, proposal};
 use parapet_manifest::{Limits, load_text};
 use serde_json::Value;
 
@@ -17,6 +17,12 @@ fuzz_target!(|file: &[u8]| {
     let patches = audit.findings.iter().filter_map(|finding| finding.patch.as_ref());
     let patches: Vec<&Patch> = patches.flat_map(Patch::parts).collect();
     load_text("m.yaml", &apply(file, &patches).0, &limits);
+    let text = FileText::new(file.to_vec());
+    for patch in audit.findings.iter().filter_map(|finding| finding.patch.as_ref()) {
+        if let Some(diff) = proposal(patch, &|_| Some(&text)) {
+            assert!(diff.starts_with("--- a/m.yaml\n+++ b/m.yaml\n@@ -"));
+        }
+    }
     let style = Style { version: "0.0.0", color: false };
     let mut out = Vec::new();
     report::write_sarif(&audit, style, &|_| Ok(file.to_vec()), &mut out).expect("a vector takes everything");
