@@ -129,7 +129,7 @@ fn diff_tells_what_changed_and_by_its_exit_code_whether() {
     assert!(changed.out.contains(line), "{}", changed.out);
     let zero = folder.parapet(&["reach", "diff", "-R", "open", "locked", "--exit-zero"]);
     assert_eq!(zero.code, 0, "{}", zero.err);
-    for form in ["json", "csv", "md", "dot"] {
+    for form in ["json", "csv", "md", "dot", "svg", "html"] {
         let said = folder.parapet(&["reach", "diff", "-R", "open", "locked", "-o", form]);
         assert_eq!(said.code, 1, "{form}: {}", said.err);
         assert!(said.out.contains("shop/db[Deployment]"), "{form}: {}", said.out);
@@ -141,8 +141,11 @@ fn diff_tells_what_changed_and_by_its_exit_code_whether() {
         (&"subject".into(), &false.into()),
         "{json}"
     );
-    let picture = folder.parapet(&["reach", "diff", "open", "locked", "-o", "svg"]);
-    assert_eq!(picture.code, 2);
+    // netpol-analyzer's own call for a picture.
+    let svg = ["reach", "diff", "--dir1", "open", "--dir2", "locked", "-o", "svg", "-f", "diff.svg"];
+    let picture = folder.parapet(&svg);
+    assert_eq!((picture.code, picture.out.as_str()), (1, ""), "{}", picture.err);
+    assert!(folder.read("diff.svg").contains("class=\"edge changed\""));
 }
 
 #[test]
