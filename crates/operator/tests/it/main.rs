@@ -2,6 +2,7 @@
 
 mod certificates;
 mod compatibility;
+mod conditions;
 mod definitions;
 mod explained;
 mod manifests;
