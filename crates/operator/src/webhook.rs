@@ -5,6 +5,7 @@
 
 pub mod certificates;
 mod counted;
+mod others;
 mod review;
 mod server;
 
@@ -55,13 +56,18 @@ pub struct Answer {
 impl Webhook {
     /// Answers one review.
     pub async fn answer(&self, path: &str, body: &[u8]) -> Answer {
+        if others::is_path(path) {
+            return match others::let_through(body) {
+                Ok(body) => {
+                    self.metrics.count(None, Verdict::Unchecked);
+                    Answer { status: http::StatusCode::OK, body }
+                }
+                Err(error) => self.malformed(&error),
+            };
+        }
         let review = match Review::read(path, body) {
             Ok(review) => review,
-            Err(error) => {
-                self.metrics.count(None, Verdict::Malformed);
-                tracing::debug!(%error, "a review can't be read");
-                return Answer { status: error.status(), body: error.to_string().into_bytes() };
-            }
+            Err(error) => return self.malformed(&error),
         };
         let (verdict, body) = if (self.namespaces)(review.namespace()) {
             match self.look_up(&review).await {
@@ -81,6 +87,12 @@ impl Webhook {
         };
         self.metrics.count(Some(review.kind()), verdict);
         Answer { status: http::StatusCode::OK, body }
+    }
+
+    fn malformed(&self, error: &BadRequest) -> Answer {
+        self.metrics.count(None, Verdict::Malformed);
+        tracing::debug!(%error, "a review can't be read");
+        Answer { status: error.status(), body: error.to_string().into_bytes() }
     }
 
     /// What exists, where a rule is about that.

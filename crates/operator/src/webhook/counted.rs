@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 pub enum Verdict {
     /// Nothing is wrong.
     Allowed,
-    /// Nothing was asked: the namespace is somebody else's, or the object is on its way out.
+    /// Nothing was asked: the kind or the namespace is somebody else's, or the object is on its way out.
     Unchecked,
     /// A rule is broken.
     Denied,

@@ -67,7 +67,7 @@ pub(super) fn path(kind: Kind, version: &str) -> String {
     format!("/validate-{}-{version}-{}", kind.group().replace('.', "-"), kind.name().to_lowercase())
 }
 
-fn kind_at(at: &str) -> Option<Kind> {
+pub(super) fn kind_at(at: &str) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| ["v1", "v1beta1"].iter().any(|version| path(*kind, version) == at))
 }
 
