@@ -34,7 +34,7 @@ pub(crate) async fn checks(world: &World, report: &mut Report) -> Result<()> {
 
     let service = world.all::<Service>(SYSTEM).get("elastic-operator-metrics").await?;
     let address = service.spec.and_then(|spec| spec.cluster_ip).context("the Service has no address")?;
-    guards_metrics(world, &format!("https://{address}:8080/metrics")).await?;
+    guards_metrics(world, &address).await?;
     report.shown("metrics through the Service: 401 without a token, 403 without the right, 200 with it");
     let own =
         pod.status.as_ref().and_then(|status| status.pod_ip.clone()).context("the pod has no address")?;
@@ -55,12 +55,13 @@ pub(crate) async fn checks(world: &World, report: &mut Report) -> Result<()> {
     kill_process(process, Signal::KILL).context("failed to kill the operator")?;
     let pod = world.pod_that("started again", |pod| is_ready_after(pod, MANAGER, 2)).await?;
     ensure!(last_exit(&pod, MANAGER)? == 137, "it ended with {}", last_exit(&pod, MANAGER)?);
-    guards_metrics(world, &format!("https://{address}:8080/metrics")).await?;
+    guards_metrics(world, &address).await?;
     report.shown("killed, it is back, and so are its metrics");
     Ok(())
 }
 
-async fn guards_metrics(world: &World, url: &str) -> Result<()> {
+async fn guards_metrics(world: &World, address: &str) -> Result<()> {
+    let url = &format!("https://{address}:8080/metrics");
     let accounts = "
 apiVersion: v1
 kind: Namespace
@@ -76,6 +77,7 @@ metadata: {name: stranger, namespace: monitoring}
 ";
     world.cluster.apply(accounts, SYSTEM).await?;
     world.apply("examples/secure-metrics/prometheus/rbac.yaml").await?;
+    world.served(address, 8080).await?;
     let (code, _) = world.ask(url, None)?;
     ensure!(code == 401, "without a token: {code}");
     let stranger = world.cluster.token("monitoring", "stranger", &[]).await?;

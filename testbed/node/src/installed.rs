@@ -12,7 +12,7 @@ use kube::runtime::wait;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Report;
-use crate::world::{MANAGER, POD, SYSTEM, World, container_of, is_ready_after};
+use crate::world::{LOOK_AGAIN, MANAGER, POD, SYSTEM, World, container_of, is_ready_after};
 
 /// Where users have their Elasticsearch.
 const APPLICATIONS: &str = "applications";
@@ -127,7 +127,7 @@ async fn refuses_what_is_wrong(world: &World) -> Result<()> {
         }
         // kube-proxy tells nobody when it has followed a Service's endpoints; until then nobody can be asked.
         ensure!(error.message.contains("failed calling webhook"), "{}", error.message);
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -11,6 +11,7 @@ use kube::api::{ListParams, LogParams};
 use kube::runtime::wait;
 use kube::{Api, Client, ResourceExt as _};
 use parapet_testbed::{Cluster, Node, Programs};
+use tokio::net::TcpStream;
 
 use crate::Arguments;
 
@@ -22,6 +23,9 @@ pub(crate) const POD: &str = "elastic-operator-0";
 pub(crate) const MANAGER: &str = "manager";
 /// Nothing that is awaited here takes a tenth of it on a quiet machine; then the run ends and says what it waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Between two looks at what tells nobody.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A cluster with one real node, and the checkout.
 pub(crate) struct World {
@@ -134,6 +138,17 @@ impl World {
         ensure!(output.status.success(), "{url}: {}", said.trim());
         let code = String::from_utf8_lossy(&output.stdout).trim().parse().context("curl names no status")?;
         Ok((code, fs::read_to_string(&body).unwrap_or_default()))
+    }
+
+    /// Waits until a Service passes connections on to its pod: kube-proxy, which tells nobody, follows a pod that is ready.
+    pub(crate) async fn served(&self, address: &str, port: u16) -> Result<()> {
+        let reached = async {
+            while TcpStream::connect((address, port)).await.is_err() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, reached).await;
+        waited.with_context(|| format!("nobody is reached at {address}:{port}"))
     }
 
     /// What there is to know about a run that failed.
