@@ -8,7 +8,7 @@ mod world;
 
 use proptest::prelude::*;
 
-use operator::{Violation, carry_out};
+use operator::{End, Violation, carry_out};
 use world::{Budgets, Index, Set, Spec, World};
 
 /// What happens, one after the other.
@@ -20,6 +20,8 @@ enum Event {
     Pass,
     /// It dies after so many steps of its plan.
     PassDies(usize),
+    /// The answer to the write after so many steps is lost.
+    PassIsDeaf(usize),
     /// Somebody deletes a pod, whichever it is.
     Kill(usize),
     /// Elasticsearch doesn't answer for the next passes.
@@ -68,6 +70,7 @@ fn events(lateness: u32) -> impl Strategy<Value = Vec<Event>> {
         2 => change.prop_map(Event::Change),
         lateness => (0..4usize, 0..6usize).prop_map(|(sets, pods)| Event::Told(sets, pods)),
         lateness => Just(Event::Look),
+        lateness / 4 => (0..6usize).prop_map(Event::PassIsDeaf),
     ];
     prop::collection::vec(event, 0..if lateness > 0 { 120 } else { 60 })
 }
@@ -107,8 +110,9 @@ fn live(spec: Spec, indices: &[Index], events: Vec<Event>, lags: bool) -> Result
     for event in events {
         match event {
             Event::Tick => world.tick(),
-            Event::Pass => drop(carry_out(&mut world, usize::MAX)?),
-            Event::PassDies(steps) => drop(carry_out(&mut world, steps)?),
+            Event::Pass => drop(carry_out(&mut world, usize::MAX, End::Death)?),
+            Event::PassDies(steps) => drop(carry_out(&mut world, steps, End::Death)?),
+            Event::PassIsDeaf(steps) => drop(carry_out(&mut world, steps, End::LostAnswer)?),
             Event::Kill(at) => world.kill(at),
             Event::Away(passes) => world.away = passes,
             Event::Change(change) => world.change(&change),
@@ -123,7 +127,7 @@ fn live(spec: Spec, indices: &[Index], events: Vec<Event>, lags: bool) -> Result
     world.away = 0;
     for _ in 0..LONG_ENOUGH {
         world.catch_up();
-        let idle = carry_out(&mut world, usize::MAX)?;
+        let idle = carry_out(&mut world, usize::MAX, End::Death)?;
         if idle && world.settled() {
             return Ok(());
         }

@@ -8,15 +8,17 @@ use super::world::World;
 #[derive(Debug)]
 pub(super) struct Violation(pub(super) String);
 
-/// A pass that dies after so many steps; whether nothing was left to do.
-pub(super) fn carry_out(world: &mut World, steps: usize) -> Result<bool, Violation> {
+/// A pass that ends after so many steps as it is told; whether nothing was left to do.
+pub(super) fn carry_out(world: &mut World, steps: usize, end: End) -> Result<bool, Violation> {
     world.begin_pass();
     world.write_status();
     let state = world.observe();
     let plan = decide(&state);
     world.away = world.away.saturating_sub(1);
-    let mut pass = Pass { world, state: &state, plan: &plan, steps };
-    match pass.run() {
+    let mut pass = Pass { world, state: &state, plan: &plan, steps, end };
+    let ended = pass.run();
+    world.deaf = false;
+    match ended {
         Ok(()) => {
             let lost = world.collect_volumes();
             if !lost.is_empty() {
@@ -29,6 +31,15 @@ pub(super) fn carry_out(world: &mut World, steps: usize) -> Result<bool, Violati
         Err(Stop::Violated(violation)) => return Err(violation),
     }
     Ok(plan.is_empty())
+}
+
+/// How a pass ends that doesn't get through its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The operator dies before the next step.
+    Death,
+    /// The answer to the next write is lost.
+    LostAnswer,
 }
 
 /// Why a pass ends before its plan does.
@@ -51,6 +62,7 @@ struct Pass<'a> {
     state: &'a State,
     plan: &'a Plan,
     steps: usize,
+    end: End,
 }
 
 impl Pass<'_> {
@@ -60,20 +72,24 @@ impl Pass<'_> {
             self.step()?;
             self.of_that_set(&set.set)?;
             self.world.create(&set.set, set.replicas);
+            self.heard()?;
         }
         for set in &plan.upscale.update {
             self.step()?;
             self.of_that_set(set)?;
             self.world.update(set);
+            self.heard()?;
         }
         for raise in &plan.upscale.raise {
             self.step()?;
             self.world.resize(&raise.set, raise.to);
+            self.heard()?;
         }
         for delete in &plan.forced.delete {
             self.step()?;
             self.of_that_pod(&delete.pod)?;
             self.world.delete_pod(&delete.pod);
+            self.heard()?;
             self.world.acted();
         }
         self.ask_elasticsearch()?;
@@ -84,11 +100,13 @@ impl Pass<'_> {
             }
             self.step()?;
             self.remove(&lower.set, lower.from, lower.to)?;
+            self.heard()?;
             self.world.acted();
         }
         for set in &plan.downscale.delete_sets {
             self.step()?;
             self.world.delete_set(set);
+            self.heard()?;
         }
         self.restart()
     }
@@ -100,8 +118,17 @@ impl Pass<'_> {
     }
 
     fn step(&mut self) -> Result<(), Stop> {
-        self.steps = self.steps.checked_sub(1).ok_or(Stop::Died)?;
+        match (self.steps.checked_sub(1), self.end) {
+            (Some(left), _) => self.steps = left,
+            (None, End::Death) => return Err(Stop::Died),
+            (None, End::LostAnswer) => self.world.deaf = true,
+        }
         Ok(())
+    }
+
+    /// What Elasticsearch didn't answer is taken for done: whoever is deaf hears nothing of a write of Kubernetes'.
+    fn heard(&self) -> Result<(), Stop> {
+        if self.world.deaf { Err(Stop::Refused) } else { Ok(()) }
     }
 
     /// A write names the version that it is to replace.
@@ -175,6 +202,7 @@ impl Pass<'_> {
             } else {
                 self.delete(&delete.pod)?;
             }
+            self.heard()?;
             self.world.acted();
         }
         Ok(())

@@ -124,6 +124,8 @@ pub(super) struct World {
     pub(super) remembers_exclusions: Option<bool>,
     /// What it knows of its own writes.
     pub(super) expectations: Expectations,
+    /// The answer to its next write is lost: it is carried out, and the operator doesn't know.
+    pub(super) deaf: bool,
     /// What it has seen, if its watches and looks may be late; else it sees everything at once.
     lags: bool,
     seen_sets: Watched<StatefulSet>,
@@ -145,6 +147,7 @@ impl World {
             away: 0,
             remembers_exclusions: None,
             expectations: Expectations::default(),
+            deaf: false,
             lags: false,
             seen_sets: Watched::default(),
             seen_pods: Watched::default(),
@@ -229,6 +232,9 @@ impl World {
 
     fn wrote_set(&mut self, name: &str) {
         self.note();
+        if self.deaf {
+            return;
+        }
         self.seen_sets.answered(name);
         if let Some(set) = self.sets.get(name) {
             self.expectations.wrote(name, &set.uid.to_string(), set.generation);
@@ -361,12 +367,17 @@ impl World {
     pub(super) fn delete_set(&mut self, name: &str) {
         self.sets.remove(name);
         self.note();
-        self.seen_sets.answered(name);
+        if !self.deaf {
+            self.seen_sets.answered(name);
+        }
     }
 
     /// The operator deletes a pod.
     pub(super) fn delete_pod(&mut self, name: &str) {
         self.end_pod(name);
+        if self.deaf {
+            return;
+        }
         self.seen_pods.answered(name);
         if let Some(pod) = self.pods.get(name) {
             self.expectations.deleted(name, &pod.uid.to_string());
