@@ -126,8 +126,9 @@ impl Subject {
         })
     }
 
-    /// Writes that the API server has counted, whoever sent them; without leases, which its own controllers renew, and reviews, which
-    /// change nothing.
+    /// Writes that the API server has counted, whoever sent them; without leases and nodes, which its own controllers and kwok renew,
+    /// reviews, which change nothing, and what the scheduler says of pods that find no node: their status and events. The operator's
+    /// own events are in its own count.
     pub(super) async fn writes_counted(&self) -> Result<u64> {
         let page = self.client.request_text(http::Request::get("/metrics").body(Vec::new())?).await?;
         let mut writes = 0;
@@ -138,7 +139,8 @@ impl Subject {
                 values.iter().any(|value| labels.contains(&format!("{name}=\"{value}\"")))
             };
             if has("verb", &["APPLY", "DELETE", "DELETECOLLECTION", "PATCH", "POST", "PUT"])
-                && !has("resource", &["leases", "subjectaccessreviews", "tokenreviews"])
+                && !has("resource", &["events", "leases", "nodes", "subjectaccessreviews", "tokenreviews"])
+                && !(has("resource", &["pods"]) && has("subresource", &["status"]))
             {
                 writes += count.parse::<f64>().with_context(|| format!("no count in {line}"))? as u64;
             }
