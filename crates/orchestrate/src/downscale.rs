@@ -288,7 +288,13 @@ fn absent(state: &State, name: &str) -> Option<String> {
 
 /// Whether a node that holds nothing may go now, and whether it counts in elections.
 fn may_go(state: &State, name: &str, removal: &mut Removal) -> Result<bool, String> {
-    let Some(pod) = state.pod(name) else { return Ok(false) };
+    let Some(pod) = state.pod(name) else {
+        // What is known of a node, whether it is a master above all, is known by its pod.
+        return match state.observed.node(name) {
+            Some(_) => Err("it is in the cluster, and its pod isn't seen".to_owned()),
+            None => Ok(false),
+        };
+    };
     let serves = pod.ready && !pod.terminating;
     if serves && removal.budget == Some(0) {
         return Err("maxUnavailable is reached: other nodes must become ready first".to_owned());

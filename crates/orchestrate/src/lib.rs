@@ -31,7 +31,7 @@ pub use parapet_api::{Role, Roles};
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use decide::{Plan, decide};
 pub use downscale::{Downscale, Leaving, Lower, downscale};
-pub use expectations::Expectations;
+pub use expectations::{Expectations, Unanswered};
 pub use forced::{Forced, forced};
 pub use observed::{
     Allocation, Node, Observed, Shard, ShardState, Shutdown, ShutdownKind, ShutdownStatus, shutdown_api,

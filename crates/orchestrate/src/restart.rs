@@ -133,25 +133,22 @@ fn blocked(pod: &Pod, predicate: Option<Predicate>, why: String) -> Blocked {
 /// Ends what an earlier pass began: nodes that are back, nodes that are gone for good.
 fn complete(state: &State, plan: &mut Restart) {
     let all_back = only_specified_nodes(state) && state.pods.iter().all(|pod| state.healthy(pod));
+    let all_there = all_there(state);
     if let (Some(nodes), Some(shutdowns)) = (&state.observed.nodes, &state.observed.shutdowns) {
         for (id, record) in shutdowns {
             let node = nodes.iter().find(|(_, node)| node.id == *id);
+            let restarted = record.kind == ShutdownKind::Restart;
             let over = match node.and_then(|(name, _)| state.pod(name)) {
-                Some(pod) => {
-                    record.kind == ShutdownKind::Restart
-                        && state.healthy(pod)
-                        && state.stays(pod)
-                        && !state.outdated(pod)
-                }
-                None => node.is_none() && all_back,
+                Some(pod) => restarted && state.healthy(pod) && state.stays(pod) && !state.outdated(pod),
+                // Replicas are kept for a node that restarts; nobody waits for one that was removed meanwhile.
+                None => node.is_none() && (all_back || restarted && all_there),
             };
             if over {
                 plan.clear_shutdowns.push(id.clone());
             }
         }
     }
-    plan.enable_allocation =
-        all_there(state) && state.observed.allocation.as_ref().is_some_and(|a| !a.enabled);
+    plan.enable_allocation = all_there && state.observed.allocation.as_ref().is_some_and(|a| !a.enabled);
 }
 
 /// Whether every pod that was asked for is there and healthy. Nodes that leave don't wait for it, so it doesn't for them.

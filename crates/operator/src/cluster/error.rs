@@ -83,6 +83,15 @@ impl ClusterError {
         status.code == 404 && named == Some(&*key.name)
     }
 
+    /// Whether what was to be written certainly wasn't. No answer, or one of somebody in trouble, doesn't say so.
+    pub fn certainly_not_applied(&self) -> bool {
+        match self {
+            Self::Foreign { .. } | Self::Left { .. } | Self::Raced { .. } => true,
+            Self::Deadline { .. } => false,
+            Self::Api { .. } => self.code().is_some_and(|code| (400..500).contains(&code)),
+        }
+    }
+
     /// Whether the operator's rights don't suffice.
     pub fn is_forbidden(&self) -> bool {
         self.code() == Some(403)

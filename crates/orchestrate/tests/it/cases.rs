@@ -5,3 +5,4 @@ mod given;
 mod over;
 mod predicates;
 mod two_masters;
+mod unseen;

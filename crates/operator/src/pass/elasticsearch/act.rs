@@ -7,12 +7,12 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use parapet_api::{Application as _, Elasticsearch, annotations};
-use parapet_orchestrate::{Downscale, Forced, PodDelete, Restart, ShutdownKind};
+use parapet_orchestrate::{Downscale, Forced, PodDelete, Restart, ShutdownKind, Unanswered};
 use serde_json::json;
 
 use super::observe::Known;
 use crate::ApplicationKey;
-use crate::cluster::Deletion;
+use crate::cluster::{ClusterError, Deletion};
 use crate::pass::{Context, PassError};
 
 /// Who acts, and on what.
@@ -118,9 +118,18 @@ impl Acting<'_> {
     /// Tells a StatefulSet how many replicas to have, and nothing else.
     pub(super) async fn resize(&self, set: &StatefulSet, replicas: u32) -> Result<(), PassError> {
         let patch = json!({"spec": {"replicas": replicas}});
-        let written = self.cx.cluster.merge_patch::<StatefulSet>(&set.metadata, patch).await?;
-        self.expect(&written);
-        Ok(())
+        match self.cx.cluster.merge_patch::<StatefulSet>(&set.metadata, patch).await {
+            Ok(written) => {
+                self.expect(&written);
+                Ok(())
+            }
+            Err(error) => {
+                if !error.certainly_not_applied() {
+                    self.known.observer.acted();
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Nothing is taken down before this write is seen.
@@ -138,10 +147,38 @@ impl Acting<'_> {
                 && pod.metadata.resource_version.as_deref() == Some(&doomed.resource_version)
         };
         let Some(pod) = self.pods.iter().find(judged) else { return Ok(()) };
-        self.cx.cluster.delete::<Pod>(&pod.metadata, Deletion { unchanged: true, orphan: false }).await?;
-        self.cx.memory.with(self.key, |expectations| expectations.deleted(&doomed.pod, &doomed.uid));
-        self.known.observer.acted();
+        let answer =
+            self.cx.cluster.delete::<Pod>(&pod.metadata, Deletion { unchanged: true, orphan: false }).await;
+        if !answer.as_ref().is_err_and(ClusterError::certainly_not_applied) {
+            self.cx.memory.with(self.key, |expectations| match &answer {
+                Ok(()) => expectations.deleted(&doomed.pod, &doomed.uid),
+                Err(_) => expectations.maybe_deleted(Unanswered {
+                    pod: doomed.pod.clone(),
+                    uid: doomed.uid.clone(),
+                    resource_version: doomed.resource_version.clone(),
+                }),
+            });
+            self.known.observer.acted();
+        }
+        answer?;
         tracing::info!(pod = doomed.pod, why = doomed.why, "deleted a pod to be made anew");
+        Ok(())
+    }
+
+    /// Reads pods that may have been deleted, as nobody answered. Those that are as they were weren't; the others will be seen to
+    /// have changed.
+    pub(super) async fn look_after_the_unanswered(&self) -> Result<(), PassError> {
+        let namespace = self.es.metadata.namespace.as_deref().unwrap_or_default();
+        for lost in self.cx.memory.with(self.key, |expectations| expectations.unanswered()) {
+            let pod = self.cx.cluster.fetch::<Pod>(namespace, &lost.pod).await?;
+            let is_as_it_was = pod.is_some_and(|pod| {
+                pod.metadata.uid.as_deref() == Some(&lost.uid)
+                    && pod.metadata.resource_version.as_deref() == Some(&lost.resource_version)
+            });
+            if is_as_it_was {
+                self.cx.memory.with(self.key, |expectations| expectations.wasnt_deleted(&lost.pod));
+            }
+        }
         Ok(())
     }
 

@@ -96,6 +96,7 @@ pub(super) async fn reconcile(
     let mut again = Next::Wait;
     if !state.paused {
         let acting = Acting { cx, key, es, known, live: &existing.sets, pods: &existing.pods };
+        acting.look_after_the_unanswered().await?;
         if claims::made_anew(&acting).await? {
             held.push("A StatefulSet is being made anew around its pods, for larger volumes".to_owned());
             return Ok(Nodes { state, plan, held, unanswered: failed, next: Next::Soon, aware: None });

@@ -39,6 +39,37 @@ async fn meddler(world: &World) -> Result<Arc<Meddler>> {
     Ok(Arc::clone(&world.operator().await.as_ref().context("an operator")?.meddler))
 }
 
+/// Of a pod's deletion that nobody answers, it isn't known whether it was done. Until it is, no other node is taken down; the
+/// nodes themselves watch that.
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_that_nobody_answers_take_no_second_node_down() -> Result<()> {
+    scenario("server-unheard", Setup::default(), async |world| {
+        let (done, not_done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (Arc::clone(&done), Arc::clone(&not_done));
+        let mut number = 0;
+        meddler(world).await?.rule(move |asked: &Asked| {
+            let deletes = asked.method == Method::DELETE && asked.path.contains("/pods/");
+            number += usize::from(deletes);
+            match (deletes, number % 3) {
+                (true, 0) => {
+                    counts.0.fetch_add(1, Ordering::SeqCst);
+                    Verdict::Unheard(504)
+                }
+                (true, 1) => {
+                    counts.1.fetch_add(1, Ordering::SeqCst);
+                    Verdict::Status(504)
+                }
+                _ => Verdict::Pass,
+            }
+        });
+        live(world, async || {}).await?;
+        let counted = (done.load(Ordering::SeqCst), not_done.load(Ordering::SeqCst));
+        ensure!(counted.0 > 0 && counted.1 > 0, "done and not done, nobody answered: {counted:?}");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_second_write_meets_a_conflict() -> Result<()> {
     scenario("server-conflicts", Setup::default(), async |world| {

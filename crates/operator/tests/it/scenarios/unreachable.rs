@@ -107,7 +107,10 @@ async fn what_needs_no_answer_goes_on_and_what_needs_one_waits() -> Result<()> {
         let es = world.elasticsearch(NAME).await?;
         es.state(|state| state.create_index("logs", 2, 1));
         for fault in [Fault::Down, Fault::unavailable(), Fault::Hang, Fault::AnotherCertificate] {
+            // A node that has left has a pod for a moment still.
+            world.rests().await?;
             let before: Vec<Option<String>> = world.all::<Pod>().await?.values().map(ResourceExt::uid).collect();
+            ensure!(before.len() == 3, "{fault:?}: {} pods at rest", before.len());
             if fault == Fault::AnotherCertificate {
                 // Connections that are open have seen the right one.
                 es.set_fault(Some(Fault::Down));

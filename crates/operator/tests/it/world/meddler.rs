@@ -29,6 +29,8 @@ pub(crate) enum Verdict {
     Forestalled(&'static str),
     /// It is answered with this, and the API server never sees it.
     Answer(&'static str),
+    /// The API server does it, and its answer is lost on the way: somebody in between answers with this status.
+    Unheard(u16),
     /// Nobody answers.
     Hang,
 }
@@ -159,6 +161,10 @@ impl Meddler {
         match verdict {
             Verdict::Hang => pending().await,
             Verdict::Status(code) => Ok(refusal(code)),
+            Verdict::Unheard(code) => {
+                inner.send(request).await?;
+                Ok(refusal(code))
+            }
             Verdict::Answer(body) => Ok(answer(201, body.to_owned())),
             Verdict::Conflict => {
                 touch(inner, &asked.path).await?;

@@ -14,6 +14,7 @@ pub(super) fn carry_out(world: &mut World, steps: usize, end: End) -> Result<boo
     world.write_status();
     let state = world.observe();
     let plan = decide(&state);
+    world.look_after_the_unanswered();
     world.away = world.away.saturating_sub(1);
     let mut pass = Pass { world, state: &state, plan: &plan, steps, end };
     let ended = pass.run();
@@ -89,8 +90,8 @@ impl Pass<'_> {
             self.step()?;
             self.of_that_pod(&delete.pod)?;
             self.world.delete_pod(&delete.pod);
-            self.heard()?;
             self.world.acted();
+            self.heard()?;
         }
         self.ask_elasticsearch()?;
         for lower in &plan.downscale.lower {
@@ -100,8 +101,8 @@ impl Pass<'_> {
             }
             self.step()?;
             self.remove(&lower.set, lower.from, lower.to)?;
-            self.heard()?;
             self.world.acted();
+            self.heard()?;
         }
         for set in &plan.downscale.delete_sets {
             self.step()?;
@@ -202,8 +203,8 @@ impl Pass<'_> {
             } else {
                 self.delete(&delete.pod)?;
             }
-            self.heard()?;
             self.world.acted();
+            self.heard()?;
         }
         Ok(())
     }

@@ -65,6 +65,13 @@ impl<T: Clone + PartialEq> Watched<T> {
         }
     }
 
+    /// The watch tells until an object is known so, or of everything.
+    pub(super) fn tell_until(&mut self, name: &str, is_so: impl Fn(&T) -> bool) {
+        while !self.untold.is_empty() && !self.get(name).is_some_and(&is_so) {
+            self.tell(1);
+        }
+    }
+
     /// The watch tells of everything.
     pub(super) fn tell_all(&mut self) {
         self.tell(self.untold.len());

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use parapet_api::StackVersion;
 use parapet_orchestrate::{
-    Budget, Desired, Disabled, Expectations, Live, NodeSet, Observed, Pod, Role, Roles, State, pod_name,
+    Budget, Desired, Disabled, Expectations, Live, NodeSet, Observed, Pod, Role, Roles, State, Unanswered,
+    pod_name,
 };
 
 use super::Change;
@@ -374,13 +375,26 @@ impl World {
 
     /// The operator deletes a pod.
     pub(super) fn delete_pod(&mut self, name: &str) {
+        let judged = self.seen_pods.seen().find(|(seen, ..)| *seen == name).map(|(_, version, pod)| {
+            Unanswered { pod: name.to_owned(), uid: pod.uid.clone(), resource_version: version.to_string() }
+        });
         self.end_pod(name);
         if self.deaf {
+            judged.into_iter().for_each(|lost| self.expectations.maybe_deleted(lost));
             return;
         }
         self.seen_pods.answered(name);
         if let Some(pod) = self.pods.get(name) {
             self.expectations.deleted(name, &pod.uid.to_string());
+        }
+    }
+
+    /// The operator reads pods that it may have deleted. Here it has: whatever isn't heard was done.
+    pub(super) fn look_after_the_unanswered(&mut self) {
+        for lost in self.expectations.unanswered() {
+            if self.seen_pods.is_current(&lost.pod) {
+                self.expectations.wasnt_deleted(&lost.pod);
+            }
         }
     }
 
@@ -413,9 +427,25 @@ impl World {
     }
 
     pub(super) fn tick(&mut self) {
+        let starting = self.tell_of_those_that_start();
         self.controllers();
         self.cluster.tick(&self.pods);
         self.note();
+        if starting && self.looked.is_some() {
+            self.look();
+        }
+    }
+
+    /// Watches and looks may be late by seconds, and a node takes longer to start: nobody joins whose pod wasn't told of, and
+    /// Elasticsearch is looked at again before what it gives to the newcomer is there. Tells whether there is one.
+    fn tell_of_those_that_start(&mut self) -> bool {
+        let mut any = false;
+        for pod in self.pods.values().filter(|pod| !pod.started && !pod.template.broken) {
+            let uid = pod.uid.to_string();
+            self.seen_pods.tell_until(&pod.name, |seen| seen.uid == uid);
+            any = true;
+        }
+        any
     }
 
     /// The StatefulSet controller, the scheduler and the kubelets.
