@@ -72,39 +72,32 @@ impl Node {
         let mut command = Command::new("containerd");
         command.arg("--config").arg(&files.containerd);
         let containerd = sandbox.start("containerd", command)?;
+        // The kubelet gives up at once where nobody answers its calls.
+        wait_for_containerd(&files.socket).await?;
+        load(&files.socket, sandbox, &archive::of_program(sandbox, files::PAUSE, pause)?, None)?;
 
-        let serving =
-            plane.files.sign(Leaf { common_name: NODE, organization: None, names: &[ADDRESS, NODE] })?;
-        let (certificate, key) = serving.write(sandbox, "kubelet-serving")?;
+        let serving = Leaf { common_name: NODE, organization: None, names: &[ADDRESS, NODE] };
+        let (certificate, key) = plane.files.sign(serving)?.write(sandbox, "kubelet-serving")?;
         let user = format!("system:node:{NODE}");
         let identity = Leaf { common_name: &user, organization: Some("system:nodes"), names: &[] };
         let kubeconfig = plane.files.kubeconfig_for(sandbox, &plane.server, "kubelet", identity)?;
         let config = files::kubelet(sandbox, machine, &files.socket, &plane.ca, &certificate, &key)?;
-        let mut node = Self {
-            containerd,
-            kubelet: {
-                let mut command = kubelet.command();
-                command
-                    .arg(format!("--config={}", config.display()))
-                    .arg(format!("--kubeconfig={}", kubeconfig.display()))
-                    .arg(format!("--hostname-override={NODE}"))
-                    .arg(format!("--node-ip={ADDRESS}"));
-                // It gives up at once where nobody answers its calls.
-                wait_for_containerd(&files.socket).await?;
-                load(&files.socket, sandbox, &archive::of_program(sandbox, files::PAUSE, pause)?, None)?;
-                sandbox.start("kubelet", command)?
-            },
-            kube_proxy: {
-                let identity = Leaf { common_name: "system:kube-proxy", ..Leaf::default() };
-                let kubeconfig =
-                    plane.files.kubeconfig_for(sandbox, &plane.server, "kube-proxy", identity)?;
-                let mut command = kube_proxy.command();
-                command.arg(format!("--config={}", files::kube_proxy(sandbox, &kubeconfig)?.display()));
-                sandbox.start("kube-proxy", command)?
-            },
-            socket: files.socket,
-            sandbox: sandbox.clone(),
-        };
+        let mut command = kubelet.command();
+        command
+            .arg(format!("--config={}", config.display()))
+            .arg(format!("--kubeconfig={}", kubeconfig.display()))
+            .arg(format!("--hostname-override={NODE}"))
+            .arg(format!("--node-ip={ADDRESS}"));
+        let kubelet = sandbox.start("kubelet", command)?;
+
+        let identity = Leaf { common_name: "system:kube-proxy", ..Leaf::default() };
+        let kubeconfig = plane.files.kubeconfig_for(sandbox, &plane.server, "kube-proxy", identity)?;
+        let mut command = kube_proxy.command();
+        command.arg(format!("--config={}", files::kube_proxy(sandbox, &kubeconfig)?.display()));
+        let kube_proxy = sandbox.start("kube-proxy", command)?;
+
+        let mut node =
+            Self { kubelet, kube_proxy, containerd, socket: files.socket, sandbox: sandbox.clone() };
         node.all_run()?;
         Ok(node)
     }
